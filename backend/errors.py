@@ -1,0 +1,156 @@
+"""Every failure a caller can meet: one class each, with its HTTP status and default sentence.
+
+The class name gives the `error_code` (`DatasetNotFound` → `DATASET_NOT_FOUND`), the docstring the default text.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from backend.schemas.problems import ErrorItem
+
+
+class AppError(Exception):
+    """Something went wrong on our side."""
+
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self, message: str | None = None, *, errors: Sequence[ErrorItem] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message or inspect.getdoc(type(self)))
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def code(cls) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+
+
+class BadRequest(AppError):
+    """The request cannot be understood."""
+
+    status = 400
+
+
+class InvalidQuery(BadRequest):
+    """A filter, sort, select or page parameter is wrong."""
+
+
+class UnknownColumn(InvalidQuery):
+    """No such column in this version of the dataset."""
+
+
+class UnknownParameter(InvalidQuery):
+    """No such parameter or column."""
+
+
+class InvalidCursor(InvalidQuery):
+    """This cursor does not belong to this dataset and query; start again without one."""
+
+
+class IncompleteBody(BadRequest):
+    """The request body ended before it was complete; nothing was stored."""
+
+
+class Unauthorized(AppError):
+    """A valid API key is needed: send it as X-API-Key or Authorization: Bearer."""
+
+    status = 401
+
+
+class Forbidden(AppError):
+    """This key may not do that."""
+
+    status = 403
+
+
+class RegistrationClosed(Forbidden):
+    """Registration is closed on this server; ask its operator for a key."""
+
+
+class NotFound(AppError):
+    """Not found."""
+
+    status = 404
+
+
+class DatasetNotFound(NotFound):
+    """Dataset not found"""
+
+
+class RecordNotFound(NotFound):
+    """Record not found"""
+
+
+class VersionNotFound(NotFound):
+    """Version not found"""
+
+
+class WorkspaceNotFound(NotFound):
+    """Workspace not found"""
+
+
+class KeyNotFound(NotFound):
+    """Key not found"""
+
+
+class Conflict(AppError):
+    """The request conflicts with what is there."""
+
+    status = 409
+
+
+class DatasetNameTaken(Conflict):
+    """A dataset of this name exists already in this workspace."""
+
+
+class DatasetBusy(Conflict):
+    """Another import into this dataset is running; try again when it has ended."""
+
+
+class PreconditionFailed(AppError):
+    """The resource has changed since you read it."""
+
+    status = 412
+
+
+class TooLarge(AppError):
+    """The file or request is larger than this server's limit."""
+
+    status = 413
+
+
+class UnsupportedFormat(AppError):
+    """This file is of no format that can be imported."""
+
+    status = 415
+
+
+class Invalid(AppError):
+    """The request is well formed but its content is not valid."""
+
+    status = 422
+
+
+class UnreadableFile(Invalid):
+    """The file cannot be read as what it claims to be."""
+
+
+class LimitExceeded(Invalid):
+    """The file or request goes past one of this server's limits."""
+
+
+class InvalidRecord(Invalid):
+    """A value does not fit its column."""
+
+
+class Unavailable(AppError):
+    """The service cannot answer right now; try again in a moment."""
+
+    status = 503

@@ -1,0 +1,22 @@
+"""A dataset's columns as they are at one version."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+ColumnType = Literal["integer", "number", "boolean", "date", "datetime", "time", "text", "json"]
+
+
+class Column(Struct, frozen=True):
+    """One column: the immutable key its values are stored under, and what it is called and means at a version.
+
+    `format` is the word for true as the file wrote it (boolean; None: `true`) or the shape of a date, datetime
+    or time: its digits as `0`, its zone suffix verbatim (`0000-00-00T00:00:00Z`).
+    """
+
+    key: str
+    name: str
+    type: ColumnType
+    format: str | None = None
+    nullable: bool = True
+    description: str | None = None

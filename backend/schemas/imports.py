@@ -1,0 +1,100 @@
+"""What an import may be told, and what it reports."""
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from backend.schemas.columns import ColumnType
+
+
+class ImportOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the caller tells about a file; what is left out is detected."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    header: bool | int | None = None
+    skip_rows: int = 0
+    skip_footer: int = 0
+    sheet: str | int | None = None
+    null_values: tuple[str, ...] = ()
+    types: dict[str, ColumnType] = field(default_factory=dict)
+    on_error: Literal["reject", "null", "skip"] = "reject"
+    decimal_comma: bool = False
+    date_format: str | None = None
+    comment: str | None = None
+    fill_merged: bool = False
+
+
+class ReadWarning(Struct, frozen=True, omit_defaults=True):
+    """Something a person should look at. `row` is the line or sheet row a person sees, `cell` e.g. `Sales!C4812`."""
+
+    message: str
+    row: int | None = None
+    column: str | None = None
+    cell: str | None = None
+    value: str | None = None
+
+
+class Warnings:
+    """The first warnings in full, the others counted."""
+
+    def __init__(self, keep: int = 100) -> None:
+        self._keep = keep
+        self.items: list[ReadWarning] = []
+        self.total = 0
+
+    def add(
+        self,
+        message: str,
+        *,
+        row: int | None = None,
+        column: str | None = None,
+        cell: str | None = None,
+        value: str | None = None,
+    ) -> None:
+        self.total += 1
+        if len(self.items) < self._keep:
+            shown = value if value is None or len(value) <= 200 else value[:200] + "…"
+            self.items.append(ReadWarning(message, row, column, cell, shown))
+
+
+class Refusal(Struct, frozen=True):
+    """Why a stricter type was not taken, with the first cells that refuse it."""
+
+    reason: str
+    cells: tuple[ReadWarning, ...] = ()
+
+
+class Evidence(Struct, frozen=True, omit_defaults=True):
+    """What the whole file says about one column."""
+
+    type: ColumnType
+    counts: dict[str, int]
+    nulls: int
+    distinct: int
+    min: str | None = None
+    max: str | None = None
+    longest: int = 0
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    suggestion: str | None = None
+
+
+class ImportReport(Struct, frozen=True):
+    """How a file was read and what came of it."""
+
+    format: str
+    encoding: str | None
+    delimiter: str | None
+    quote: str | None
+    sheet: str | None
+    header_row: int | None
+    rows: int
+    columns: int
+    rejected: int
+    bytes: int
+    sha256: str
+    seconds: float
+    warnings: tuple[ReadWarning, ...]
+    warnings_total: int

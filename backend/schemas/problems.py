@@ -1,0 +1,26 @@
+"""Problem details, RFC 9457."""
+
+from msgspec import Struct
+
+
+class ErrorItem(Struct, frozen=True, omit_defaults=True):
+    """One bad value: where it is and what is wrong with it."""
+
+    message: str
+    pointer: str | None = None
+    row: int | None = None
+    column: str | None = None
+    code: str | None = None
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """The body of every error answer, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    status_code: int
+    detail: str
+    error_code: str
+    request_id: str | None = None
+    errors: tuple[ErrorItem, ...] = ()
