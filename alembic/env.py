@@ -1,0 +1,30 @@
+"""Alembic's entry: one engine, the central tables, each migration in a transaction of its own."""
+
+from sqlalchemy import create_engine, text
+
+from alembic import context
+from backend.repositories.tables import central
+
+SCHEMA = "sheaf"
+
+
+def ours(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "schema" or name == SCHEMA
+
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+with engine.connect() as connection:
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=central,
+        include_schemas=True,
+        include_name=ours,
+        version_table_schema=SCHEMA,
+        transaction_per_migration=True,
+        compare_server_default=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

@@ -1,0 +1,129 @@
+"""Connections, transactions, and the one place where the driver's errors become ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self
+
+import psycopg
+import structlog
+from msgspec import Raw
+from psycopg import AsyncConnection, Connection
+from psycopg.adapt import Loader
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+
+from backend.errors import AppError, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
+
+log = structlog.get_logger()
+
+ERROR_BY_CONSTRAINT: dict[str | None, type[AppError]] = {
+    "uq_datasets_name": DatasetNameTaken,
+    "uq_datasets_slug": DatasetNameTaken,
+}
+FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", "pg_catalog.default")
+"""Collations tried, in this order, for `lower()` to know É and é: PostgreSQL 17 and newer, builds with ICU, glibc."""
+
+Tx = AsyncConnection[tuple[Any, ...]]
+BulkTx = Connection[tuple[Any, ...]]
+
+
+class _RawJson(Loader):
+    """JSON from the database stays text: it goes into answers undecoded."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> Raw:
+        return Raw(bytes(data))
+
+
+def translated(error: psycopg.Error) -> AppError | None:
+    """What a driver error means to the caller, by SQLSTATE and constraint name; None: it is our fault."""
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
+    if isinstance(error, psycopg.errors.InvalidRegularExpression):
+        return InvalidQuery(f"The regular expression cannot be used: {error.diag.message_primary}.")
+    if isinstance(error, psycopg.OperationalError | psycopg.errors.AdminShutdown):
+        return Unavailable(headers={"Retry-After": "1"})
+    return None
+
+
+@contextmanager
+def translating() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable(headers={"Retry-After": "1"}) from error
+    except psycopg.Error as error:
+        if (ours := translated(error)) is None:
+            raise
+        log.info("database_error", error=type(error).__name__, sqlstate=error.sqlstate)
+        raise ours from error
+
+
+class Database:
+    """The PostgreSQL server: a pool for requests, and a small one for long COPY … TO in threads."""
+
+    def __init__(self, url: str, *, size: int, bulk_size: int, prepare: bool) -> None:
+        options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2 if prepare else None}
+        self._pool = AsyncConnectionPool(
+            url, kwargs=options, min_size=1, max_size=size, timeout=30, open=False, configure=self._configure
+        )
+        self._bulk = ConnectionPool(
+            url, kwargs={"autocommit": True}, min_size=0, max_size=bulk_size, timeout=30, open=False
+        )
+        self.fold = FOLDING[-1]
+
+    async def open(self) -> Self:
+        """Connects and finds out which collation folds case. Raises Unavailable."""
+        with translating():
+            await self._pool.open(wait=True)
+            self._bulk.open()
+            async with self._pool.connection() as connection:
+                self.fold = await _folding_collation(connection)
+        return self
+
+    async def close(self) -> None:
+        await self._pool.close()
+        self._bulk.close()
+
+    @staticmethod
+    async def _configure(connection: Tx) -> None:
+        for name in ("json", "jsonb"):
+            connection.adapters.register_loader(name, _RawJson)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """A connection outside of any transaction: each statement sees what is committed when it starts."""
+        with translating():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """One READ COMMITTED transaction: committed at the end of the block, rolled back by any error."""
+        with translating():
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+
+    @contextmanager
+    def bulk_read(self) -> Iterator[BulkTx]:
+        """A blocking connection, for a worker thread that streams a COPY … TO STDOUT."""
+        with translating(), self._bulk.connection() as connection:
+            yield connection
+
+
+async def _folding_collation(connection: Tx) -> str:
+    for name in FOLDING:
+        schema, _, collation = name.partition(".")
+        known = await connection.execute(
+            "SELECT 1 FROM pg_collation JOIN pg_namespace n ON n.oid = collnamespace "
+            "WHERE nspname = %s AND collname = %s AND collencoding IN (-1, pg_char_to_encoding('UTF8'))",
+            (schema, collation),
+        )
+        if await known.fetchone() is None:
+            continue
+        quoted = psycopg.sql.Identifier(schema, collation)
+        folded = await connection.execute(psycopg.sql.SQL("SELECT lower('É' COLLATE {}) = 'é'").format(quoted))
+        if await folded.fetchone() == (True,):
+            return name
+    log.warning("no_collation_folds_case", detail="ilike, icontains and q fold ASCII letters only")
+    return FOLDING[-1]

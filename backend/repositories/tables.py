@@ -1,0 +1,152 @@
+"""Every table but the record tables, and every constraint's name.
+
+`central` is one set of tables for the whole service (schema `sheaf`). `workspace` is a set of tables that each
+workspace has in a schema of its own; they are described here without one. Alembic compares both with the database.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+LIVE = 2147483647
+"""`removed_in` of what is still there."""
+
+_NAMES = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+central = MetaData(schema="sheaf", naming_convention=_NAMES)
+workspace = MetaData(naming_convention=_NAMES)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
+
+
+users = Table(
+    "users",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    _moment("created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text),
+    Column("scope", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    _moment("created_at"),
+    _moment("expires_at", nullable=True),
+    _moment("revoked_at", nullable=True),
+    CheckConstraint("scope IN ('read', 'write')", name="scope"),
+)
+
+workspaces = Table(
+    "workspaces",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("has_schema", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at"),
+)
+
+memberships = Table(
+    "memberships",
+    central,
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", Text, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),
+)
+
+directory = Table(
+    "directory",
+    central,
+    Column("dataset_id", Uuid, primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+datasets = Table(
+    "datasets",
+    workspace,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("kind", Text, nullable=False, server_default="table"),
+    Column("open_schema", Boolean, nullable=False, server_default=text("false")),
+    Column("owner", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("rows", BigInteger, nullable=False),
+    Column("columns", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("next_id", BigInteger, nullable=False),
+    Column("busy_import", Uuid),
+    _moment("busy_until", nullable=True),
+    _moment("created_at"),
+    _moment("updated_at"),
+    _moment("deleted_at", nullable=True),
+)
+Index("uq_datasets_slug", datasets.c.slug, unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
+Index("uq_datasets_name", func.lower(datasets.c.name), unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
+
+columns = Table(
+    "columns",
+    workspace,
+    Column("dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("added_in", Integer, primary_key=True),
+    Column("removed_in", Integer, nullable=False, server_default=text(str(LIVE))),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("format", Text),
+    Column("nullable", Boolean, nullable=False, server_default=text("true")),
+    Column("description", Text),
+    Column("evidence", JSONB),
+)
+
+versions = Table(
+    "versions",
+    workspace,
+    Column("dataset_id", ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("author", Uuid, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("note", Text),
+    Column("rows", BigInteger, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),
+    Column("tag", Text),
+    Column("source", JSONB),
+    _moment("created_at"),
+)
+Index("uq_versions_tag", versions.c.dataset_id, versions.c.tag, unique=True)

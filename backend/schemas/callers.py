@@ -1,0 +1,35 @@
+"""Who is calling, and the part of the database that a call may touch."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from backend.schemas.users import Role, Scope
+
+
+class WorkspaceScope(Struct, frozen=True):
+    """One workspace: what every repository method is bound to.
+
+    `has_schema` is false until the workspace holds its first dataset.
+    """
+
+    id: UUID
+    slug: str
+    name: str
+    role: Role
+    has_schema: bool
+
+    @property
+    def schema(self) -> str:
+        """The PostgreSQL schema that holds the workspace's datasets."""
+        return f"ws_{self.id.hex}"
+
+
+class Caller(Struct, frozen=True):
+    """The owner of the key that came with a request; `workspaces` has the default one first."""
+
+    user_id: UUID
+    user_name: str
+    key_id: UUID
+    key_scope: Scope
+    workspaces: tuple[WorkspaceScope, ...]

@@ -1,0 +1,107 @@
+"""Datasets as they go over the wire, and a dataset at one version as the layers below hand it around."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from backend.schemas.columns import Column, ColumnType
+from backend.schemas.imports import Evidence, ImportReport
+
+Description = Annotated[str, Meta(max_length=10_000)]
+
+
+class Dataset(Struct, frozen=True):
+    id: UUID
+    slug: str
+    name: str
+    description: str | None
+    kind: str
+    workspace: UUID
+    owner: UUID
+    version: int
+    rows: int
+    columns: int
+    bytes: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Head(Struct, frozen=True):
+    """A dataset with what only the service needs: its newest version's token and its bookkeeping."""
+
+    dataset: Dataset
+    token: str
+    revision: int
+    open_schema: bool
+    next_id: int
+    busy: bool
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.token}.{self.revision}"'
+
+
+class Snapshot(Struct, frozen=True):
+    """A dataset at one version: all that a read needs to know."""
+
+    dataset_id: UUID
+    version: int
+    token: str
+    rows: int
+    columns: tuple[Column, ...]
+    name: str
+    revision: int
+
+
+class ColumnCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=1000)]
+    type: ColumnType = "text"
+    nullable: bool = True
+    description: Description | None = None
+
+
+class DatasetCreate(Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty dataset; without `columns` it takes any JSON object and its schema grows."""
+
+    name: str
+    description: Description | None = None
+    columns: tuple[ColumnCreate, ...] | None = None
+    workspace: str | None = None
+
+
+class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Absent leaves a field alone; a null description clears it."""
+
+    name: str | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+
+
+class DatasetList(Struct, frozen=True):
+    data: tuple[Dataset, ...]
+    total: int
+    has_more: bool
+
+
+class ImportAnswer(Struct, frozen=True, rename={"report": "import"}):
+    """What an upload answers."""
+
+    dataset: Dataset
+    report: ImportReport
+
+
+class ColumnInfo(Struct, frozen=True):
+    """One column of a schema; `evidence` is null where no file said anything about it."""
+
+    name: str
+    type: ColumnType
+    nullable: bool
+    description: str | None
+    format: str | None
+    evidence: Evidence | None
+
+
+class Schema(Struct, frozen=True):
+    version: int
+    columns: tuple[ColumnInfo, ...]
