@@ -1,0 +1,49 @@
+"""Real servers for every test: a private PostgreSQL and Valkey in a temporary folder, started once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+
+import pytest
+
+from backend.embedded.folder import DataFolder
+from backend.embedded.postgres import EmbeddedPostgres
+from backend.embedded.runtime import Runtime
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Iterator[Runtime]:
+    runtime = Runtime()
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture(scope="session")
+def data_folder(runtime: Runtime) -> Iterator[DataFolder]:
+    folder = DataFolder(runtime.path / "data")
+    yield folder
+    folder.close()
+
+
+@pytest.fixture(scope="session")
+def empty_postgres_url(data_folder: DataFolder, runtime: Runtime) -> Iterator[str]:
+    """Address of a running PostgreSQL, its database still empty."""
+    server = EmbeddedPostgres(data_folder, runtime, ephemeral=True)
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(empty_postgres_url: str) -> str:
+    """Address of a running PostgreSQL with the project's schema."""
+    if importlib.util.find_spec("backend.repositories.migrate"):
+        importlib.import_module("backend.repositories.migrate").upgrade(empty_postgres_url)
+    return empty_postgres_url
