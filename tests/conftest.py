@@ -11,6 +11,7 @@ import pytest
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
+from backend.embedded.valkey import EmbeddedValkey
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +48,12 @@ def postgres_url(empty_postgres_url: str) -> str:
     if importlib.util.find_spec("backend.repositories.migrate"):
         importlib.import_module("backend.repositories.migrate").upgrade(empty_postgres_url)
     return empty_postgres_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(data_folder: DataFolder, runtime: Runtime) -> Iterator[str]:
+    """Address of a running Valkey."""
+    server = EmbeddedValkey(data_folder, runtime)
+    server.start()
+    yield server.url
+    server.stop()
