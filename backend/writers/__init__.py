@@ -1,0 +1,26 @@
+"""Export formats: one module each, and its line in `WRITERS`."""
+
+from msgspec import structs
+
+from backend.errors import BadRequest
+from backend.schemas.exports import ExportOptions
+from backend.writers.base import Limits, Rows, Table, Writer
+from backend.writers.csv import CSV, TSV
+
+WRITERS: dict[str, Writer] = {"csv": CSV, "tsv": TSV}
+
+
+def writer_for(options: ExportOptions) -> Writer:
+    """The writer of the format asked for. Raises `BadRequest` for an unknown one and for an option it does not take."""
+    writer = WRITERS.get(options.format)
+    if writer is None:
+        msg = f"Unknown export format {options.format!r}; known are {', '.join(WRITERS)}."
+        raise BadRequest(msg)
+    for field in structs.fields(ExportOptions):
+        if field.name not in {"format", *writer.options} and getattr(options, field.name) != field.default:
+            msg = f"{field.name} is no option of the format {options.format}."
+            raise BadRequest(msg)
+    return writer
+
+
+__all__ = ["WRITERS", "Limits", "Rows", "Table", "Writer", "writer_for"]

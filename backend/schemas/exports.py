@@ -1,0 +1,44 @@
+"""What an export may be told."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+_DELIMITER_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+
+
+class ExportOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the file is written. Every option but `format` belongs to CSV and TSV; `writers.writer_for` checks that.
+
+    Raises `ValueError` for a delimiter or null word that would make the file ambiguous.
+    """
+
+    format: str = "csv"
+    """A name in `writers.WRITERS`."""
+    bom: bool = False
+    """Begin with a byte order mark, by which Excel knows UTF-8."""
+    delimiter: str | None = None
+    """One ASCII character, or one of the words `tab`, `comma`, `semicolon`, `pipe`; None: the format's own."""
+    newline: Literal["crlf", "lf"] = "crlf"
+    """The end of each record."""
+    null: str = ""
+    """What stands for null; a text that equals it is quoted."""
+    escape_formulas: bool = False
+    """Put an apostrophe before text that a spreadsheet would take for a formula (`writers.csv` says which)."""
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None:
+            _check_delimiter(self.separator(""))
+        if set(self.null) & {'"', "\r", "\n", self.separator(",")}:
+            msg = "null cannot contain a quote, a line end or the delimiter"
+            raise ValueError(msg)
+
+    def separator(self, default: str) -> str:
+        """The delimiter as the character that it is, or `default` where none was given."""
+        return default if self.delimiter is None else _DELIMITER_WORDS.get(self.delimiter, self.delimiter)
+
+
+def _check_delimiter(delimiter: str) -> None:
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n\0':
+        msg = "delimiter must be one ASCII character that is no letter, digit, quote or line end"
+        raise ValueError(msg)

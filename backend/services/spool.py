@@ -1,0 +1,181 @@
+"""Between a thread that makes bytes and a client that takes them: the thread goes at its own speed."""
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
+from pathlib import Path
+from tempfile import TemporaryFile
+
+MEMORY = 8 << 20
+DISK = 16 << 30
+_TAKE = 1 << 20
+
+
+class SpoolClosed(Exception):
+    """Nobody reads any more: stop producing."""
+
+
+async def stream(
+    produce: Callable[["Spool"], None], folder: Path, *, memory: int = MEMORY, disk: int = DISK
+) -> AsyncGenerator[bytes]:
+    """What `produce` puts into the spool, from a thread of its own, in chunks of up to about 1 MB.
+
+    `produce` ends at its own speed however slow the reader is, and promptly when the reader goes away (`aclose`, or a
+    cancelled task). What it raises is raised here, at once: bytes still waiting are dropped.
+    """
+    spool = Spool(folder, memory=memory, disk=disk)
+    threading.Thread(target=copy_context().run, args=(spool.run, produce), name="spool", daemon=True).start()
+    try:
+        while chunk := await spool.get():
+            yield chunk
+    finally:
+        spool.close()
+
+
+class Spool:
+    """Bytes in order, from one thread to one event loop.
+
+    About `memory` bytes wait in memory, what comes after them in an unlinked file in `folder`. The producer waits only
+    when that file has grown to `disk` bytes.
+    """
+
+    def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
+        self._folder, self._memory, self._disk = folder, memory, disk
+        self._loop = asyncio.get_running_loop()
+        self._filled = asyncio.Event()
+        self._changed = threading.Condition()
+        self._interrupting = threading.Lock()
+        self._interrupt: Callable[[], object] | None = None
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._overflow: _Overflow | None = None
+        self._closed = self._done = False
+        self._error: BaseException | None = None
+
+    def put(self, chunk: bytes) -> None:
+        """Add bytes, from the producer's thread. Raises `SpoolClosed` when the reader has gone away."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._overflow is None or self._overflow.size < self._disk)
+            if self._closed:
+                raise SpoolClosed
+            if self._overflow is None and self._held >= self._memory:
+                self._overflow = _Overflow(self._folder)
+            overflow = self._overflow
+            if overflow is None:
+                self._chunks.append(chunk)
+                self._held += len(chunk)
+        if overflow is not None:
+            overflow.append(chunk)
+        self._wake()
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], object]) -> Iterator[None]:
+        """Around work that may wait long between two `put`s: `interrupt` is called when the reader goes away.
+
+        It comes from another thread, at most once and never after the end of the block. Raises `SpoolClosed` at the
+        beginning when the reader has already gone.
+        """
+        with self._interrupting:
+            if self._closed:
+                raise SpoolClosed
+            self._interrupt = interrupt
+        try:
+            yield
+        finally:
+            with self._interrupting:
+                self._interrupt = None
+
+    def run(self, produce: Callable[["Spool"], None]) -> None:
+        """Let `produce` fill the spool, and keep what it raises for the reader."""
+        try:
+            produce(self)
+        except BaseException as error:
+            self._error = error
+        self._done = True
+        self._wake()
+
+    async def get(self) -> bytes:
+        """The next bytes, up to about 1 MB; empty at the end. Raises what the producer raised."""
+        while True:
+            self._filled.clear()
+            done = self._done
+            if self._error is not None:
+                raise self._error
+            if taken := self._take():
+                return taken
+            if self._overflow is not None and (taken := await asyncio.to_thread(self._overflow.take)):
+                with self._changed:
+                    self._changed.notify()
+                return taken
+            if done:
+                return b""
+            await self._filled.wait()
+
+    def close(self) -> None:
+        """Nobody reads any more: let the producer end, and forget what waits."""
+        with self._changed:
+            self._closed = True
+            self._chunks.clear()
+            self._changed.notify()
+        if self._overflow is not None or not self._done:
+            threading.Thread(target=self._abandon, name="spool-end", daemon=True).start()
+
+    def _take(self) -> bytes:
+        taken = []
+        size = 0
+        with self._changed:
+            while self._chunks and size < _TAKE:
+                taken.append(self._chunks.popleft())
+                size += len(taken[-1])
+            self._held -= size
+        return b"".join(taken)
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it the reader
+            self._loop.call_soon_threadsafe(self._filled.set)
+
+    def _abandon(self) -> None:
+        with self._interrupting:
+            if self._interrupt is not None:
+                self._interrupt()
+        if self._overflow is not None:
+            self._overflow.close()
+
+
+class _Overflow:
+    """An unlinked file that is written at its end and read from its beginning, by two threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.size = 0
+        self._taken = 0
+        self._lock = threading.Lock()
+        self._file = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by close)
+
+    def append(self, chunk: bytes) -> None:
+        """Raises `OSError` when the disk is full, `SpoolClosed` after `close`."""
+        with self._lock, memoryview(chunk) as rest:
+            if self._file.closed:
+                raise SpoolClosed
+            written = 0
+            while written < len(rest):
+                written += os.pwrite(self._file.fileno(), rest[written:], self.size + written)
+            self.size += written
+
+    def take(self) -> bytes:
+        """What comes next, up to 1 MB; empty when nothing waits. Once all is taken the file begins anew."""
+        with self._lock:
+            if self._file.closed:
+                return b""
+            taken = os.pread(self._file.fileno(), min(_TAKE, self.size - self._taken), self._taken)
+            self._taken += len(taken)
+            if self._taken == self.size:
+                self.size = self._taken = 0
+            return taken
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()

@@ -1,0 +1,182 @@
+"""The pump between a producing thread and an asynchronous reader."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.services.spool import Spool, SpoolClosed, stream
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def chunks_of(*sizes: int) -> list[bytes]:
+    return [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+
+
+def putting(chunks: list[bytes], ended: threading.Event | None = None) -> Callable[[Spool], None]:
+    def produce(spool: Spool) -> None:
+        try:
+            for chunk in chunks:
+                spool.put(chunk)
+        finally:
+            if ended is not None:
+                ended.set()
+
+    return produce
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def open_files() -> int:
+    return len(names_in(Path("/proc/self/fd")))
+
+
+@pytest.mark.parametrize("memory", [1, 3000, 1 << 20])
+async def test_all_bytes_come_in_order(tmp_path: Path, memory: int) -> None:
+    chunks = chunks_of(*range(0, 4000, 13))
+    got = [chunk async for chunk in stream(putting(chunks), tmp_path, memory=memory)]
+    assert b"".join(got) == b"".join(chunks)
+    assert all(got)
+
+
+async def test_nothing_at_all(tmp_path: Path) -> None:
+    assert [chunk async for chunk in stream(putting([]), tmp_path)] == []
+
+
+async def test_the_producer_ends_before_a_slow_reader_has_read(tmp_path: Path) -> None:
+    ended = threading.Event()
+    chunks = chunks_of(*[100_000] * 60)
+    reader = stream(putting(chunks, ended), tmp_path, memory=1 << 20)
+    first = await anext(reader)
+    await asyncio.to_thread(ended.wait)
+    assert first + b"".join([chunk async for chunk in reader]) == b"".join(chunks)
+
+
+async def test_the_first_bytes_come_while_the_producer_goes_on(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def produce(spool: Spool) -> None:
+        spool.put(b"first")
+        go_on.wait()
+        spool.put(b"last")
+
+    reader = stream(produce, tmp_path)
+    assert await anext(reader) == b"first"
+    go_on.set()
+    assert [chunk async for chunk in reader] == [b"last"]
+
+
+async def test_a_full_file_makes_the_producer_wait(tmp_path: Path) -> None:
+    put: list[int] = []
+    full = threading.Event()
+    chunks = chunks_of(*[1000] * 20)
+
+    def produce(spool: Spool) -> None:
+        for number, chunk in enumerate(chunks):
+            if number == 6:
+                full.set()
+            spool.put(chunk)
+            put.append(number)
+
+    reader = stream(produce, tmp_path, memory=2000, disk=4000)
+    got = await anext(reader)
+    await asyncio.to_thread(full.wait)
+    assert len(put) <= 8
+    got += b"".join([chunk async for chunk in reader])
+    assert got == b"".join(chunks)
+
+
+async def test_what_the_producer_raises_breaks_the_transfer(tmp_path: Path) -> None:
+    def produce(spool: Spool) -> None:
+        spool.put(b"x")
+        msg = "the disk of the database is full"
+        raise OSError(msg)
+
+    with pytest.raises(OSError, match="the disk of the database"):
+        b"".join([chunk async for chunk in stream(produce, tmp_path)])
+
+
+async def test_a_reader_that_leaves_stops_the_producer(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def produce(spool: Spool) -> None:
+        try:
+            while True:
+                spool.put(b"x" * 1000)
+        except SpoolClosed:
+            stopped.set()
+            raise
+
+    reader = stream(produce, tmp_path, memory=10_000, disk=10_000)
+    await anext(reader)
+    await reader.aclose()
+    assert await asyncio.to_thread(stopped.wait, 10)
+
+
+async def test_a_cancelled_reader_interrupts_a_wait(tmp_path: Path) -> None:
+    waiting, interrupted, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def produce(spool: Spool) -> None:
+        with spool.interruptible(interrupted.set):
+            waiting.set()
+            interrupted.wait()
+        ended.set()
+
+    async def read() -> None:
+        async for _ in stream(produce, tmp_path):
+            pytest.fail("nothing was put")
+
+    task = asyncio.create_task(read())
+    await asyncio.to_thread(waiting.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 10)
+
+
+async def test_an_interruptible_block_does_not_begin_without_a_reader(tmp_path: Path) -> None:
+    begun, left, refused = threading.Event(), threading.Event(), threading.Event()
+
+    def produce(spool: Spool) -> None:
+        spool.put(b"x")
+        begun.set()
+        left.wait()
+        try:
+            with spool.interruptible(lambda: None):
+                pass
+        except SpoolClosed:
+            refused.set()
+
+    reader = stream(produce, tmp_path)
+    await anext(reader)
+    await reader.aclose()
+    left.set()
+    assert await asyncio.to_thread(refused.wait, 10)
+
+
+async def test_the_overflow_leaves_no_file_and_no_descriptor(tmp_path: Path) -> None:
+    before = open_files()
+    reader = stream(putting(chunks_of(*[1000] * 50)), tmp_path, memory=1)
+    await anext(reader)
+    assert names_in(tmp_path) == []
+    assert open_files() > before
+    await reader.aclose()
+    for thread in threading.enumerate():
+        if thread.name.startswith("spool"):
+            await asyncio.to_thread(thread.join, 10)
+    assert open_files() == before
+
+
+async def test_a_folder_that_cannot_be_written_breaks_the_transfer(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        b"".join([chunk async for chunk in stream(putting(chunks_of(9, 9, 9)), tmp_path / "none", memory=1)])
