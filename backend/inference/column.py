@@ -1,0 +1,212 @@
+"""What is known of one column after some of its batches: the reading that still holds, and what was seen."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import NamedTuple
+
+import polars as pl
+
+from backend.inference.batch import Kind
+from backend.inference.lattice import (
+    CLASSES,
+    DIGITS_AFTER,
+    TEXT,
+    Reading,
+    anchored,
+    any_typed,
+    number_core,
+    pattern,
+    read,
+    storable,
+)
+from backend.inference.plan import JSON_CLASS, ColumnPlan
+from backend.inference.sketch import Distinct
+from backend.schemas.columns import ColumnType
+
+SHOWN_CELLS = 3
+"""Cells kept as examples for each refused type."""
+
+KIND_TYPES: dict[int, tuple[ColumnType, ...]] = {
+    Kind.NUMBER: ("integer", "number"),
+    Kind.BOOLEAN: ("boolean",),
+    Kind.DATE: ("date",),
+    Kind.DATETIME: ("datetime",),
+    Kind.TIME: ("time",),
+}
+"""The types that a workbook's cells may make, the widest last; cells of other kinds are text."""
+
+NUMERIC = frozenset({"integer", "number"})
+
+
+class Cell(NamedTuple):
+    """A value and the line or sheet row where a person finds it."""
+
+    row: int
+    value: str
+
+
+class Column:
+    """The state of one column. Batches come in file order; those without any value here are left out.
+
+    `reading` is None until a value is met. `first` holds the first cells with a value, `broke` the first cells
+    that ended a reading that had held until then. `days` is the told date pattern while every value fits it.
+    """
+
+    def __init__(self, *, comma: bool, days: str | None, forced: ColumnType | None) -> None:
+        self.comma = comma
+        self.days = days
+        self.forced = forced
+        self.kind: int | None = None
+        self.reading: Reading | None = None
+        self.values = 0
+        self.counts: Counter[str] = Counter()
+        self.distinct = Distinct()
+        self.longest = 0
+        self.text_range: tuple[str, str] | None = None
+        self.day_range: tuple[str, str] | None = None
+        self.number_range: tuple[str, str] | None = None
+        self.first: list[Cell] = []
+        self.broke: dict[str, list[Cell]] = {}
+
+    def begin(self, values: pl.Series, rows: pl.Series, kinds: pl.Series | None) -> None:
+        """Take the first guess, from the first value."""
+        self.first = cells(values, rows, values.is_not_null())
+        guess = read(self.first[0].value, self.comma)
+        if kinds is not None:
+            self.kind = int(kinds.filter(values.is_not_null())[0])
+            if guess.type not in KIND_TYPES.get(self.kind, ()):
+                guess = TEXT
+        if self.forced and guess.type != self.forced:
+            guess = Reading(self.forced)
+        self.reading = guess
+
+    def measure(self, values: pl.Series, hashes: pl.Series, longest_bytes: int, valid: int) -> None:
+        """Take in what does not depend on the type."""
+        self.values += valid
+        self.distinct.add(hashes)
+        self.text_range = _wider(self.text_range, str(values.min()), str(values.max()))
+        if longest_bytes > self.longest:
+            candidates = values.filter(values.str.len_bytes() > self.longest)
+            longest = candidates.str.len_chars().max()
+            self.longest = max(self.longest, longest if isinstance(longest, int) else 0)
+
+    @property
+    def pattern(self) -> str | None:
+        """What the values of the next batch are to be tested with; None: with nothing."""
+        if self.forced and self.forced != "boolean":
+            return None
+        if self.reading is None or self.reading == TEXT:
+            return None if self.kind is not None else any_typed(self.comma)
+        return pattern(self.reading, self.comma)
+
+    def meet(self, values: pl.Series, fits: pl.Series, rows: pl.Series, valid: int) -> None:
+        """Take in which values match `pattern`; widen the reading where some do not."""
+        reading = self.reading or TEXT
+        if reading.type in NUMERIC and self.longest > DIGITS_AFTER:
+            fits = fits & _roomy(values)
+        hits = int(fits.sum())
+        if self.forced:
+            self.counts[self.forced] += valid
+            self.reading = reading if hits == valid else Reading(self.forced)
+        elif reading == TEXT:
+            self.counts["text"] += valid - hits
+            if hits:
+                self._count(values.filter(fits))
+        elif hits == valid:
+            self.counts[reading.type] += valid
+        else:
+            self._widen(reading, values, fits, rows)
+
+    def _widen(self, reading: Reading, values: pl.Series, fits: pl.Series, rows: pl.Series) -> None:
+        self.broke[reading.type] = cells(values, rows, ~fits)
+        if reading.type == "integer":
+            wider = Reading("number")
+            fits = values.str.contains(pattern(wider, self.comma))
+            if self.longest > DIGITS_AFTER:
+                fits = fits & _roomy(values)
+            if fits.sum() + values.null_count() == len(values):
+                self.reading = wider
+                self._count(values.drop_nulls())
+                return
+            self.broke["number"] = cells(values, rows, ~fits)
+        self.reading = TEXT
+        self._count(values.drop_nulls())
+
+    def meet_kinds(self, values: pl.Series, kinds: pl.Series, rows: pl.Series) -> None:
+        """Take in what a workbook says its cells are; a column of two kinds is text."""
+        kinds = pl.select(pl.when(values.is_not_null()).then(kinds)).to_series()
+        reading = self.reading or TEXT
+        strange = kinds != self.kind
+        if strange.any():
+            if reading != TEXT:
+                self.broke[reading.type] = cells(values, rows, strange)
+            self.reading = TEXT
+        if self.reading != TEXT:
+            return
+        for kind in kinds.drop_nulls().unique():
+            same = values.filter(kinds == kind)
+            if kind == Kind.NUMBER:
+                self._count(same)
+            else:
+                self.counts[KIND_TYPES.get(kind, ("text",))[-1]] += len(same)
+
+    def _count(self, values: pl.Series) -> None:
+        """Count values (no nulls) by the type that each would have alone."""
+        rest = len(values)
+        for name, core in CLASSES.items():
+            wanted = number_core(decimal_comma=self.comma) if name == "number" else core
+            hits = int(values.str.contains(anchored(wanted)).sum())
+            if name == "integer":
+                integers = hits
+            elif name == "number":
+                hits -= integers
+            if hits:
+                self.counts[name] += hits
+                rest -= hits
+        if rest:
+            self.counts["text"] += rest
+
+    def meet_days(self, iso: pl.Series, valid: int) -> None:
+        """Take in the values as dates of the told pattern (null where one is none)."""
+        if len(iso) - iso.null_count() < valid:
+            self.days = None
+        else:
+            self.day_range = _wider(self.day_range, str(iso.min()), str(iso.max()))
+
+    def meet_numbers(self, values: pl.Series, floats: pl.Series) -> None:
+        """Take in numbers for their range. Floats only pre-select: rounding keeps order, so the least value is
+        among those whose float is least; these are then compared as decimals."""
+        ends = [values.filter(floats == end).unique().to_list() for end in (floats.min(), floats.max())]
+        known = list(self.number_range or ())
+        self.number_range = min([*known, *ends[0]], key=self._exact), max([*known, *ends[1]], key=self._exact)
+
+    def _exact(self, value: str) -> tuple[Decimal, str]:
+        return Decimal(value.replace(",", ".")), value
+
+    def plan(self) -> ColumnPlan:
+        form = self.reading.format if self.reading else None
+        if self.forced:
+            return ColumnPlan(self.forced, form, JSON_CLASS.get(self.forced, "string"), forced=True)
+        if self.reading is None:
+            return ColumnPlan("text", None, "none")
+        if self.days:
+            return ColumnPlan("date", "0000-00-00", "string", self.days)
+        kind = self.reading.type
+        comma = "comma" if self.comma and kind == "number" else None
+        return ColumnPlan(kind, form, JSON_CLASS.get(kind, "string"), comma)
+
+
+def cells(values: pl.Series, rows: pl.Series, where: pl.Series) -> list[Cell]:
+    """The first few cells at which the mask is true."""
+    at = where.fill_null(value=False).arg_true().head(SHOWN_CELLS)
+    return [Cell(row, value) for row, value in zip(rows.gather(at), values.gather(at), strict=True)]
+
+
+def _wider(known: tuple[str, str] | None, low: str, high: str) -> tuple[str, str]:
+    return (min(known[0], low), max(known[1], high)) if known else (low, high)
+
+
+def _roomy(values: pl.Series) -> pl.Series:
+    """Which numbers fit into a jsonb number; only the very long ones are looked at one by one."""
+    bad = [at for at in (values.str.len_bytes() > DIGITS_AFTER).arg_true() if not storable(values[at])]
+    return pl.repeat(value=True, n=len(values), eager=True).scatter(bad, values=False)
