@@ -57,3 +57,8 @@ def extra_names(names: Sequence[str], width: int) -> list[str]:
         used.add(name)
         added.append(name)
     return added
+
+
+def find_header(rows: Sequence[Sequence[str | None]]) -> tuple[int | None, int]:
+    """Index of the header in the first rows of a table, None without one, and index of the first row of data."""
+    return (0, 1) if rows else (None, 0)

@@ -45,6 +45,11 @@ class Warnings:
         self.items: list[ReadWarning] = []
         self.total = 0
 
+    @property
+    def room(self) -> int:
+        """How many more are kept in full."""
+        return self._keep - len(self.items)
+
     def add(
         self,
         message: str,

@@ -1,0 +1,137 @@
+"""Delimited text (CSV, TSV and kin) as a source of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import polars as pl
+
+from backend.errors import LimitExceeded
+from backend.inference.batch import Batch
+from backend.readers.base import ReadLimits
+from backend.readers.encoding import Encoding, Utf8Stream, detect_encoding
+from backend.readers.headers import extra_names
+from backend.readers.layout import Layout, find_layout
+from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
+from backend.readers.scan import Piece
+from backend.readers.tail import drop_last, drop_trailing_nulls
+from backend.schemas.imports import ImportOptions, Warnings
+
+SAMPLE = 256 * 1024
+"""Bytes at the start of a file by which dialect and header are found."""
+
+
+class DelimitedSource:
+    """One recognised delimited file; `backend.readers.base.Source` says what its parts mean.
+
+    `piece` and `tolerant` are the sizes in which text is taken; they change nothing that comes out.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        layout: Layout,
+        encoding: Encoding,
+        *,
+        limits: ReadLimits,
+        warnings: Warnings,
+        skip_footer: int = 0,
+        piece: int = PIECE,
+        tolerant: int = TOLERANT,
+    ) -> None:
+        self.format = "tsv" if layout.dialect.delimiter == "\t" else "csv"
+        self.encoding: str | None = encoding.name
+        self.delimiter: str | None = layout.dialect.delimiter
+        self.quote: str | None = layout.dialect.quote
+        self.sheet: str | None = None
+        self.header_row = layout.header_row
+        self.names = list(layout.names)
+        self.warnings = warnings
+        self._file = file
+        self._encoding = encoding
+        self._layout = layout
+        self._limits = limits
+        self._skip_footer = skip_footer
+        self._cut = Cut(layout.dialect, tuple(layout.names), limits, piece, tolerant)
+        self._reported = 0
+        self._rows = 0
+
+    def batches(self) -> Iterator[Batch]:
+        """Batches from the top of the table; see `Source.batches`."""
+        if not self.names:
+            return
+        self._rows = 0
+        stream = Utf8Stream(self._file, self._encoding)
+        stream.skip(self._layout.data_start)
+        batches = (self._batch(piece) for piece in pieces(stream, self._cut, line=self._layout.data_line))
+        kept = drop_last(batches, self._skip_footer) if self._skip_footer else batches
+        yield from drop_trailing_nulls(kept, self._report_trailing)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _batch(self, piece: Piece) -> Batch:
+        self._widen(piece)
+        first, last = int(piece.lines[0]), int(piece.lines[-1])
+        self._rows += piece.frame.height
+        if self._rows > self._limits.max_rows:
+            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows}")
+        if last > self._reported:
+            self._report(piece, after=self._reported if first <= self._reported else 0)
+            self._reported = last
+        frame = piece.frame
+        if frame.width < len(self.names):
+            missing = [pl.lit(None, pl.String).alias(str(index)) for index in range(frame.width, len(self.names))]
+            frame = frame.with_columns(missing)
+        return Batch(frame, pl.Series("row", piece.lines, pl.UInt32))
+
+    def _widen(self, piece: Piece) -> None:
+        width = piece.frame.width
+        if width > self._limits.max_columns:
+            row = int(piece.lines[piece.widths.argmax()])
+            limit = self._limits.max_columns
+            raise LimitExceeded(f"Line {row} has {width} columns, more than max_columns, {limit}")
+        if width > len(self.names):
+            self.names.extend(extra_names(self.names, width))
+
+    def _report(self, piece: Piece, *, after: int) -> None:
+        """Warnings for damaged and ragged records behind line `after`, which were not reported before."""
+        for row, message in piece.notes:
+            if row > after:
+                self.warnings.add(message, row=row)
+        expected = len(self._layout.names)
+        ragged = (piece.widths != expected) & (piece.lines > after)
+        if not ragged.any():
+            return
+        rows, widths = piece.lines[ragged], piece.widths[ragged]
+        shown = max(0, self.warnings.room)
+        for row, width in zip(rows[:shown].tolist(), widths[:shown].tolist(), strict=True):
+            what = "the rest is null" if width < expected else "the rest is in extra columns"
+            self.warnings.add(f"The record has {width} cells instead of {expected}: {what}", row=row)
+        self.warnings.total += max(0, len(rows) - shown)
+
+    def _report_trailing(self, rows: int, first: int) -> None:
+        self.warnings.add(f"{rows} empty records at the end were left out", row=first)
+
+
+def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits) -> DelimitedSource:
+    """Recognise encoding, dialect and header of delimited text.
+
+    Raises UnreadableFile for what is no text, LimitExceeded for a line beyond the limit.
+    """
+    warnings = Warnings()
+    encoding = detect_encoding(file, options.encoding, warnings)
+    size = SAMPLE
+    while True:
+        stream = Utf8Stream(file, encoding)
+        sample = stream.read(size)
+        layout = find_layout(sample.decode(errors="ignore"), options, warnings, final=stream.ended)
+        if layout is not None:
+            break
+        if size > limits.max_line:
+            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line} bytes")
+        size *= 8
+    if not layout.names:
+        warnings.add("The file is empty")
+    return DelimitedSource(file, layout, encoding, limits=limits, warnings=warnings, skip_footer=options.skip_footer)

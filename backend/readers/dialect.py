@@ -1,0 +1,93 @@
+"""Finding out how delimited text is written: every plausible dialect is tried and the most consistent one taken."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from backend.readers.records import Dialect, RecordParser, Records
+from backend.readers.shapes import tidiness
+
+_DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~", "\x01", "\x1e", "\x1f", "¦", "§")
+_WEAK = {":": 0.6, " ": 0.6, "^": 0.9, "~": 0.9}
+"""Signs that stand in ordinary text as well count for less."""
+_SINGLE = 0.5
+"""What a table of one column counts for, so that any sound split is taken before it."""
+_RUNS = re.compile(r"[^\w\s\"'\\.+\-()]{2,4}")
+_CELLS = 3000
+
+
+def detect_dialect(
+    sample: str,
+    *,
+    delimiter: str | None = None,
+    quote: str | None = None,
+    escape: str | None = None,
+    comment: str | None = None,
+    final: bool = True,
+) -> Dialect:
+    """The dialect under which `sample` is the most consistent table; what is told is kept. `quote` "" means none."""
+    best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
+    best_score = 0.0
+    for dialect in _candidates(sample, delimiter, quote, escape, comment):
+        score = _score(RecordParser(sample, dialect, final=final).parse(), dialect)
+        if score > best_score * 1.0001:
+            best, best_score = dialect, score
+    return best
+
+
+def _candidates(
+    sample: str, delimiter: str | None, quote: str | None, escape: str | None, comment: str | None
+) -> Iterator[Dialect]:
+    delimiters = [delimiter] if delimiter else _delimiters(sample)
+    for sign in delimiters:
+        for mark in [quote or None] if quote is not None else _quotes(sample, sign):
+            escapes: list[str | None] = [None]
+            if escape:
+                escapes = [escape]
+            elif mark is not None and "\\" + mark in sample:
+                escapes = [None, "\\"]
+            for turn in escapes:
+                yield Dialect(sign, mark, turn, comment)
+
+
+def _delimiters(sample: str) -> list[str]:
+    lines = [line for line in sample.splitlines()[:200] if line.strip()]
+    enough = max(1, len(lines) // 5)
+    found = [sign for sign in _DELIMITERS if sum(sign in line for line in lines) >= enough]
+    runs = Counter(run for line in lines for run in set(_RUNS.findall(line)))
+    found += [run for run, count in runs.most_common(3) if count >= 0.8 * len(lines) and run not in found]
+    if (
+        "," in found
+        and all("," not in line.replace(", ", "") for line in lines)
+        and any(', "' in line for line in lines)
+    ):
+        found.append(", ")
+    return found or [","]
+
+
+def _quotes(sample: str, delimiter: str) -> Sequence[str | None]:
+    quotes: list[str | None] = ['"']
+    sign = re.escape(delimiter)
+    if re.search(rf"(?:^|{sign})'[^'\r\n]*'(?:{sign}|$)", sample, re.MULTILINE):
+        quotes.append("'")
+    return quotes
+
+
+def _score(records: Records, dialect: Dialect) -> float:
+    """How well records fit together: equal widths, cells that look like values, no damage."""
+    if not records.cells:
+        return 0.0
+    counts = Counter(map(len, records.cells))
+    width, same = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]))
+    total = len(records.cells)
+    if width == 1:
+        consistency = _SINGLE
+    else:
+        narrow = counts[1]
+        consistency = ((same + 0.3 * narrow) / total) ** 2 * (1 - 1 / (2 * width)) * _WEAK.get(dialect.delimiter, 1.0)
+    step = max(1, total * width // _CELLS)
+    tidy = tidiness(records.cells[::step], dialect.delimiter)
+    damage = 1 - 0.5 * len({line for line, _ in records.notes}) / total
+    return consistency * tidy**2 * damage

@@ -1,0 +1,96 @@
+"""Where in a text the table stands: preamble, header, first record."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from backend.errors import UnreadableFile
+from backend.readers.dialect import detect_dialect
+from backend.readers.headers import clean_names, find_header, made_up
+from backend.readers.records import Dialect, RecordParser, Records, count_lines
+from backend.schemas.imports import ImportOptions, Warnings
+
+_SEP = re.compile(r'"?sep=(\t|[^"\r\n]{1,3})"?\s*(?=[\r\n]|\Z)', re.IGNORECASE)
+
+
+class Layout(Struct, frozen=True):
+    """A recognised table. `data_start`: characters and bytes (UTF-8) before the first record; `data_line`: its line."""
+
+    dialect: Dialect
+    names: tuple[str, ...]
+    header_row: int | None
+    data_start: int
+    data_line: int
+
+
+def find_layout(sample: str, options: ImportOptions, warnings: Warnings, *, final: bool) -> Layout | None:
+    """The table at the start of a text; None when `sample` ends before that can be said.
+
+    Raises UnreadableFile when a told header line is not there.
+    """
+    start, line = _skip_lines(sample, options.skip_rows)
+    told = options.delimiter
+    separator = _SEP.match(sample, start)
+    if separator and not options.skip_rows and told is None:
+        told = separator[1]
+        start, line = _skip_lines(sample, 1)
+    if type(options.header) is int and options.header > line + 1:
+        start, line = _skip_lines(sample, options.header - 1)
+    text = sample[start:]
+    dialect = detect_dialect(
+        text, delimiter=told, quote=options.quote, escape=options.escape, comment=options.comment, final=final
+    )
+    records = RecordParser(text, dialect, final=final).parse(most=500)
+    if not records.cells:
+        return Layout(dialect, (), None, len(sample[:start].encode()), line + 1) if final else None
+    header, first = _header(records, options, line)
+    names = _names(records, header, first, line, warnings)
+    _report_preamble(records, header if header is not None else first, line, warnings)
+    behind = RecordParser(text, dialect, width=len(names), final=final).parse(most=first)
+    data_start = len(sample[:start].encode()) + len(text[: behind.end].encode())
+    row = None if header is None else line + records.lines[header] + 1
+    return Layout(dialect, tuple(names), row, data_start, line + behind.passed + 1)
+
+
+def _skip_lines(text: str, count: int) -> tuple[int, int]:
+    """Position behind the first `count` physical lines, and how many there are."""
+    position = 0
+    for number in range(count):
+        found = re.compile(r"\r\n|\r|\n").search(text, position)
+        if found is None:
+            return len(text), number
+        position = found.end()
+    return position, count
+
+
+def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | None, int]:
+    """Index of the header record, if any, and of the first record of data."""
+    if options.header is None:
+        return find_header(records.cells)
+    if options.header is False:
+        return None, 0
+    if options.header is True:
+        header, first = find_header(records.cells)
+        return (header, first) if header is not None else (first, first + 1)
+    for index, at in enumerate(records.lines):
+        if line + at + 1 == options.header:
+            return index, index + 1
+    raise UnreadableFile(f"There is no header in line {options.header}")
+
+
+def _names(records: Records, header: int | None, first: int, line: int, warnings: Warnings) -> list[str]:
+    if header is not None:
+        return clean_names(records.cells[header], warnings, row=line + records.lines[header] + 1)
+    widths = Counter(len(cells) for cells in records.cells[first:])
+    width = max(widths, key=lambda size: (widths[size], size)) if widths else 0
+    return [made_up(position) for position in range(width)]
+
+
+def _report_preamble(records: Records, first: int, line: int, warnings: Warnings) -> None:
+    for cells, at in zip(records.cells[:first], records.lines[:first], strict=True):
+        shown = " ".join(cell for cell in cells if cell)
+        warnings.add("A line above the table was left out", row=line + at + 1, value=shown)
