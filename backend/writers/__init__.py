@@ -6,8 +6,9 @@ from backend.errors import BadRequest
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table, Writer
 from backend.writers.csv import CSV, TSV
+from backend.writers.xlsx import XLSX
 
-WRITERS: dict[str, Writer] = {"csv": CSV, "tsv": TSV}
+WRITERS: dict[str, Writer] = {"csv": CSV, "tsv": TSV, "xlsx": XLSX}
 
 
 def writer_for(options: ExportOptions) -> Writer:

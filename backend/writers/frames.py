@@ -6,11 +6,11 @@ import polars as pl
 
 from backend.writers.base import Row, Rows, Table
 
-_BYTES = 4 << 20
+_BYTES = 1 << 20
 
 
 def frames(rows: Rows, table: Table, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Consecutive records as `String` columns named `"0"`, `"1"`, …, about 4 MB of source at a time."""
+    """Consecutive records as `String` columns named `"0"`, `"1"`, …, about 1 MB of source at a time."""
     for raw in _joined(rows):
         yield _decode(raw, len(table.columns)) if table.wide else _parse(raw, len(table.columns), delimiter)
 

@@ -1,0 +1,90 @@
+"""A ZIP file as a stream: nothing is sought back to, nothing is known beforehand."""
+
+from struct import pack
+
+from isal import isal_zlib
+from msgspec import Struct
+
+_LEVEL = 1
+_RAW_DEFLATE = -15
+_DEFLATED = 8
+_SIZES_FOLLOW = 0x08
+_DATE = (0 << 9) | (1 << 5) | 1  # 1980-01-01, the first that ZIP knows
+_MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
+
+
+class _Entry(Struct):
+    name: bytes
+    offset: int
+    crc: int = 0
+    packed: int = 0
+    size: int = 0
+
+    def is_large(self) -> bool:
+        return self.packed >= _MAX32 or self.size >= _MAX32
+
+
+class Archive:
+    """Entries one after the other; each call returns the bytes to send next.
+
+    Sizes follow the data (flag bit 3). The fields of ZIP64 appear only from 4 GB on and only in the central directory,
+    because spreadsheet programs refuse them in the headers of small entries.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._sent = 0
+        self._begin_deflate()
+
+    def begin(self, name: str) -> bytes:
+        """Start the next entry; `name` is ASCII."""
+        entry = _Entry(name.encode("ascii"), self._sent)
+        self._entries.append(entry)
+        self._begin_deflate()
+        header = pack("<4s5H3I2H", b"PK\3\4", 20, _SIZES_FOLLOW, _DEFLATED, 0, _DATE, 0, 0, 0, len(entry.name), 0)
+        return self._send(header + entry.name)
+
+    def add(self, data: bytes | memoryview) -> bytes:
+        """More of the entry begun last."""
+        entry = self._entries[-1]
+        entry.crc = isal_zlib.crc32(data, entry.crc)
+        entry.size += len(data)
+        return self._pack(self._deflate.compress(data))
+
+    def end(self) -> bytes:
+        """Close the entry begun last."""
+        entry = self._entries[-1]
+        rest = self._pack(self._deflate.flush())
+        sizes = "<4sI2Q" if entry.is_large() else "<4s3I"
+        return rest + self._send(pack(sizes, b"PK\7\x08", entry.crc, entry.packed, entry.size))
+
+    def finish(self) -> bytes:
+        """The central directory, after which nothing comes."""
+        start = self._sent
+        directory = b"".join(map(_directory_entry, self._entries))
+        count, size = len(self._entries), len(directory)
+        if start + size >= _MAX32 or count >= _MAX16:
+            end64 = pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, start)
+            directory += end64 + pack("<4sIQI", b"PK\6\7", 0, start + size, 1)
+        count, size, start = min(count, _MAX16), min(size, _MAX32), min(start, _MAX32)
+        return directory + pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, size, start, 0)
+
+    def _begin_deflate(self) -> None:
+        self._deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _RAW_DEFLATE)
+
+    def _pack(self, packed: bytes) -> bytes:
+        self._entries[-1].packed += len(packed)
+        return self._send(packed)
+
+    def _send(self, data: bytes) -> bytes:
+        self._sent += len(data)
+        return data
+
+
+def _directory_entry(entry: _Entry) -> bytes:
+    large = entry.is_large() or entry.offset >= _MAX32
+    extra = pack("<2H3Q", 1, 24, entry.size, entry.packed, entry.offset) if large else b""
+    packed, size, offset = (_MAX32,) * 3 if large else (entry.packed, entry.size, entry.offset)
+    version = 45 if large else 20
+    fixed = (version, version, _SIZES_FOLLOW, _DEFLATED, 0, _DATE, entry.crc, packed, size, len(entry.name), len(extra))
+    return pack("<4s6H3I2H3H2I", b"PK\1\2", *fixed, 0, 0, 0, 0, offset) + entry.name + extra
