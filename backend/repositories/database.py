@@ -90,6 +90,11 @@ class Database:
         for name in ("json", "jsonb"):
             connection.adapters.register_loader(name, _RawJson)
 
+    async def ping(self) -> None:
+        """Raises Unavailable when the server does not answer."""
+        async with self.read() as tx:
+            await tx.execute("SELECT 1")
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """A connection outside of any transaction: each statement sees what is committed when it starts."""

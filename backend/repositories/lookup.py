@@ -1,0 +1,74 @@
+"""From what a path says to a dataset at a version, within what the caller may see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from backend.errors import DatasetNotFound, VersionNotFound, WorkspaceNotFound
+from backend.repositories import datasets, versions, workspaces
+from backend.repositories.database import Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Head, Snapshot
+
+_REMEMBERED = 2_000
+_columns: dict[str, tuple[Column, ...]] = {}
+
+
+def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
+    """The caller's workspace with this id or slug; the default one without. Raises WorkspaceNotFound."""
+    if ref is None:
+        return caller.workspaces[0]
+    for scope in caller.workspaces:
+        if ref in {str(scope.id), scope.slug}:
+            return scope
+    raise WorkspaceNotFound
+
+
+async def head(
+    tx: Tx, caller: Caller, ref: str, workspace_ref: str | None = None, *, deleted: bool = False, lock: bool = False
+) -> tuple[WorkspaceScope, Head]:
+    """The dataset by id, in any of the caller's workspaces, or by slug, in one. Raises DatasetNotFound."""
+    dataset_id = as_uuid(ref)
+    if workspace_ref is not None or dataset_id is None or len(caller.workspaces) == 1:
+        scope: WorkspaceScope | None = workspace(caller, workspace_ref)
+    else:
+        scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
+    found = scope and await datasets.find(tx, scope, dataset_id or ref, deleted=deleted, lock=lock)
+    if scope is None or found is None:
+        raise DatasetNotFound
+    return scope, found
+
+
+async def snapshot(
+    tx: Tx, scope: WorkspaceScope, head: Head, *, version: str | None = None, as_of: datetime | None = None
+) -> Snapshot:
+    """The dataset at a version (number, tag or moment), the newest one without. Raises VersionNotFound."""
+    dataset = head.dataset
+    number, token, rows = dataset.version, head.token, dataset.rows
+    if version is not None or as_of is not None:
+        found = await versions.resolve(tx, scope, dataset.id, version=version, as_of=as_of)
+        if found is None:
+            raise VersionNotFound
+        number, token, rows = found
+    columns = await _columns_at(tx, scope, dataset.id, number, token)
+    return Snapshot(dataset.id, number, token, rows, columns, dataset.name, head.revision)
+
+
+async def _columns_at(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, token: str) -> tuple[Column, ...]:
+    """Columns of a version never change, so they are remembered by its token."""
+    if (known := _columns.get(token)) is not None:
+        return known
+    columns = await datasets.list_columns(tx, scope, dataset_id, version)
+    if len(_columns) >= _REMEMBERED:
+        del _columns[next(iter(_columns))]
+    _columns[token] = columns
+    return columns
+
+
+def as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None

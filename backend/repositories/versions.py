@@ -1,0 +1,108 @@
+"""The versions of a dataset."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from backend.repositories.database import Tx
+from backend.repositories.workspaces import table
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import Head
+from backend.schemas.versions import Change, Version
+
+_VERSION = sql.SQL("version, created_at, author, operation, note, rows, added, changed, removed, tag, source")
+
+
+async def add(
+    tx: Tx,
+    scope: WorkspaceScope,
+    dataset_id: UUID,
+    version: int,
+    *,
+    token: str,
+    author: UUID,
+    at: datetime,
+    rows: int,
+    change: Change,
+) -> None:
+    query = sql.SQL(
+        "INSERT INTO {} (dataset_id, version, token, author, operation, note, rows, added, changed, removed, source,"
+        " created_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    ).format(table(scope, "versions"))
+    counts = (rows, change.added, change.changed, change.removed)
+    source = None if change.source is None else Jsonb(change.source)
+    await tx.execute(query, (dataset_id, version, token, author, change.operation, change.note, *counts, source, at))
+
+
+async def list_page(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, *, limit: int, offset: int
+) -> tuple[tuple[Version, ...], int]:
+    """One page of versions, the newest first, and how many there are."""
+    where = sql.SQL("FROM {} WHERE dataset_id = %s").format(table(scope, "versions"))
+    counted = await tx.execute(sql.SQL("SELECT count(*) ") + where, (dataset_id,))
+    total = (await counted.fetchone() or (0,))[0]
+    async with tx.cursor(row_factory=class_row(Version)) as cursor:
+        await cursor.execute(
+            sql.SQL("SELECT {} {} ORDER BY version DESC LIMIT %s OFFSET %s").format(_VERSION, where),
+            (dataset_id, limit, offset),
+        )
+        return tuple(await cursor.fetchall()), total
+
+
+async def find(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> Version | None:
+    async with tx.cursor(row_factory=class_row(Version)) as cursor:
+        query = sql.SQL("SELECT {} FROM {} WHERE dataset_id = %s AND version = %s")
+        await cursor.execute(query.format(_VERSION, table(scope, "versions")), (dataset_id, version))
+        return await cursor.fetchone()
+
+
+async def resolve(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, *, version: str | None, as_of: datetime | None
+) -> tuple[int, str, int] | None:
+    """Number, token and rows of the version with this number or tag, or of the newest one at a moment."""
+    conditions: list[tuple[sql.Composable, Any]] = []
+    if version is not None and version.isdecimal() and len(version) < 10:
+        conditions.append((sql.SQL("version = %s"), int(version)))
+    elif version is not None:
+        conditions.append((sql.SQL("tag = %s"), version))
+    if as_of is not None:
+        conditions.append((sql.SQL("created_at <= %s"), as_of))
+    query = sql.SQL(
+        "SELECT version, token, rows FROM {} WHERE dataset_id = %s AND {} ORDER BY version DESC LIMIT 1"
+    ).format(table(scope, "versions"), sql.SQL(" AND ").join([text for text, _ in conditions]))
+    row = await (await tx.execute(query, (dataset_id, *(value for _, value in conditions)))).fetchone()
+    return (row[0], row[1], row[2]) if row else None
+
+
+async def publish(
+    tx: Tx,
+    scope: WorkspaceScope,
+    head: Head,
+    *,
+    token: str,
+    author: UUID,
+    at: datetime,
+    change: Change,
+    columns: int,
+    next_id: int,
+    size: int,
+) -> int:
+    """Makes the next version, the dataset's newest from now on; answers its number.
+
+    The caller holds the head row's lock. `size` is what the records take on disk, in bytes.
+    """
+    version = head.dataset.version + 1
+    rows = head.dataset.rows + change.added - change.removed
+    await add(tx, scope, head.dataset.id, version, token=token, author=author, at=at, rows=rows, change=change)
+    query = sql.SQL(
+        "UPDATE {} SET version = %s, token = %s, rows = %s, columns = %s, next_id = %s, bytes = %s, updated_at = %s"
+        " WHERE id = %s"
+    ).format(table(scope, "datasets"))
+    await tx.execute(query, (version, token, rows, columns, next_id, size, at, head.dataset.id))
+    return version

@@ -1,0 +1,67 @@
+"""A workspace's own PostgreSQL schema, and the directory that says which workspace a dataset is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from psycopg import sql
+from sqlalchemy import MetaData
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
+
+from backend.repositories.database import Tx
+from backend.repositories.tables import workspace
+from backend.schemas.callers import WorkspaceScope
+
+
+def in_schema(schema: str) -> MetaData:
+    """The workspace tables as they are in one workspace's schema."""
+    metadata = MetaData(naming_convention=workspace.naming_convention)
+    for table in workspace.sorted_tables:
+        table.to_metadata(metadata, schema=schema)
+    return metadata
+
+
+def table(scope: WorkspaceScope, name: str) -> sql.Identifier:
+    """The quoted name of one of the workspace's tables."""
+    return sql.Identifier(scope.schema, name)
+
+
+def _ddl(schema: str) -> list[bytes]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    statements = [str(CreateSchema(schema, if_not_exists=True).compile(dialect=dialect))]
+    for each in in_schema(schema).sorted_tables:
+        statements.append(str(CreateTable(each, if_not_exists=True).compile(dialect=dialect)))
+        statements += [
+            str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect))
+            for index in sorted(each.indexes, key=lambda index: str(index.name))
+        ]
+    return [statement.encode() for statement in statements]
+
+
+async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
+    """Makes the workspace's schema and tables if this is its first dataset."""
+    await lock(tx, scope)
+    for statement in _ddl(scope.schema):
+        await tx.execute(statement)
+    await tx.execute("UPDATE sheaf.workspaces SET has_schema = true WHERE id = %s", (scope.id,))
+
+
+async def lock(tx: Tx, scope: WorkspaceScope) -> None:
+    """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace."""
+    await tx.execute("SELECT 1 FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (scope.id,))
+
+
+async def add_to_directory(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    await tx.execute("INSERT INTO sheaf.directory (dataset_id, workspace_id) VALUES (%s, %s)", (dataset_id, scope.id))
+
+
+async def find_scope(tx: Tx, scopes: Sequence[WorkspaceScope], dataset_id: UUID) -> WorkspaceScope | None:
+    """Which of these workspaces the dataset is in."""
+    found = await tx.execute(
+        "SELECT workspace_id FROM sheaf.directory WHERE dataset_id = %s AND workspace_id = ANY(%s)",
+        (dataset_id, [scope.id for scope in scopes]),
+    )
+    row = await found.fetchone()
+    return next((scope for scope in scopes if row and scope.id == row[0]), None)

@@ -1,0 +1,84 @@
+"""Ids, tokens, slugs, and the names that people and files give."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import unicodedata
+from collections.abc import Callable
+from uuid import UUID
+
+from backend.errors import Invalid
+from backend.schemas.problems import ErrorItem
+
+_LONGEST_NAME = 200
+_LONGEST_SLUG = 80
+
+
+class InvalidName(Invalid):
+    """This name cannot be used."""
+
+
+def uuid7() -> UUID:
+    """A UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits."""
+    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def new_token() -> str:
+    """What tells one version from every other that ever was, URL-safe."""
+    return secrets.token_urlsafe(9)
+
+
+def slugify(name: str) -> str:
+    """Lower-case letters and digits of any script, joined by single hyphens; may come out empty."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    slug = re.sub(r"[\W_]+", "-", folded).strip("-")[:_LONGEST_SLUG].strip("-")
+    return f"{slug}-" if _is_uuid(slug) else slug
+
+
+def check_name(name: str) -> str:
+    """The name without outer white space. Raises InvalidName: empty, too long, or with characters that mislead."""
+    trimmed = name.strip()
+    wrong = next((character for character in trimmed if _misleading(character)), None)
+    if not trimmed:
+        reason = "A name needs at least one visible character."
+    elif len(trimmed) > _LONGEST_NAME:
+        reason = f"A name has at most {_LONGEST_NAME} characters; this one has {len(trimmed)}."
+    elif wrong is not None:
+        reason = f"A name cannot hold {unicodedata.name(wrong, f'U+{ord(wrong):04X}')}."
+    else:
+        return trimmed
+    raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/name")])
+
+
+def name_from_file(filename: str | None) -> str:
+    """A dataset name made of a file's: no folders, no ending, nothing that misleads."""
+    base = re.split(r"[/\\]", filename or "")[-1]
+    stem = re.sub(r"(?<=.)(\.[A-Za-z0-9]{1,8}){1,2}$", "", base)
+    clean = "".join(" " if _misleading(character) else character for character in stem)
+    return re.sub(r"\s+", " ", clean).strip()[: _LONGEST_NAME - 10] or "dataset"
+
+
+def first_free(name: str, is_free: Callable[[str], bool], joiner: str = " ") -> str:
+    """`name`, or `name 2`, `name 3`, …: the first one that is free."""
+    number = 1
+    candidate = name
+    while not is_free(candidate):
+        number += 1
+        candidate = f"{name}{joiner}{number}"
+    return candidate
+
+
+def _misleading(character: str) -> bool:
+    return character in "/\\" or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

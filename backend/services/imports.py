@@ -1,0 +1,211 @@
+"""A file becomes a dataset: read, infer, COPY, publish, in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import cast
+from uuid import UUID
+
+import msgspec
+
+from backend.errors import DatasetNameTaken, LimitExceeded
+from backend.inference import ColumnPlan, Inference, conflicts, encode
+from backend.readers import open_source
+from backend.readers.base import ReadLimits, Source
+from backend.repositories import datasets, lookup, records, versions, workspaces
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.imports import ImportOptions, ImportReport
+from backend.schemas.versions import Change
+from backend.services.identifiers import check_name, first_free, name_from_file, new_token, slugify, uuid7
+from backend.services.keys import keys_for
+from backend.services.prefetch import prefetch
+from backend.services.uploads import Upload
+
+
+class ImportService:
+    def __init__(self, database: Database, limits: ReadLimits, *, concurrency: int) -> None:
+        self._database = database
+        self._limits = limits
+        self._places = asyncio.Semaphore(concurrency)
+
+    async def check_free(self, caller: Caller, name: str, workspace: str | None) -> None:
+        """Before a body is read: raises WorkspaceNotFound, InvalidName, DatasetNameTaken."""
+        scope = lookup.workspace(caller, workspace)
+        wanted = check_name(name)
+        async with self._database.read() as tx:
+            names, _ = await datasets.taken(tx, scope, name=wanted, slug=slugify(wanted) or "dataset")
+        if wanted.lower() in names:
+            raise DatasetNameTaken
+
+    async def create(
+        self, caller: Caller, upload: Upload, *, name: str | None, workspace: str | None, options: ImportOptions
+    ) -> tuple[Head, ImportAnswer]:
+        """A new dataset at version 1, or nothing at all."""
+        scope = lookup.workspace(caller, workspace)
+        wanted = check_name(name) if name is not None else None
+        started = perf_counter()
+        async with self._places:
+            source = await asyncio.to_thread(self._open, upload, options)
+            try:
+                await self._ensure_schema(scope)
+                load = Load(source, Inference(options), self._limits)
+                head = await self._store(caller, scope, upload, load, wanted)
+            finally:
+                await asyncio.to_thread(source.close)
+        report = _report(upload, load, perf_counter() - started)
+        return head, ImportAnswer(head.dataset, report)
+
+    def _open(self, upload: Upload, options: ImportOptions) -> Source:
+        return open_source(
+            upload.file,
+            filename=upload.filename,
+            media_type=upload.media_type,
+            options=options,
+            limits=self._limits,
+        )
+
+    async def _ensure_schema(self, scope: WorkspaceScope) -> None:
+        if not scope.has_schema:
+            async with self._database.transaction() as tx:
+                await workspaces.ensure_schema(tx, scope)
+
+    async def _store(
+        self, caller: Caller, scope: WorkspaceScope, upload: Upload, load: Load, wanted: str | None
+    ) -> Head:
+        dataset_id = uuid7()
+        scope = msgspec.structs.replace(scope, has_schema=True)
+        async with self._database.transaction() as tx:
+            await records.create_table(tx, scope, dataset_id)
+            await records.copy_in(tx, scope, dataset_id, prefetch(load.lines()))
+            if load.redo:
+                await records.empty(tx, scope, dataset_id)
+                await records.copy_in(tx, scope, dataset_id, prefetch(load.lines_again()))
+            await records.add_indexes(tx, scope, dataset_id)
+            await records.analyze(tx, scope, dataset_id)
+            await workspaces.lock(tx, scope)
+            await self._add_dataset(tx, caller, scope, dataset_id, upload, load, wanted)
+            found = await datasets.find(tx, scope, dataset_id)
+        return cast("Head", found)
+
+    @staticmethod
+    async def _add_dataset(
+        tx: Tx,
+        caller: Caller,
+        scope: WorkspaceScope,
+        dataset_id: UUID,
+        upload: Upload,
+        load: Load,
+        wanted: str | None,
+    ) -> None:
+        name, slug = await _free_names(tx, scope, wanted, upload.filename)
+        at, token = datetime.now(UTC), new_token()
+        head = {
+            "id": dataset_id,
+            "slug": slug,
+            "name": name,
+            "owner": caller.user_id,
+            "version": 1,
+            "token": token,
+            "rows": load.rows,
+            "columns": len(load.columns),
+            "bytes": await records.total_bytes(tx, scope, dataset_id),
+            "next_id": load.rows + 1,
+            "created_at": at,
+            "updated_at": at,
+        }
+        await datasets.add(tx, scope, head)
+        evidence = [msgspec.json.encode(each) for each in load.inference.evidence()]
+        columns = [(at, *each) for at, each in enumerate(zip(load.columns, evidence, strict=True), 1)]
+        await datasets.add_columns(tx, scope, dataset_id, 1, columns)
+        source = {"filename": upload.filename, "format": load.source.format, "sha256": upload.sha256}
+        change = Change("import", added=load.rows, source=source)
+        await versions.add(
+            tx, scope, dataset_id, 1, token=token, author=caller.user_id, at=at, rows=load.rows, change=change
+        )
+        await workspaces.add_to_directory(tx, scope, dataset_id)
+
+
+class Load:
+    """One file on its way into COPY lines, typed by what was seen so far.
+
+    When a later batch shows that what was already sent was typed too strictly, `redo` is set, no more lines are
+    made, the rest of the file is only looked at, and `lines_again` goes over it once more.
+    """
+
+    def __init__(self, source: Source, inference: Inference, limits: ReadLimits) -> None:
+        self.source = source
+        self.inference = inference
+        self.rows = 0
+        self.redo = False
+        self._limits = limits
+        self._plan: tuple[ColumnPlan, ...] = ()
+        self._keys: list[str] = []
+
+    @property
+    def columns(self) -> list[Column]:
+        keys = keys_for(self.source.names, self._keys)
+        return [
+            Column(key, name, plan.type, plan.format)
+            for key, name, plan in zip(keys, self.source.names, self.inference.plan(), strict=True)
+        ]
+
+    def lines(self) -> Iterator[bytes]:
+        """First pass: looks and encodes. Blocking; for a worker thread."""
+        for batch in self.source.batches():
+            self.inference.observe(batch, self.source.names)
+            plan = self.inference.plan()
+            self.redo = self.redo or conflicts(self._plan, plan)
+            self._plan = plan
+            if self.redo:
+                continue
+            self._keys = keys_for(self.source.names, self._keys)
+            data = encode(batch, plan, self._keys, first_id=self.rows + 1, version=1)
+            self.rows += batch.frame.height
+            if self.rows > self._limits.max_rows:
+                raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
+            yield data
+
+    def lines_again(self) -> Iterator[bytes]:
+        """Second pass, with the types that the whole file asks for."""
+        self.rows = 0
+        self._keys = keys_for(self.source.names, self._keys)
+        for batch in self.source.batches():
+            yield encode(batch, self._plan, self._keys, first_id=self.rows + 1, version=1)
+            self.rows += batch.frame.height
+
+
+async def _free_names(tx: Tx, scope: WorkspaceScope, wanted: str | None, filename: str | None) -> tuple[str, str]:
+    """A name and a slug. Raises DatasetNameTaken when the caller asked for a name that is in use."""
+    name = wanted or name_from_file(filename)
+    slug = slugify(name) or "dataset"
+    names, slugs = await datasets.taken(tx, scope, name=name, slug=slug)
+    if wanted is not None and wanted.lower() in names:
+        raise DatasetNameTaken
+    free_name = first_free(name, lambda each: each.lower() not in names)
+    return free_name, first_free(slugify(free_name) or "dataset", lambda each: each not in slugs, joiner="-")
+
+
+def _report(upload: Upload, load: Load, seconds: float) -> ImportReport:
+    source = load.source
+    return ImportReport(
+        format=source.format,
+        encoding=source.encoding,
+        delimiter=source.delimiter,
+        quote=source.quote,
+        sheet=source.sheet,
+        header_row=source.header_row,
+        rows=load.rows,
+        columns=len(source.names),
+        rejected=0,
+        bytes=upload.size,
+        sha256=upload.sha256,
+        seconds=round(seconds, 3),
+        warnings=tuple(source.warnings.items),
+        warnings_total=source.warnings.total,
+    )

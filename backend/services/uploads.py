@@ -1,0 +1,72 @@
+"""A file while it arrives: to disk, hashed, never held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from backend.errors import TooLarge
+
+_WRITE_SIZE = 2**20
+
+
+class Upload:
+    """A temporary file without a name, so that a killed process leaves nothing of it.
+
+    `file` is a real file at position 0 once everything was received; `size` is in bytes, `sha256` in hexadecimal.
+    """
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self.file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+        self.size = 0
+        self.filename: str | None = None
+        self.media_type: str | None = None
+        self._limit = limit
+        self._hash = hashlib.sha256()
+        self._pending = bytearray()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    async def write(self, chunk: bytes | bytearray) -> None:
+        """Takes the next bytes. Raises TooLarge past the limit."""
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise TooLarge(f"The file is larger than SHEAF_MAX_UPLOAD, {self._limit:,} bytes.")
+        self._pending += chunk
+        if len(self._pending) >= _WRITE_SIZE:
+            await self._flush()
+
+    async def receive(self, chunks: AsyncIterable[bytes]) -> Self:
+        """Takes all of a body and rewinds."""
+        async for chunk in chunks:
+            await self.write(chunk)
+        return await self.finish()
+
+    async def finish(self) -> Self:
+        """Everything has arrived: the file is complete and rewound."""
+        await self._flush()
+        self.file.seek(0)
+        return self
+
+    async def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        await asyncio.to_thread(self._store, pending)
+
+    def _store(self, data: bytearray) -> None:
+        self._hash.update(data)
+        view = memoryview(data)
+        while view:
+            view = view[self.file.write(view) :]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.file.close()

@@ -1,0 +1,95 @@
+"""Registration and keys."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import UTC, datetime
+from uuid import UUID
+
+from backend.errors import KeyNotFound, RegistrationClosed
+from backend.repositories import users
+from backend.repositories.database import Database
+from backend.schemas.callers import Caller
+from backend.schemas.users import Key, KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Membership, Registered, User
+from backend.services.identifiers import slugify, uuid7
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+def _new_key() -> tuple[str, bytes]:
+    secret = f"sheaf_{secrets.token_urlsafe(32)}"
+    return secret, _hash(secret)
+
+
+def _hash(secret: str) -> bytes:
+    """SHA-256: our keys are 256 random bits, which no dictionary can guess, so a slow hash would buy nothing."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+class UserService:
+    def __init__(self, database: Database, *, registration_open: bool) -> None:
+        self._database = database
+        self._registration_open = registration_open
+
+    async def identify(self, secret: str) -> Caller | None:
+        """Who this key belongs to; None for a malformed, unknown, expired or revoked one."""
+        if _KEY.fullmatch(secret) is None:
+            return None
+        async with self._database.read() as tx:
+            return await users.find_caller(tx, _hash(secret))
+
+    async def register(self, name: str) -> Registered:
+        """A user, a default workspace and a key. Raises RegistrationClosed."""
+        if not self._registration_open:
+            raise RegistrationClosed
+        return await self.create(name)
+
+    async def create(self, name: str) -> Registered:
+        """What `register` does, for the operator: whether or not registration is open."""
+        user_id, workspace_id, slug = uuid7(), uuid7(), slugify(name) or "workspace"
+        secret, key_hash = _new_key()
+        async with self._database.transaction() as tx:
+            await users.add_user(tx, user_id, name)
+            await users.add_workspace(tx, user_id, workspace_id, slug, name)
+            await users.add_key(tx, user_id, uuid7(), key_hash, name="first key")
+        return Registered(User(user_id, name), Membership(workspace_id, slug, name, "owner"), secret)
+
+    @staticmethod
+    def me(caller: Caller) -> Me:
+        spaces = tuple(Membership(scope.id, scope.slug, scope.name, scope.role) for scope in caller.workspaces)
+        return Me(caller.user_id, caller.user_name, spaces)
+
+    async def list_keys(self, caller: Caller) -> KeyList:
+        async with self._database.read() as tx:
+            keys: tuple[Key, ...] = await users.list_keys(tx, caller.user_id)
+        return KeyList(keys, len(keys))
+
+    async def issue_key(self, caller: Caller, wanted: KeyCreate) -> KeyIssued:
+        secret, key_hash = _new_key()
+        key_id = uuid7()
+        async with self._database.transaction() as tx:
+            await users.add_key(
+                tx,
+                caller.user_id,
+                key_id,
+                key_hash,
+                name=wanted.name,
+                scope=wanted.scope,
+                expires_at=wanted.expires_at,
+            )
+        return KeyIssued(key_id, wanted.name, wanted.scope, wanted.expires_at, secret)
+
+    async def revoke_key(self, caller: Caller, key_id: UUID) -> None:
+        """Raises KeyNotFound, for a key of somebody else too."""
+        async with self._database.transaction() as tx:
+            if not await users.revoke_key(tx, caller.user_id, key_id, datetime.now(UTC)):
+                raise KeyNotFound
+
+    async def rotate_key(self, caller: Caller) -> KeyRotated:
+        """A new secret for the key that was used; the old one is dead at once."""
+        secret, key_hash = _new_key()
+        async with self._database.transaction() as tx:
+            await users.replace_key_hash(tx, caller.user_id, caller.key_id, key_hash)
+        return KeyRotated(secret)
