@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -9,6 +10,7 @@ from backend.errors import InvalidQuery
 
 _SHOWN = 80
 _COMPARED = 2_000
+_ITEM = re.compile(r'\s*+(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?!")(?P<bare>[^,]*))(?P<end>,|\Z)')
 
 
 def shown(text: str) -> str:
@@ -42,33 +44,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "there are " + ", ".join(shown(other) for other in names[:10]) + more
 
 
-def split(text: str, separator: str = ",") -> list[str]:
-    """Parts between separators that stand outside of double quotes, quotes kept. Raises InvalidQuery: quote left open."""
-    if '"' not in text:
-        return text.split(separator)
-    parts, start, quoted = [], 0, False
-    for position, character in enumerate(text):
-        if character == '"':
-            quoted = not quoted
-        elif character == separator and not quoted:
-            parts.append(text[start:position])
-            start = position + 1
-    if quoted:
-        raise InvalidQuery(f"A double quote in {shown(text)} is not closed.")
-    return [*parts, text[start:]]
+def scan(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """Every item of a comma-separated list; `pattern` matches one, and as `end` the comma behind it or nothing.
 
-
-def unquote(part: str) -> str:
-    """The text meant by one part: what stands in its double quotes (`""` is one), else itself without outer spaces."""
-    part = part.strip()
-    if not part.startswith('"'):
-        return part
-    inner = part[1:-1]
-    if len(part) < 2 or not part.endswith('"') or '"' in inner.replace('""', ""):
-        raise InvalidQuery(f"{shown(part)} is not quoted as a whole; a double quote inside of quotes is doubled.")
-    return inner.replace('""', '"')
+    Raises InvalidQuery where an item does not match.
+    """
+    matches, position = [], 0
+    while True:
+        match = pattern.match(text, position)
+        if match is None:
+            raise InvalidQuery(
+                f"{shown(text[position:])} is not quoted as a whole; write a double quote inside as two."
+            )
+        matches.append(match)
+        if match["end"] != ",":
+            return matches
+        position = match.end()
 
 
 def items(text: str) -> list[str]:
-    """The items of a list such as `a, "b, c"`."""
-    return [unquote(part) for part in split(text)]
+    """The items of a list such as `a, "b, c"`: quoted ones to the letter, others without outer spaces."""
+    return [
+        match["bare"].strip() if match["quoted"] is None else match["quoted"].replace('""', '"')
+        for match in scan(_ITEM, text)
+    ]

@@ -1,0 +1,164 @@
+"""From a query to SQL: a condition, an order and a place in that order, over a record table with the alias `r`.
+
+`value_expression` in `fields` says how a column is read; `output` how records are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from psycopg import sql
+
+from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
+from backend.query.fields import ID, Field, Scope, column_named, resolve
+from backend.query.nodes import And, Condition, Node, Not, Or, Query, Sort
+from backend.query.operators import OPERATORS
+from backend.query.output import csv_select, is_wide, record_json
+from backend.query.patterns import literal_pattern
+from backend.query.sqltext import collation, literal
+from backend.query.text import nearest, shown
+from backend.schemas.columns import Column
+
+__all__ = ["Compiled", "compile_query", "csv_select", "is_wide", "record_json"]
+
+MAX_WORDS = 20
+"""Most words of `q`."""
+
+
+class Term(Struct, frozen=True):
+    """One expression of the order. Nulls come last both ways."""
+
+    expression: str
+    descending: bool
+
+
+class Compiled(Struct, frozen=True):
+    """`where` and `order_by` use `r` and the values in `params`; `columns` are the selected ones.
+
+    The order is total: it ends in the record id.
+    """
+
+    where: sql.SQL
+    params: dict[str, Any]
+    order_by: sql.SQL
+    columns: tuple[Column, ...]
+    terms: tuple[Term, ...]
+
+    def keyset(self, table: sql.Composable) -> sql.Composable:
+        """The condition that a record comes behind the one whose id is `%(after)s`, both as of `%(version)s`.
+
+        `table` is the record table: where that record stands in the order is looked up there, once a statement.
+        """
+        return sql.SQL(_keyset(self.terms, table.as_string(None)))
+
+
+def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Compiled:
+    """Resolves the query's names among a version's columns. `fold` names the collation that folds case.
+
+    Raises UnknownColumn, UnknownParameter, and InvalidQuery for a value that does not fit its column.
+    """
+    known = tuple(columns)
+    scope = Scope({}, collation(fold))
+    conditions = [] if query.where is None else [_condition(query.where, known, scope)]
+    if query.q is not None:
+        conditions.append(_search(query.q, known, scope))
+    terms = _terms(query.sort, known)
+    return Compiled(
+        where=sql.SQL(" AND ".join(f"({condition})" for condition in conditions) or "TRUE"),
+        params=scope.params,
+        order_by=sql.SQL(", ".join(_ordered(term) for term in terms)),
+        columns=known if query.select is None else _selected(query.select, known),
+        terms=terms,
+    )
+
+
+def _condition(node: Node, columns: tuple[Column, ...], scope: Scope) -> str:
+    match node:
+        case Condition():
+            return OPERATORS[node.operator].build(_field(node, columns), node.values, scope)
+        case Not():
+            return f"({_condition(node.item, columns, scope)}) IS NOT TRUE"
+        case And():
+            return _joined(" AND ", "TRUE", node.items, columns, scope)
+        case Or():
+            return _joined(" OR ", "FALSE", node.items, columns, scope)
+
+
+def _joined(word: str, empty: str, items: Sequence[Node], columns: tuple[Column, ...], scope: Scope) -> str:
+    return word.join(f"({_condition(item, columns, scope)})" for item in items) or empty
+
+
+def _field(condition: Condition, columns: tuple[Column, ...]) -> Field:
+    try:
+        return resolve(condition.column, columns)
+    except UnknownColumn:
+        if not condition.bare:
+            raise
+        known = [*_PARAMETERS, *(column.name for column in columns)]
+        raise UnknownParameter(
+            f"There is no parameter and no column {shown(condition.column)}; {nearest(condition.column, known)}."
+        ) from None
+
+
+_PARAMETERS = ("sort", "select", "limit", "offset", "cursor", "count", "version", "as_of", "q")
+
+
+def _search(words: str, columns: tuple[Column, ...], scope: Scope) -> str:
+    """Every word must occur in some column, in any case."""
+    wanted = words.split()
+    if len(wanted) > MAX_WORDS:
+        raise InvalidQuery(f"q may have {MAX_WORDS} words; this one has {len(wanted)}.")
+    if not wanted or not columns:
+        return "FALSE" if wanted else "TRUE"
+    patterns = (scope.bind(f"%{literal_pattern(word)}%", "text") for word in wanted)
+    lowered = ", ".join(f"lower({pattern} COLLATE {scope.fold})" for pattern in patterns)
+    return (
+        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold}) LIKE ALL (ARRAY[{lowered}])"  # noqa: S608 quoted or bound
+        " FROM (SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x)"
+    )
+
+
+def _everything(columns: tuple[Column, ...]) -> str:
+    texts = ", ".join(f"d->>{literal(column.key)}" for column in columns)
+    return rf"array_to_string(ARRAY[{texts}], E'\n')"
+
+
+def _selected(names: Sequence[str], columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    if ID in names and ID not in (column.name for column in columns):
+        raise UnknownColumn(f"{ID} is a part of each record and cannot be selected.")
+    return tuple(column_named(name, columns) for name in dict.fromkeys(names))
+
+
+def _terms(sort: Sequence[Sort], columns: tuple[Column, ...]) -> tuple[Term, ...]:
+    terms: dict[str, Term] = {}
+    for item in sort:
+        field = resolve(item.column, columns)
+        for expression in field.sort_terms():
+            terms.setdefault(expression, Term(expression, item.descending))
+        if field.kind == "id":
+            return tuple(terms.values())
+    return (*terms.values(), Term("r.id", descending=False))
+
+
+def _ordered(term: Term) -> str:
+    if term.expression == "r.id":
+        return "r.id DESC" if term.descending else "r.id"
+    return f"{term.expression} DESC NULLS LAST" if term.descending else term.expression
+
+
+def _keyset(terms: Sequence[Term], table: str) -> str:
+    *before, last = terms
+    behind = f"r.id {'<' if last.descending else '>'} %(after)s"
+    for term in reversed(before):
+        value = term.expression
+        there = (
+            f"(SELECT {value} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
+            " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
+        )
+        behind = (
+            f"({value} {'<' if term.descending else '>'} {there} OR ({value} IS NULL AND {there} IS NOT NULL)"
+            f" OR ({value} IS NOT DISTINCT FROM {there} AND {behind}))"
+        )
+    return behind

@@ -1,0 +1,74 @@
+"""What a query says, parsed but not yet resolved against any columns. Equal queries are equal structs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+DEFAULT_LIMIT = 100
+"""Records on a page where the caller does not say."""
+MAX_LIMIT = 1_000
+"""Most records on a page."""
+
+
+class Json(Struct, frozen=True, tag="json", array_like=True):
+    """A JSON object or array as a filter value, as JSON text."""
+
+    text: str
+
+
+Value: TypeAlias = str | Json | None
+
+
+class Condition(Struct, frozen=True, tag="is", array_like=True):
+    """One column, one operator and its values as text; None is null.
+
+    `bare`: the name stood where a parameter could have stood, so an unknown one may be a misspelt parameter.
+    """
+
+    column: str
+    operator: str
+    values: tuple[Value, ...]
+    bare: bool = False
+
+
+class And(Struct, frozen=True, tag="and", array_like=True):
+    items: tuple[Node, ...]
+
+
+class Or(Struct, frozen=True, tag="or", array_like=True):
+    items: tuple[Node, ...]
+
+
+class Not(Struct, frozen=True, tag="not", array_like=True):
+    item: Node
+
+
+Node: TypeAlias = Condition | And | Or | Not
+
+
+class Sort(Struct, frozen=True, array_like=True):
+    column: str
+    descending: bool = False
+
+
+class Query(Struct, frozen=True, array_like=True):
+    """Which records, in which order, with which columns, at which version.
+
+    `given` names the parameters that the caller wrote (`where` for filters): a cursor lets them be left out.
+    `limit` is None where the caller did not say: a page then holds DEFAULT_LIMIT, a stream or export everything.
+    """
+
+    where: Node | None = None
+    sort: tuple[Sort, ...] = ()
+    select: tuple[str, ...] | None = None
+    limit: int | None = None
+    offset: int = 0
+    cursor: str | None = None
+    count: Literal["exact", "bounded", "none"] = "exact"
+    q: str | None = None
+    version: str | None = None
+    as_of: datetime | None = None
+    given: frozenset[str] = frozenset()
