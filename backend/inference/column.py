@@ -17,10 +17,10 @@ from backend.inference.lattice import (
     number_core,
     pattern,
     read,
-    storable,
+    roomy,
 )
 from backend.inference.plan import JSON_CLASS, ColumnPlan
-from backend.inference.sketch import Distinct
+from backend.inference.sketch import Distinct, Hashes
 from backend.schemas.columns import ColumnType
 
 SHOWN_CELLS = 3
@@ -48,8 +48,9 @@ class Cell(NamedTuple):
 class Column:
     """The state of one column. Batches come in file order; those without any value here are left out.
 
-    `reading` is None until a value is met. `first` holds the first cells with a value, `broke` the first cells
-    that ended a reading that had held until then. `days` is the told date pattern while every value fits it.
+    `reading` is None until a value is met, `days` the told date pattern while every value fits it. `first` holds the
+    first cells with a value, `broke` the first cells that ended a reading that had held until then, `formats` the
+    formats of these readings. `kind` is what a workbook says of the first cell, `mixed` that others are of another.
     """
 
     def __init__(self, *, comma: bool, days: str | None, forced: ColumnType | None) -> None:
@@ -65,30 +66,32 @@ class Column:
         self.text_range: tuple[str, str] | None = None
         self.day_range: tuple[str, str] | None = None
         self.number_range: tuple[str, str] | None = None
+        self.mixed = False
+        self.formats: dict[str, str | None] = {}
         self.first: list[Cell] = []
         self.broke: dict[str, list[Cell]] = {}
 
     def begin(self, values: pl.Series, rows: pl.Series, kinds: pl.Series | None) -> None:
         """Take the first guess, from the first value."""
-        self.first = cells(values, rows, values.is_not_null())
-        guess = read(self.first[0].value, self.comma)
+        head = zip(rows.head(SHOWN_CELLS).to_list(), values.head(SHOWN_CELLS).to_list(), strict=True)
+        self.first = [Cell(row, value) for row, value in head if value is not None]
+        if len(self.first) < SHOWN_CELLS:
+            self.first = cells(values, rows, values.is_not_null())
+        guess = read(self.first[0].value, decimal_comma=self.comma)
+        if self.forced:
+            self.reading = guess if guess.type == self.forced else Reading(self.forced)
+            return
         if kinds is not None:
             self.kind = int(kinds.filter(values.is_not_null())[0])
             if guess.type not in KIND_TYPES.get(self.kind, ()):
                 guess = TEXT
-        if self.forced and guess.type != self.forced:
-            guess = Reading(self.forced)
         self.reading = guess
 
-    def measure(self, values: pl.Series, hashes: pl.Series, longest_bytes: int, valid: int) -> None:
+    def measure(self, values: pl.Series, hashes: Hashes, valid: int) -> None:
         """Take in what does not depend on the type."""
         self.values += valid
         self.distinct.add(hashes)
         self.text_range = _wider(self.text_range, str(values.min()), str(values.max()))
-        if longest_bytes > self.longest:
-            candidates = values.filter(values.str.len_bytes() > self.longest)
-            longest = candidates.str.len_chars().max()
-            self.longest = max(self.longest, longest if isinstance(longest, int) else 0)
 
     @property
     def pattern(self) -> str | None:
@@ -96,15 +99,15 @@ class Column:
         if self.forced and self.forced != "boolean":
             return None
         if self.reading is None or self.reading == TEXT:
-            return None if self.kind is not None else any_typed(self.comma)
-        return pattern(self.reading, self.comma)
+            return None if self.kind is not None else any_typed(decimal_comma=self.comma)
+        return pattern(self.reading, decimal_comma=self.comma)
 
-    def meet(self, values: pl.Series, fits: pl.Series, rows: pl.Series, valid: int) -> None:
-        """Take in which values match `pattern`; widen the reading where some do not."""
+    def meet(self, values: pl.Series, fits: pl.Series, hits: int, rows: pl.Series, valid: int) -> None:
+        """Take in which values match `pattern`, and how many; widen the reading where some do not."""
         reading = self.reading or TEXT
         if reading.type in NUMERIC and self.longest > DIGITS_AFTER:
-            fits = fits & _roomy(values)
-        hits = int(fits.sum())
+            fits = fits & roomy(values)
+            hits = int(fits.sum())
         if self.forced:
             self.counts[self.forced] += valid
             self.reading = reading if hits == valid else Reading(self.forced)
@@ -112,25 +115,28 @@ class Column:
             self.counts["text"] += valid - hits
             if hits:
                 self._count(values.filter(fits))
-        elif hits == valid:
-            self.counts[reading.type] += valid
-        else:
+        elif hits < valid:
             self._widen(reading, values, fits, rows)
+        elif reading.type not in NUMERIC:
+            self.counts[reading.type] += valid
 
     def _widen(self, reading: Reading, values: pl.Series, fits: pl.Series, rows: pl.Series) -> None:
-        self.broke[reading.type] = cells(values, rows, ~fits)
+        self._break(reading, values, rows, ~fits)
         if reading.type == "integer":
             wider = Reading("number")
-            fits = values.str.contains(pattern(wider, self.comma))
+            fits = values.str.contains(pattern(wider, decimal_comma=self.comma))
             if self.longest > DIGITS_AFTER:
-                fits = fits & _roomy(values)
+                fits = fits & roomy(values)
             if fits.sum() + values.null_count() == len(values):
                 self.reading = wider
-                self._count(values.drop_nulls())
                 return
-            self.broke["number"] = cells(values, rows, ~fits)
+            self._break(wider, values, rows, ~fits)
         self.reading = TEXT
         self._count(values.drop_nulls())
+
+    def _break(self, reading: Reading, values: pl.Series, rows: pl.Series, where: pl.Series) -> None:
+        self.broke[reading.type] = cells(values, rows, where)
+        self.formats[reading.type] = reading.format
 
     def meet_kinds(self, values: pl.Series, kinds: pl.Series, rows: pl.Series) -> None:
         """Take in what a workbook says its cells are; a column of two kinds is text."""
@@ -139,8 +145,9 @@ class Column:
         strange = kinds != self.kind
         if strange.any():
             if reading != TEXT:
-                self.broke[reading.type] = cells(values, rows, strange)
+                self._break(reading, values, rows, strange)
             self.reading = TEXT
+            self.mixed = True
         if self.reading != TEXT:
             return
         for kind in kinds.drop_nulls().unique():
@@ -173,15 +180,24 @@ class Column:
         else:
             self.day_range = _wider(self.day_range, str(iso.min()), str(iso.max()))
 
-    def meet_numbers(self, values: pl.Series, floats: pl.Series) -> None:
-        """Take in numbers for their range. Floats only pre-select: rounding keeps order, so the least value is
-        among those whose float is least; these are then compared as decimals."""
-        ends = [values.filter(floats == end).unique().to_list() for end in (floats.min(), floats.max())]
-        known = list(self.number_range or ())
-        self.number_range = min([*known, *ends[0]], key=self._exact), max([*known, *ends[1]], key=self._exact)
+    def meet_numbers(self, values: pl.Series, floats: pl.Series, low: float, high: float, valid: int) -> None:
+        """Take in numbers, with their floats and these floats' range.
 
-    def _exact(self, value: str) -> tuple[Decimal, str]:
-        return Decimal(value.replace(",", ".")), value
+        Floats only pre-select. Rounding keeps order, so the least value is among those whose float is least; these
+        are compared as decimals. And only a number whose float is whole can be an integer.
+        """
+        known = self.number_range or ("Infinity", "-Infinity")
+        if low <= float(_exact(known[0])[0]):
+            known = min([known[0], *_different(values.filter(floats == low))], key=_exact), known[1]
+        if high >= float(_exact(known[1])[0]):
+            known = known[0], max([known[1], *_different(values.filter(floats == high))], key=_exact)
+        self.number_range = known
+        if self.forced:
+            return
+        integers = valid
+        if self.reading == Reading("number"):
+            integers = int(values.filter(floats == floats.floor()).str.contains(anchored(CLASSES["integer"])).sum())
+        self.counts.update(integer=integers, number=valid - integers)
 
     def plan(self) -> ColumnPlan:
         form = self.reading.format if self.reading else None
@@ -202,11 +218,13 @@ def cells(values: pl.Series, rows: pl.Series, where: pl.Series) -> list[Cell]:
     return [Cell(row, value) for row, value in zip(rows.gather(at), values.gather(at), strict=True)]
 
 
+def _exact(value: str) -> tuple[Decimal, str]:
+    return Decimal(value.replace(",", ".")), value
+
+
+def _different(values: pl.Series) -> set[str]:
+    return set((values.unique() if len(values) > 500 else values).to_list())
+
+
 def _wider(known: tuple[str, str] | None, low: str, high: str) -> tuple[str, str]:
     return (min(known[0], low), max(known[1], high)) if known else (low, high)
-
-
-def _roomy(values: pl.Series) -> pl.Series:
-    """Which numbers fit into a jsonb number; only the very long ones are looked at one by one."""
-    bad = [at for at in (values.str.len_bytes() > DIGITS_AFTER).arg_true() if not storable(values[at])]
-    return pl.repeat(value=True, n=len(values), eager=True).scatter(bad, values=False)

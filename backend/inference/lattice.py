@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+import polars as pl
+
 from backend.schemas.columns import ColumnType
 
 INTEGER = "0|-?[1-9][0-9]*"
@@ -60,34 +62,36 @@ def anchored(core: str) -> str:
     return f"^(?:{core})$"
 
 
-def any_typed(decimal_comma: bool) -> str:
+def any_typed(*, decimal_comma: bool) -> str:
     """A pattern for every value that is of some type other than text."""
     return anchored(
-        "|".join(number_core(decimal_comma) if name == "number" else core for name, core in CLASSES.items())
+        "|".join(
+            number_core(decimal_comma=decimal_comma) if name == "number" else core for name, core in CLASSES.items()
+        )
     )
 
 
-def number_core(decimal_comma: bool) -> str:
+def number_core(*, decimal_comma: bool) -> str:
     return NUMBER.replace(r"\.", ",") if decimal_comma else NUMBER
 
 
 @lru_cache(maxsize=4096)
-def pattern(reading: Reading, decimal_comma: bool = False) -> str:
+def pattern(reading: Reading, *, decimal_comma: bool = False) -> str:
     """The anchored pattern of the values that a column read so may hold."""
     if reading.type == "boolean":
         return anchored("|".join(BOOLEANS[reading.format or "true"]))
     if reading.type == "number":
-        return anchored(number_core(decimal_comma))
+        return anchored(number_core(decimal_comma=decimal_comma))
     if reading.format and reading.type in {"datetime", "time"}:
         return anchored(_shaped(reading.format))
     return anchored(CLASSES[reading.type])
 
 
-def read(value: str, decimal_comma: bool = False) -> Reading:
+def read(value: str, *, decimal_comma: bool = False) -> Reading:
     """The strictest reading of one value."""
     if _FULL["integer"].fullmatch(value):
         return Reading("integer") if len(value) <= DIGITS_BEFORE else TEXT
-    if re.fullmatch(number_core(decimal_comma), value):
+    if re.fullmatch(number_core(decimal_comma=decimal_comma), value):
         return Reading("number") if storable(value) else TEXT
     if _FULL["boolean"].fullmatch(value):
         return Reading("boolean", _casing(value))
@@ -95,6 +99,11 @@ def read(value: str, decimal_comma: bool = False) -> Reading:
         if _FULL[name].fullmatch(value):
             return Reading(name, shape(value))
     return TEXT
+
+
+def accepts(wanted: ColumnType, value: str) -> bool:
+    """Whether a value alone could be of a type (other than text and json)."""
+    return bool(_FULL[wanted].fullmatch(value)) and (wanted not in {"integer", "number"} or storable(value))
 
 
 def shape(value: str) -> str:
@@ -109,6 +118,12 @@ def storable(value: str) -> bool:
     """Whether a jsonb number has room for the digits of this number (sign, digits, point or comma, digits)."""
     whole, _, fraction = value.replace(",", ".").partition(".")
     return len(whole.lstrip("-")) <= DIGITS_BEFORE and len(fraction) <= DIGITS_AFTER
+
+
+def roomy(values: pl.Series) -> pl.Series:
+    """Which numbers fit into a jsonb number; only the very long ones are looked at one by one."""
+    bad = [at for at in (values.str.len_bytes() > DIGITS_AFTER).arg_true() if not storable(values[at])]
+    return pl.repeat(value=True, n=len(values), eager=True).scatter(bad, values=False)
 
 
 def _casing(value: str) -> str | None:

@@ -1,0 +1,80 @@
+"""What the caller tells about the cells of a file, applied before anything is inferred: null words and types."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from backend.errors import Invalid
+from backend.inference.batch import Batch
+from backend.inference.convert import Conversion
+from backend.schemas.imports import ImportOptions, Warnings
+from backend.schemas.problems import ErrorItem
+
+SHOWN_ERRORS = 20
+"""Bad cells listed when an import is refused."""
+_NOTED = 100
+
+
+class BadCells(Invalid):
+    """Some cells do not fit the type that was told for their column."""
+
+
+class Cleaner:
+    """Applies `null_values`, `types` and `on_error` of the options to one batch after the other, in file order."""
+
+    def __init__(self, options: ImportOptions, days: str | None) -> None:
+        self._options = options
+        self._days = days
+        self._conversions: dict[int, Conversion] = {}
+
+    def __call__(self, batch: Batch, names: Sequence[str], warnings: Warnings | None) -> Batch:
+        """The batch without null words, its told columns as text of their types, without rows that are to be skipped.
+
+        Raises BadCells when a cell cannot be of its told type and `on_error` is `reject`. Cells made null and rows
+        skipped are noted in `warnings`.
+        """
+        if self._options.null_values and batch.frame.width:
+            words = pl.Series(self._options.null_values, dtype=pl.String)
+            keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())
+            batch = Batch(batch.frame.select(keep), batch.rows, batch.kinds)
+        told = [at for at in range(batch.frame.width) if names[at] in self._options.types]
+        return self._apply(batch, names, told, warnings) if told and batch.frame.height else batch
+
+    def _apply(self, batch: Batch, names: Sequence[str], told: list[int], warnings: Warnings | None) -> Batch:
+        changed, bad = [], pl.repeat(value=False, n=batch.frame.height, eager=True)
+        errors: list[ErrorItem] = []
+        for at in told:
+            before = batch.frame.to_series(at)
+            after = self._conversion(at, names[at], batch)(before)
+            changed.append(after)
+            lost = after.is_null() & before.is_not_null()
+            if lost.any():
+                bad |= lost
+                errors += self._errors(before, batch.rows, lost, names[at], warnings)
+        batch = Batch(batch.frame.with_columns(changed), batch.rows, batch.kinds)
+        if not errors or self._options.on_error == "null":
+            return batch
+        if self._options.on_error == "reject":
+            errors = sorted(errors, key=lambda error: error.row or 0)[:SHOWN_ERRORS]
+            raise BadCells(f"Row {errors[0].row}, column {errors[0].column!r}: {errors[0].message}.", errors=errors)
+        kinds = batch.kinds.filter(~bad) if batch.kinds is not None else None
+        return Batch(batch.frame.filter(~bad), batch.rows.filter(~bad), kinds)
+
+    def _errors(
+        self, values: pl.Series, rows: pl.Series, lost: pl.Series, name: str, warnings: Warnings | None
+    ) -> list[ErrorItem]:
+        message = f"not of type {self._options.types[name]}"
+        places = lost.arg_true()
+        cells = [(rows[at], values[at]) for at in places.head(_NOTED)]
+        if warnings is not None:
+            done = "made null" if self._options.on_error == "null" else "row left out"
+            for row, value in cells:
+                warnings.add(f"{message}: {done}", row=row, column=name, value=value)
+            warnings.total += len(places) - len(cells)
+        return [ErrorItem(f"{value[:200]!r} is {message}", row=row, column=name) for row, value in cells]
+
+    def _conversion(self, at: int, name: str, batch: Batch) -> Conversion:
+        if at not in self._conversions:
+            comma = self._options.decimal_comma and batch.kinds is None
+            self._conversions[at] = Conversion(self._options.types[name], days=self._days, comma=comma)
+        return self._conversions[at]
