@@ -44,7 +44,8 @@ class EmbeddedPostgres:
         self._sweep()
         if not self._folder.exists():
             self._create()
-        keep = "ab" if self._log.exists() and self._log.stat().st_size < 10 * _MEBIBYTE else "wb"
+        self._log.touch(mode=0o600)
+        keep = "ab" if self._log.stat().st_size < 10 * _MEBIBYTE else "wb"
         with self._log.open(keep) as log:
             start = log.tell()
             command = [str(self._programs / "postgres"), "-D", _here(self._folder), *self._options()]
@@ -56,9 +57,8 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """End the server in order, at the latest by force; its data stay."""
         if self.process is not None:
-            end(self.process, signals=(signal.SIGINT, signal.SIGQUIT), seconds=3)
-            self._sweep()
-            self.process = None
+            end(self.process, signals=(signal.SIGINT, signal.SIGQUIT), seconds=1.5)
+        self._sweep()
 
     def _sweep(self) -> None:
         """End what a killed run left, and forget its pid: the number may belong to another process by now."""

@@ -84,6 +84,6 @@ def _sweep(place: Path) -> None:
             if mark.lstat().st_uid != os.geteuid() or (lock := _lock(path)) is None:
                 continue
             for program, gently in _SERVERS.items():
-                end_all(path, program, gently=gently, seconds=2)
+                end_all(path, program, gently=gently, seconds=1)
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)

@@ -52,6 +52,7 @@ class EmbeddedValkey:
         self._account.own(self._folder)
         self._sweep()
         configuration = _CONFIGURATION.format(socket=self._socket, password=self._password)
+        self._log.touch(mode=0o600)
         with self._log.open("wb") as log:
             self.process = spawn(
                 [str(self._program), "-"],
@@ -66,9 +67,8 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """End the server."""
         if self.process is not None:
-            end(self.process, signals=(signal.SIGTERM,), seconds=2)
-            self._sweep()
-            self.process = None
+            end(self.process, signals=(signal.SIGTERM,), seconds=0.5)
+        self._sweep()
 
     def _sweep(self) -> None:
         end_all(self._folder, "valkey-server", gently=signal.SIGKILL, seconds=5)

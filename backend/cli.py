@@ -1,0 +1,82 @@
+"""The program `sheaf`: serve, migrate, key."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from backend.bootstrap import new_user
+from backend.failure import Failure, told
+from backend.repositories.migrate import upgrade
+from backend.serve import DATABASE_ADDRESS, Request, serve
+from backend.settings import Settings, SettingsError, load
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program; a failure is one sentence on standard error and exit code 1."""
+    given = _parser().parse_args(arguments)
+    try:
+        settings = load(
+            os.environ, **{name: getattr(given, name, None) for name in ("host", "port", "data", "workers")}
+        )
+        given.run(settings, given)
+    except (Failure, SettingsError) as error:
+        sys.exit(f"sheaf: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sheaf", description="Spreadsheets in, versioned datasets, spreadsheets out.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "serve", help="start the service and, unless told where, PostgreSQL and Valkey"
+    )
+    run.add_argument("--host", help="address to listen on (127.0.0.1)")
+    run.add_argument("--port", help="port to listen on; 0 takes a free one (8000)")
+    run.add_argument("--data", help="folder of the data (data)")
+    run.add_argument("--workers", help="server processes (1)")
+    run.add_argument(
+        "--ephemeral", action="store_true", help="keep the data in a temporary folder until the end"
+    )
+    run.add_argument("--sample", action="store_true", help="load three small datasets: sales, users, products")
+    run.add_argument("--no-key", action="store_true", help="print no API key; issue some with `sheaf key`")
+    run.set_defaults(run=_serve)
+
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    migrate.add_argument("--data", help="folder of a running service, where SHEAF_DATABASE_URL is not set (data)")
+    migrate.set_defaults(run=_migrate)
+
+    key = commands.add_parser("key", help="make a user and print the API key")
+    key.add_argument("--data", help="folder of a running service, where SHEAF_DATABASE_URL is not set (data)")
+    key.add_argument("name", help="the user's name")
+    key.set_defaults(run=_key)
+    return parser
+
+
+def _serve(settings: Settings, given: argparse.Namespace) -> None:
+    serve(Request(settings, ephemeral=given.ephemeral, sample=given.sample, key=not given.no_key))
+
+
+def _migrate(settings: Settings, _: argparse.Namespace) -> None:
+    with told("The database cannot be migrated"):
+        upgrade(_with_database(settings).database_url)
+
+
+def _key(settings: Settings, given: argparse.Namespace) -> None:
+    with told("The user cannot be made"):
+        print(asyncio.run(new_user(_with_database(settings), given.name)))  # noqa: T201
+
+
+def _with_database(settings: Settings) -> Settings:
+    """The settings with the address of the database: the given one, or that of the service now running."""
+    if settings.database_url:
+        return settings
+    kept = settings.data / DATABASE_ADDRESS
+    if not kept.exists():
+        raise Failure(f"Set SHEAF_DATABASE_URL, or start the service that has its data in {settings.data} first.")
+    return replace(settings, database_url=kept.read_text().strip())

@@ -1,0 +1,148 @@
+"""The supervisor: starts the private servers and the workers, replaces what dies, ends everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from types import FrameType
+from typing import NoReturn
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from backend.bootstrap import operator
+from backend.client import Client
+from backend.embedded.failure import EmbeddedError
+from backend.embedded.folder import DataFolder
+from backend.embedded.postgres import EmbeddedPostgres
+from backend.embedded.runtime import Runtime
+from backend.embedded.valkey import EmbeddedValkey
+from backend.failure import Failure, told
+from backend.repositories.migrate import upgrade
+from backend.samples import samples
+from backend.settings import Settings
+from backend.workers import Restarted, Workers, watch
+
+DATABASE_ADDRESS = "database_url"
+"""File in the data folder that says where the private database answers, while it runs."""
+
+
+class Request(Struct, frozen=True):
+    """What the command line asks for besides the settings."""
+
+    settings: Settings
+    ephemeral: bool = False
+    sample: bool = False
+    key: bool = True
+
+
+class _Stop(BaseException):
+    """SIGTERM, SIGINT or SIGHUP has come."""
+
+
+def serve(request: Request) -> None:
+    """Run the service until it is told to stop. Raises Failure when it cannot start."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _stop)
+    with contextlib.suppress(_Stop), contextlib.ExitStack() as stack:
+        try:
+            _run(request, stack)
+        except EmbeddedError as error:
+            raise Failure(str(error)) from error
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Stop
+
+
+def _run(request: Request, stack: contextlib.ExitStack) -> NoReturn:
+    settings = request.settings
+    runtime = Runtime()
+    stack.callback(runtime.close)
+    data = DataFolder(runtime.path / "data" if request.ephemeral else settings.data)
+    stack.callback(data.close)
+    listener = stack.enter_context(_listen(settings.host, settings.port))
+    settings, servers = _start_servers(request, data, runtime, stack)
+    _migrate(settings.database_url)
+    key = _operator_key(settings, data) if request.key else None
+
+    workers = Workers(listener, _environment(settings), settings.workers)
+    stack.callback(workers.stop)
+    workers.start()
+    client = Client(listener.getsockname()[:2])
+    client.wait_until_ready(workers.check)
+    _announce(listener, key)
+    if request.sample and key:
+        client.load(samples(), key)
+        print("Sample datasets: sales, users, products", flush=True)  # noqa: T201
+    watch([*servers, *workers.each()])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind the address now, so that a port in use is told before anything else starts."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Failure(
+            f"Cannot listen on {host}, port {port}: {error.strerror}; choose another with --host or --port."
+        ) from error
+
+
+def _start_servers(
+    request: Request, data: DataFolder, runtime: Runtime, stack: contextlib.ExitStack
+) -> tuple[Settings, list[Restarted]]:
+    """Start PostgreSQL and Valkey where no address is given; the settings then hold theirs."""
+    settings = replace(request.settings, data=data.path)
+    servers: list[Restarted] = []
+    if not settings.database_url:
+        postgres = EmbeddedPostgres(data, runtime, ephemeral=request.ephemeral)
+        stack.callback(postgres.stop)
+        postgres.start()
+        data.write(DATABASE_ADDRESS, postgres.url)
+        stack.callback((data.path / DATABASE_ADDRESS).unlink)
+        settings = replace(settings, database_url=postgres.url)
+        servers.append(Restarted("postgres", postgres))
+    if not settings.redis_url:
+        valkey = EmbeddedValkey(data, runtime)
+        stack.callback(valkey.stop)
+        valkey.start()
+        settings = replace(settings, redis_url=valkey.url)
+        servers.append(Restarted("valkey", valkey))
+    return settings, servers
+
+
+def _migrate(url: str) -> None:
+    with told("The database cannot be prepared"):
+        upgrade(url)
+
+
+def _operator_key(settings: Settings, data: DataFolder) -> str:
+    """The key kept in the data folder, renewed when it does not work any more."""
+    user = data.read("operator")
+    with told("The first API key cannot be made"):
+        found = asyncio.run(operator(settings, user_id=UUID(user) if user else None, api_key=data.read("api_key")))
+    data.write("operator", str(found.user_id))
+    data.write("api_key", found.api_key)
+    return found.api_key
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What the workers' own settings are read from."""
+    told = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "DATA": str(settings.data)}
+    return {**os.environ, **{f"SHEAF_{name}": value for name, value in told.items()}}
+
+
+def _announce(listener: socket.socket, key: str | None) -> None:
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    print(f"Sheaf is ready at http://{name}:{port}", flush=True)  # noqa: T201
+    if key:
+        print(f"API key: {key}", flush=True)  # noqa: T201

@@ -1,0 +1,139 @@
+"""The worker processes, and the watch over everything that must keep running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NoReturn, Protocol
+
+import structlog
+
+from backend.embedded.failure import EmbeddedError
+from backend.embedded.processes import end
+from backend.failure import Failure
+
+log = structlog.get_logger()
+
+_TICK = 0.1
+_PATIENCE = 4.5  # longer than a worker's own grace time, so that it ends by itself
+_SETTLED = 10.0  # seconds after which a process counts as healthy
+_LONGEST_PAUSE = 10.0
+
+
+class Startable(Protocol):
+    """Something that runs as a child process."""
+
+    process: subprocess.Popen[bytes] | None
+
+    def start(self) -> None: ...
+
+
+class Worker:
+    """One server process on the shared socket."""
+
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str]) -> None:
+        self._listener = listener
+        self._environment = environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        handle = self._listener.fileno()
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "backend.worker", str(handle), str(os.getpid())],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[handle],
+            start_new_session=True,
+        )
+
+
+class Restarted:
+    """A child that is started again when it ends; ever more slowly while it does not settle."""
+
+    def __init__(self, name: str, server: Startable) -> None:
+        self._name = name
+        self._server = server
+        self._failures = 0
+        self._due = 0.0
+        self._started = time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the child has ended, and is reaped."""
+        process = self._server.process
+        return process is None or process.poll() is not None
+
+    def revive(self) -> None:
+        """Start the child again if it has ended and its pause is over."""
+        now = time.monotonic()
+        if not self.ended:
+            return
+        if self._due == 0.0:
+            self._failures = 0 if now - self._started > _SETTLED else self._failures + 1
+            self._due = now + min(2.0**self._failures - 1, _LONGEST_PAUSE)
+            status = self._server.process.returncode if self._server.process else None
+            log.error("process_ended", process=self._name, status=status)
+        if now >= self._due:
+            self._due, self._started = 0.0, now
+            try:
+                self._server.start()
+            except EmbeddedError as error:
+                log.error("process_not_started", process=self._name, reason=str(error))
+
+
+class Workers:
+    """All server processes."""
+
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str], count: int) -> None:
+        self._workers = [Worker(listener, environment) for _ in range(count)]
+
+    def start(self) -> None:
+        """Start them, without waiting."""
+        for worker in self._workers:
+            worker.start()
+
+    def check(self) -> None:
+        """Raises Failure when one has ended: during the start nothing may."""
+        for worker in self._workers:
+            if worker.process is not None and worker.process.poll() is not None:
+                raise Failure(f"A worker ended while starting (status {worker.process.returncode}); its log says why.")
+
+    def each(self) -> Iterator[Restarted]:
+        for number, worker in enumerate(self._workers, 1):
+            yield Restarted(f"worker {number}", worker)
+
+    def stop(self) -> None:
+        """Let them end their requests, all at once; after that, end them."""
+        running = [worker.process for worker in self._workers if worker.process is not None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _PATIENCE
+        for process in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+        for process in running:
+            end(process, signals=(), seconds=0)
+
+
+def watch(children: Sequence[Restarted]) -> NoReturn:
+    """Keep the children running, for ever."""
+    while True:
+        for child in children:
+            child.revive()
+        _reap_strangers()
+        time.sleep(_TICK)
+
+
+def _reap_strangers() -> None:
+    """As process 1 of a container we inherit orphans; ours are reaped above."""
+    if os.getpid() != 1:
+        return
+    with contextlib.suppress(ChildProcessError):
+        while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
+            pass
