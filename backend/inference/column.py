@@ -7,6 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from backend.inference.batch import Kind
+from backend.inference.hints import Hints
 from backend.inference.lattice import (
     CLASSES,
     DIGITS_AFTER,
@@ -66,6 +67,7 @@ class Column:
         self.text_range: tuple[str, str] | None = None
         self.day_range: tuple[str, str] | None = None
         self.number_range: tuple[str, str] | None = None
+        self.hints = Hints()
         self.mixed = False
         self.formats: dict[str, str | None] = {}
         self.first: list[Cell] = []
@@ -115,6 +117,8 @@ class Column:
             self.counts["text"] += valid - hits
             if hits:
                 self._count(values.filter(fits))
+            if self.hints.alive and hits < valid:
+                self.hints.meet(values.filter(~fits) if hits else values)
         elif hits < valid:
             self._widen(reading, values, fits, rows)
         elif reading.type not in NUMERIC:
@@ -133,6 +137,7 @@ class Column:
             self._break(wider, values, rows, ~fits)
         self.reading = TEXT
         self._count(values.drop_nulls())
+        self.hints.meet(values.filter(~values.str.contains(any_typed(decimal_comma=self.comma))))
 
     def _break(self, reading: Reading, values: pl.Series, rows: pl.Series, where: pl.Series) -> None:
         self.broke[reading.type] = cells(values, rows, where)
@@ -156,6 +161,8 @@ class Column:
                 self._count(same)
             else:
                 self.counts[KIND_TYPES.get(kind, ("text",))[-1]] += len(same)
+            if kind == Kind.TEXT and self.hints.alive:
+                self.hints.meet(same)
 
     def _count(self, values: pl.Series) -> None:
         """Count values (no nulls) by the type that each would have alone."""

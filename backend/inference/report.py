@@ -30,6 +30,7 @@ def evidence(column: Column, rows: int) -> Evidence:
         max=_cut(high),
         longest=column.longest,
         refused={} if column.forced else _refused(column, plan.type),
+        suggestion=column.hints.suggestion(+column.counts) if plan.type == "text" and not column.forced else None,
     )
 
 
