@@ -35,10 +35,11 @@ async def head(
         scope: WorkspaceScope | None = workspace(caller, workspace_ref)
     else:
         scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
-    found = scope and await datasets.find(tx, scope, dataset_id or ref, deleted=deleted, lock=lock)
-    if scope is None or found is None:
-        raise DatasetNotFound
-    return scope, found
+    if scope is not None:
+        found = await datasets.find(tx, scope, dataset_id or ref, deleted=deleted, lock=lock)
+        if found is not None:
+            return scope, found
+    raise DatasetNotFound
 
 
 async def snapshot(

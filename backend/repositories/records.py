@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from uuid import UUID
 
-from psycopg import sql
+import msgspec
+from msgspec import Raw
+from psycopg import ClientCursor, sql
 
-from backend.repositories.database import Tx
+from backend.query.compile import Compiled, csv_select, record_json
+from backend.query.nodes import Query
+from backend.repositories.database import BulkTx, Tx
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Snapshot
+from backend.schemas.records import Record
 
 _AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
 _NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
@@ -72,3 +81,121 @@ async def total_bytes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> int:
     name = records(scope, dataset_id).as_string(tx)
     row = await (await tx.execute("SELECT pg_total_relation_size(%s::regclass)", (name,))).fetchone()
     return int(row[0]) if row else 0
+
+
+async def page(
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, *, limit: int, offset: int, after: int | None
+) -> list[Record]:
+    """Up to `limit` matching records in the query's order, behind the record `after` or from `offset` on."""
+    source = records(scope, snapshot.dataset_id)
+    behind = sql.SQL("") if after is None else sql.SQL(" AND ({})").format(compiled.keyset(source))
+    query = sql.SQL(
+        "SELECT r.id, r.added_in, {} FROM {} r WHERE {} AND {}{} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s"
+    ).format(record_json(compiled.columns), source, _AS_OF, compiled.where, behind, compiled.order_by)
+    params = {**compiled.params, "version": snapshot.version, "limit": limit, "offset": offset, "after": after}
+    rows = await (await tx.execute(query, params)).fetchall()
+    return [Record(row[0], row[1], Raw(row[2])) for row in rows]
+
+
+async def count(
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, *, at_most: int | None = None
+) -> int:
+    """How many records match; `at_most` stops counting there."""
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT %(at_most)s) AS matching").format(
+        records(scope, snapshot.dataset_id), _AS_OF, compiled.where
+    )
+    params = {**compiled.params, "version": snapshot.version, "at_most": at_most}
+    row = await (await tx.execute(query, params)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def find(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int) -> tuple[Record, str] | None:
+    """One record and the ETag of its image as this schema shows it."""
+    query = sql.SQL(
+        "SELECT r.id, r.added_in, {}, (SELECT token FROM {} WHERE dataset_id = %(dataset)s AND version = r.added_in)"
+        " FROM {} r WHERE {} AND r.id = %(id)s"
+    ).format(record_json(snapshot.columns), table(scope, "versions"), records(scope, snapshot.dataset_id), _AS_OF)
+    params = {"dataset": snapshot.dataset_id, "version": snapshot.version, "id": record_id}
+    row = await (await tx.execute(query, params)).fetchone()
+    if row is None:
+        return None
+    return Record(row[0], row[1], Raw(row[2])), f'"{row[3]}.{row[0]}.{schema_tag(snapshot.columns)}"'
+
+
+@lru_cache(maxsize=1024)
+def schema_tag(columns: tuple[Column, ...]) -> str:
+    """Changes with whatever makes a record look different while its image stays."""
+    return blake2b(msgspec.json.encode(columns), digest_size=6).hexdigest()
+
+
+async def list_range(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, first: int, end: int) -> list[Record]:
+    """The records with ids from `first` until before `end`, in order."""
+    query = sql.SQL(
+        "SELECT r.id, r.added_in, {} FROM {} r WHERE {} AND r.id >= %(first)s AND r.id < %(end)s ORDER BY r.id"
+    ).format(record_json(snapshot.columns), records(scope, snapshot.dataset_id), _AS_OF)
+    rows = await (await tx.execute(query, {"version": snapshot.version, "first": first, "end": end})).fetchall()
+    return [Record(row[0], row[1], Raw(row[2])) for row in rows]
+
+
+async def insert(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, first_id: int, rows: Sequence[Mapping[str, Raw]]
+) -> None:
+    """Images that begin at `version`, with ids counted up from `first_id`: column key → JSON text."""
+    query = sql.SQL(
+        "INSERT INTO {} (id, added_in, data) SELECT %s::bigint + n - 1, %s::integer, data::jsonb"
+        " FROM unnest(%s::text[]) WITH ORDINALITY AS new (data, n)"
+    ).format(records(scope, dataset_id))
+    await tx.execute(query, (first_id, version, [_json(row) for row in rows]))
+
+
+async def close(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, ids: Sequence[int]) -> None:
+    """The live images of these records are no longer visible from `version` on."""
+    query = sql.SQL("UPDATE {} SET removed_in = %s WHERE id = ANY(%s) AND removed_in = %s")
+    await tx.execute(query.format(records(scope, dataset_id)), (version, list(ids), LIVE))
+
+
+async def is_image(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, record_id: int, values: Mapping[str, Raw]) -> bool:
+    """Whether the record's live image is this to the digit: 0.1 and 0.10 are two images."""
+    query = sql.SQL("SELECT data::text = (%s::jsonb)::text FROM {} WHERE id = %s AND removed_in = %s")
+    row = await (
+        await tx.execute(query.format(records(scope, dataset_id)), (_json(values), record_id, LIVE))
+    ).fetchone()
+    return row == (True,)
+
+
+def _json(values: Mapping[str, Raw]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+async def first_long_cell(
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, longest: int
+) -> tuple[int, str] | None:
+    """Id and column key of the first matching cell of more than `longest` UTF-16 code units.
+
+    Only images that PostgreSQL has compressed or moved out of line can hold one: the others are never unpacked.
+    """
+    query = sql.SQL(
+        "SELECT r.id, cell.key FROM {} r CROSS JOIN LATERAL jsonb_each_text(r.data) AS cell WHERE {} AND {}"
+        " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
+        " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
+        " > %(longest)s ORDER BY r.id LIMIT 1"
+    ).format(records(scope, snapshot.dataset_id), _AS_OF, compiled.where)
+    keys = [column.key for column in compiled.columns]
+    params = {**compiled.params, "version": snapshot.version, "longest": longest, "keys": keys}
+    row = await (await tx.execute(query, params)).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+def export_statement(
+    tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, *, delimiter: str, query: Query
+) -> bytes:
+    """`COPY (SELECT …) TO STDOUT (FORMAT csv)`; COPY takes no parameters, so the driver writes them as literals."""
+    texts, unpacked = csv_select(compiled.columns)
+    statement = sql.SQL("SELECT {} FROM {} r, {} WHERE {} AND {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
+        texts, records(scope, snapshot.dataset_id), unpacked, _AS_OF, compiled.where, compiled.order_by
+    )
+    params = {**compiled.params, "version": snapshot.version, "limit": query.limit, "offset": query.offset}
+    with ClientCursor(tx) as cursor:
+        select = cursor.mogrify(statement, params)
+    copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, DELIMITER {}, ENCODING 'UTF8')")
+    return copy.format(sql.SQL(select), sql.Literal(delimiter)).as_bytes(tx)

@@ -22,7 +22,7 @@ class Upload:
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:
-        self.file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+        self.file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self.size = 0
         self.filename: str | None = None
         self.media_type: str | None = None

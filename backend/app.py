@@ -1,0 +1,127 @@
+"""The composition root: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Any
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+
+from backend import settings as configuration
+from backend.controllers import API, ROOT
+from backend.controllers.datasets import UploadFolder
+from backend.controllers.problems import problem_details
+from backend.observing import configure_logging, observed
+from backend.readers.base import ReadLimits
+from backend.repositories.database import Database
+from backend.security.auth import Authentication
+from backend.services.datasets import DatasetService
+from backend.services.exports import ExportService
+from backend.services.health import HealthService
+from backend.services.imports import ImportService
+from backend.services.record_writes import RecordWriteService
+from backend.services.records import RecordService
+from backend.services.users import UserService
+from backend.services.versions import VersionService
+from backend.settings import Settings
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The service; it connects when its lifespan begins."""
+    settings = settings or configuration.load(os.environ)
+    configure_logging(settings.log_level)
+    return observed(_litestar(settings, _database(settings)))
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url,
+        size=settings.database_pool,
+        bulk_size=settings.concurrent_exports,
+        prepare=settings.prepared_statements,
+    )
+
+
+def _litestar(settings: Settings, database: Database) -> Litestar:
+    users = UserService(database, registration_open=settings.registration == "open")
+    return Litestar(
+        [Router("/api/v1", route_handlers=API), *ROOT, PrometheusController],
+        dependencies=_dependencies(settings, database, users),
+        middleware=[
+            PrometheusConfig(app_name="sheaf", prefix="sheaf", group_path=True).middleware,
+            DefineMiddleware(Authentication, users=users),
+        ],
+        plugins=[problem_details],
+        lifespan=[_connected(database)],
+        openapi_config=_openapi(),
+        request_max_body_size=settings.max_body,
+        logging_config=None,
+    )
+
+
+def _dependencies(settings: Settings, database: Database, users: UserService) -> dict[str, Provide]:
+    limits = ReadLimits(
+        max_line=settings.max_line,
+        max_cell=settings.max_cell,
+        max_columns=settings.max_columns,
+        max_rows=settings.max_rows,
+        workbook_memory=settings.workbook_memory,
+        workbook_seconds=settings.workbook_seconds,
+    )
+    spool = Path(gettempdir())
+    parts: dict[str, object] = {
+        "users": users,
+        "health": HealthService(database),
+        "datasets": DatasetService(database),
+        "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
+        "records": RecordService(database),
+        "record_writes": RecordWriteService(database),
+        "versions": VersionService(database),
+        "exports": ExportService(database, spool, concurrency=settings.concurrent_exports),
+        "upload_folder": UploadFolder(spool, settings.max_upload),
+    }
+    return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}
+
+
+def _give(part: object) -> Callable[[], Any]:
+    def give() -> Any:
+        return part
+
+    return give
+
+
+def _connected(database: Database) -> Callable[[Litestar], Any]:
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await database.open()
+        try:
+            yield
+        finally:
+            await database.close()
+
+    return lifespan
+
+
+def _openapi() -> OpenAPIConfig:
+    key = SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header")
+    bearer = SecurityScheme(type="http", scheme="bearer")
+    return OpenAPIConfig(
+        title="Sheaf",
+        version="0.1.0",
+        description="Spreadsheets in, versioned datasets, spreadsheets out.",
+        components=Components(security_schemes={"key": key, "bearer": bearer}),
+        security=[{"key": []}, {"bearer": []}],
+        path="/schema",
+    )

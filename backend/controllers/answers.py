@@ -1,0 +1,25 @@
+"""Answers with an ETag, and 304 for those who have it already."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from litestar import Request, Response
+
+from backend.schemas.datasets import Head
+from backend.services.preconditions import matches
+
+T = TypeVar("T")
+
+
+def tagged(request: Request[Any, Any, Any], content: T, etag: str) -> Response[T | None]:
+    """200 with the ETag, or 304 without a body when `If-None-Match` names it."""
+    if matches(request.headers.get("if-none-match"), etag, weak=True):
+        return Response(None, status_code=304, headers={"ETag": etag})
+    return Response(content, headers={"ETag": etag})
+
+
+def created(content: T, head: Head) -> Response[T]:
+    """201 with the address and ETag of a new dataset."""
+    location = f"/api/v1/datasets/{head.dataset.id}"
+    return Response(content, status_code=201, headers={"ETag": head.etag, "Location": location})

@@ -1,0 +1,146 @@
+"""Datasets: make, list, read, rename, describe, delete, undelete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import Meta
+
+from backend.controllers import uploads
+from backend.controllers.answers import created, tagged
+from backend.controllers.problems import failures
+from backend.errors import BadRequest, Invalid
+from backend.schemas.callers import Caller
+from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
+from backend.schemas.problems import ErrorItem
+from backend.security.auth import may_write
+from backend.services.datasets import DatasetService
+from backend.services.imports import ImportService
+from backend.services.uploads import Upload
+
+CallerRequest = Request[Caller, Any, Any]
+IfMatch = Annotated[str | None, Parameter(header="If-Match")]
+
+
+class UploadFolder(msgspec.Struct, frozen=True):
+    """Where files are kept while they arrive, and the largest that is taken, in bytes."""
+
+    path: Path
+    limit: int
+
+    def open(self) -> Upload:
+        return Upload(self.path, limit=self.limit)
+
+
+class DatasetController(Controller):
+    path = "/datasets"
+    tags = ("datasets",)
+
+    @post(
+        "/",
+        guards=[may_write],
+        request_max_body_size=None,
+        responses=failures(403, 404, 409, 413, 415, 422),
+        description="Upload a file as `multipart/form-data` (`file`, `name`, `workspace`, `options`) or as the raw"
+        " body; `application/json` makes an empty dataset.",
+    )
+    async def create(
+        self,
+        request: CallerRequest,
+        datasets: DatasetService,
+        imports: ImportService,
+        upload_folder: UploadFolder,
+    ) -> Response[ImportAnswer | Dataset]:
+        """A new dataset at version 1."""
+        kind = uploads.kind_of_body(request)
+        if kind == "json":
+            head = await datasets.create(request.user, _decode(await request.body(), DatasetCreate))
+            return created(head.dataset, head)
+        receive = uploads.upload_form if kind == "form" else uploads.upload_raw
+        with upload_folder.open() as upload:
+            head, answer = await receive(request, imports, upload)
+        return created(answer, head)
+
+    @get("/", responses=failures(404))
+    async def list_page(
+        self,
+        request: CallerRequest,
+        datasets: DatasetService,
+        workspace: str | None = None,
+        q: str | None = None,
+        sort: str = "-updated_at",
+        limit: Annotated[int, Meta(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Meta(ge=0, le=2**31)] = 0,
+    ) -> DatasetList:
+        """The caller's datasets in one workspace."""
+        return await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
+
+    @get("/{ref:str}", responses=failures(404))
+    async def read(
+        self, request: CallerRequest, ref: str, datasets: DatasetService, workspace: str | None = None
+    ) -> Response[Dataset | None]:
+        """One dataset."""
+        head = await datasets.get(request.user, ref, workspace)
+        return tagged(request, head.dataset, head.etag)
+
+    @patch("/{ref:str}", guards=[may_write], responses=failures(403, 404, 409, 412, 422))
+    async def change(
+        self,
+        request: CallerRequest,
+        ref: str,
+        data: DatasetPatch,
+        datasets: DatasetService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> Response[Dataset]:
+        """Rename or describe a dataset."""
+        head = await datasets.patch(request.user, ref, workspace, data, if_match=if_match)
+        return Response(head.dataset, headers={"ETag": head.etag})
+
+    @delete("/{ref:str}", guards=[may_write], responses=failures(403, 404, 412))
+    async def remove(
+        self,
+        request: CallerRequest,
+        ref: str,
+        datasets: DatasetService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> None:
+        """Delete a dataset; it can be restored for a grace time."""
+        await datasets.delete(request.user, ref, workspace, if_match=if_match)
+
+    @post("/{ref:str}/undelete", guards=[may_write], status_code=200, responses=failures(403, 404, 409))
+    async def undelete(
+        self, request: CallerRequest, ref: str, datasets: DatasetService, workspace: str | None = None
+    ) -> Response[Dataset]:
+        """Bring a deleted dataset back, by its id."""
+        head = await datasets.undelete(request.user, ref, workspace)
+        return Response(head.dataset, headers={"ETag": head.etag})
+
+    @get("/{ref:str}/schema", responses=failures(404))
+    async def schema(
+        self,
+        request: CallerRequest,
+        ref: str,
+        datasets: DatasetService,
+        workspace: str | None = None,
+        version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> Response[Schema | None]:
+        """The columns as of a version, each with what the file said about it."""
+        etag, schema = await datasets.schema(request.user, ref, workspace, version=version, as_of=as_of)
+        return tagged(request, schema, etag)
+
+
+def _decode(body: bytes, kind: type[DatasetCreate]) -> DatasetCreate:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error), errors=[ErrorItem(str(error))]) from error
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error

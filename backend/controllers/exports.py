@@ -1,0 +1,72 @@
+"""A dataset as a file."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.response import Stream
+
+from backend.controllers.problems import failures
+from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
+from backend.errors import InvalidQuery
+from backend.query.nodes import Query
+from backend.schemas.callers import Caller
+from backend.schemas.exports import ExportOptions
+from backend.services.exports import ExportService
+from backend.services.preconditions import matches
+
+CallerRequest = Request[Caller, Any, Any]
+OPTIONS = frozenset(ExportOptions.__struct_fields__)
+
+
+class ExportController(Controller):
+    path = "/datasets/{ref:str}/export"
+    tags = ("exports",)
+
+    @get("/", responses=failures(404, 422), description=DESCRIPTION)
+    async def export(self, request: CallerRequest, ref: str, exports: ExportService) -> Stream | Response[None]:
+        """What matches, as CSV, TSV or XLSX: one version, streamed."""
+        workspace, query = query_from_string(request, OPTIONS, max_limit=None)
+        return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
+
+    @post("/", status_code=200, responses=failures(404, 422))
+    async def export_query(self, request: CallerRequest, ref: str, exports: ExportService) -> Stream | Response[None]:
+        """The same, asked by a JSON body; options of the format may stand in the body or in the query string."""
+        members = await body_members(request)
+        query = query_from_members(members, OPTIONS, max_limit=None)
+        told = {name: value for name, value in members.items() if name in OPTIONS}
+        options = {**string_members(request, OPTIONS), **told}
+        return await _export(request, ref, request.query_params.get("workspace"), query, options, exports)
+
+
+async def _export(
+    request: CallerRequest,
+    ref: str,
+    workspace: str | None,
+    query: Query,
+    options: dict[str, Any],
+    exports: ExportService,
+) -> Stream | Response[None]:
+    try:
+        told = msgspec.convert(options, ExportOptions, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidQuery(f"An export option cannot be used: {error}.") from error
+    export = await exports.start(request.user, ref, workspace, query, told)
+    headers = {
+        "Content-Disposition": _disposition(export.filename),
+        "X-Row-Count": str(export.rows),
+        "X-Dataset-Version": str(export.version),
+        "ETag": export.etag,
+    }
+    if matches(request.headers.get("if-none-match"), export.etag, weak=True):
+        return Response(None, status_code=304, headers=headers)
+    return Stream(export.chunks, headers={**headers, "Content-Type": export.media_type})
+
+
+def _disposition(filename: str) -> str:
+    """RFC 6266, with the plain form for those who know no other."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

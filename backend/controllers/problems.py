@@ -1,0 +1,105 @@
+"""Errors as `application/problem+json` (RFC 9457), and what the OpenAPI document says of them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+
+from backend.errors import AppError
+from backend.schemas.problems import ErrorItem, Problem
+
+log = structlog.get_logger()
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemAnswer(ProblemDetailsException):
+    """A failure on its way out, with the fields that every answer of ours has."""
+
+    def __init__(
+        self, status: int, detail: str, code: str, errors: tuple[ErrorItem, ...], headers: dict[str, str]
+    ) -> None:
+        super().__init__(detail=detail, status_code=status, headers=headers)
+        self.code = code
+        self.errors = errors
+
+    def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
+        problem = Problem(
+            type="about:blank",
+            title=HTTPStatus(self.status_code).phrase,
+            status=self.status_code,
+            status_code=self.status_code,
+            detail=self.detail,
+            error_code=self.code,
+            request_id=request.scope["state"].get("request_id"),
+            errors=self.errors,
+        )
+        return Response(problem, status_code=self.status_code, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+def _from_app_error(error: AppError) -> ProblemAnswer:
+    return ProblemAnswer(error.status, str(error), error.code(), error.errors, error.headers)
+
+
+def _from_http(error: HTTPException) -> ProblemAnswer:
+    code = HTTPStatus(error.status_code).name
+    return ProblemAnswer(error.status_code, error.detail, code, (), dict(error.headers or {}))
+
+
+def _from_validation(error: ValidationException) -> ProblemAnswer:
+    """A body of the right syntax but the wrong content is 422; a wrong parameter is 400."""
+    found = [item for item in error.extra or [] if isinstance(item, dict)]
+    items = tuple(
+        ErrorItem(str(item.get("message", "")), pointer=_pointer(item), code="INVALID_VALUE") for item in found
+    )
+    status = 422 if any(item.get("source") == "body" or item.get("key") == "data" for item in found) else 400
+    detail = "; ".join(item.message for item in items) or error.detail
+    return ProblemAnswer(status, detail, "INVALID_BODY" if status == 422 else "INVALID_PARAMETER", items, {})
+
+
+def _pointer(item: dict[str, Any]) -> str | None:
+    key = str(item.get("key", ""))
+    return "/" + key.removeprefix("data.").replace(".", "/") if key and key != "data" else None
+
+
+def _from_bug(error: Exception) -> ProblemAnswer:
+    log.error("unexpected_error", exc_info=error)
+    return ProblemAnswer(500, AppError.__doc__ or "", "INTERNAL_ERROR", (), {})
+
+
+problem_details = ProblemDetailsPlugin(
+    ProblemDetailsConfig(
+        exception_to_problem_detail_map={
+            AppError: _from_app_error,
+            ValidationException: _from_validation,
+            HTTPException: _from_http,
+            Exception: _from_bug,
+        }
+    )
+)
+
+_MEANING = {
+    400: "The request cannot be understood",
+    401: "No valid API key",
+    403: "This key may not do that",
+    404: "Not found",
+    409: "Conflicts with what is there",
+    412: "Changed since it was read",
+    413: "Larger than a limit",
+    415: "Not a format that can be imported",
+    422: "The content is not valid",
+    503: "Try again in a moment",
+}
+
+
+def failures(*statuses: int) -> dict[int, ResponseSpec]:
+    """These statuses as documented answers; 400, 401 and 503 are always among them."""
+    return {
+        status: ResponseSpec(Problem, description=_MEANING[status], media_type=MEDIA_TYPE)
+        for status in sorted({400, 401, 503, *statuses})
+    }

@@ -1,0 +1,64 @@
+"""Filter, sort, select and page as they come in a request."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from litestar import Request
+
+from backend.errors import BadRequest
+from backend.query.nodes import MAX_LIMIT, Query
+from backend.query.spec import parse_body, parse_params
+from backend.schemas.callers import Caller
+
+CallerRequest = Request[Caller, Any, Any]
+
+DESCRIPTION = (
+    "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "
+    "`count`, `q`, `version`, `as_of`, `workspace`."
+)
+_MOST_PARAMETERS = 1_000
+_DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
+
+
+def string_members(request: CallerRequest, names: frozenset[str]) -> dict[str, str]:
+    """Those of the query string's parameters that have one of these names."""
+    return {name: value for name, value in _pairs(request) if name in names}
+
+
+def query_from_string(
+    request: CallerRequest, extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
+) -> tuple[str | None, Query]:
+    """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
+    pairs = _pairs(request)
+    workspace = next((value for name, value in pairs if name == "workspace"), None)
+    return workspace, parse_params(pairs, extra=extra | {"workspace"}, max_limit=max_limit)
+
+
+async def body_members(request: CallerRequest) -> dict[str, Any]:
+    """The members of a JSON object; numbers are exact. Raises BadRequest."""
+    try:
+        body = _DECODER.decode(await request.body() or b"{}")
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return body
+
+
+def query_from_members(
+    members: dict[str, Any], extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
+) -> Query:
+    """The query in a body. Raises InvalidQuery, UnknownParameter."""
+    return parse_body(members, extra=extra, max_limit=max_limit)
+
+
+def _pairs(request: CallerRequest) -> list[tuple[str, str]]:
+    try:
+        text = request.scope["query_string"].decode("latin-1")
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError as error:
+        raise BadRequest(f"There are more than {_MOST_PARAMETERS:,} query parameters.") from error

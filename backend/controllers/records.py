@@ -1,0 +1,186 @@
+"""Records: page, stream, count, read, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post, put
+from litestar.params import Parameter
+from litestar.response import Stream
+from msgspec import Raw
+
+from backend.controllers.answers import tagged
+from backend.controllers.problems import failures
+from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string
+from backend.errors import BadRequest, Invalid, LimitExceeded
+from backend.query.nodes import Query
+from backend.schemas.callers import Caller
+from backend.schemas.records import Record, RecordCount, RecordPage, Written
+from backend.security.auth import may_write
+from backend.services.record_writes import Item, RecordWriteService
+from backend.services.records import RecordService
+
+CallerRequest = Request[Caller, Any, Any]
+IfMatch = Annotated[str | None, Parameter(header="If-Match")]
+
+NDJSON = "application/x-ndjson"
+MOST_RECORDS = 10_000
+
+T = TypeVar("T")
+
+
+class RecordController(Controller):
+    path = "/datasets/{ref:str}"
+    tags = ("records",)
+
+    @get("/records", responses=failures(404), description=DESCRIPTION)
+    async def list_page(
+        self, request: CallerRequest, ref: str, records: RecordService
+    ) -> Response[RecordPage | None] | Stream:
+        """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
+        workspace, query = query_from_string(request)
+        if NDJSON in request.headers.get("accept", ""):
+            return await _stream(request, ref, workspace, query, records)
+        return await _page(request, ref, workspace, query, records)
+
+    @post("/query", status_code=200, responses=failures(404, 422))
+    async def query(
+        self, request: CallerRequest, ref: str, records: RecordService
+    ) -> Response[RecordPage | None] | Stream:
+        """The same, asked by a JSON body."""
+        workspace, query = request.query_params.get("workspace"), query_from_members(await body_members(request))
+        if NDJSON in request.headers.get("accept", ""):
+            return await _stream(request, ref, workspace, query, records)
+        return await _page(request, ref, workspace, query, records)
+
+    @get("/records/stream", responses=failures(404), media_type=NDJSON)
+    async def stream(self, request: CallerRequest, ref: str, records: RecordService) -> Stream:
+        """All records that match, one JSON object a line."""
+        workspace, query = query_from_string(request, max_limit=None)
+        return await _stream(request, ref, workspace, query, records)
+
+    @get("/records/count", responses=failures(404))
+    async def count(self, request: CallerRequest, ref: str, records: RecordService) -> Response[RecordCount | None]:
+        """How many records match."""
+        workspace, query = query_from_string(request)
+        answer, etag = await records.count(request.user, ref, workspace, query)
+        return tagged(request, answer, etag)
+
+    @get("/records/{record_id:int}", responses=failures(404))
+    async def read(
+        self,
+        request: CallerRequest,
+        ref: str,
+        record_id: int,
+        records: RecordService,
+        workspace: str | None = None,
+        version: str | None = None,
+        as_of: datetime | None = None,
+    ) -> Response[Record | None]:
+        """One record."""
+        record, etag = await records.get(request.user, ref, workspace, record_id, version=version, as_of=as_of)
+        return tagged(request, record, etag)
+
+    @post("/records", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    async def create(
+        self,
+        request: CallerRequest,
+        ref: str,
+        record_writes: RecordWriteService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record | Written]:
+        """New records: one object, an array, or NDJSON; all of them or none."""
+        items, single = await _items(request)
+        written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
+        content: Record | Written = written.data[0] if single else written
+        return Response(content, status_code=201, headers={"ETag": etag} if not single else {})
+
+    @patch("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    async def change(
+        self,
+        request: CallerRequest,
+        ref: str,
+        record_id: int,
+        record_writes: RecordWriteService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record]:
+        """Change the named fields of one record (JSON merge patch); the others keep their value."""
+        item = _object(await request.body())
+        record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
+        return Response(record, headers={"ETag": etag})
+
+    @put("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    async def replace(
+        self,
+        request: CallerRequest,
+        ref: str,
+        record_id: int,
+        record_writes: RecordWriteService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record]:
+        """Replace all fields of one record."""
+        item = _object(await request.body())
+        record, etag = await record_writes.replace(request.user, ref, workspace, record_id, item, if_match=if_match)
+        return Response(record, headers={"ETag": etag})
+
+    @delete("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412))
+    async def remove(
+        self,
+        request: CallerRequest,
+        ref: str,
+        record_id: int,
+        record_writes: RecordWriteService,
+        workspace: str | None = None,
+        if_match: IfMatch = None,
+    ) -> None:
+        """Delete one record; older versions keep it."""
+        await record_writes.delete(request.user, ref, workspace, record_id, if_match=if_match)
+
+
+async def _page(
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, records: RecordService
+) -> Response[RecordPage | None]:
+    known = request.headers.get("if-none-match")
+    page, etag = await records.page(request.user, ref, workspace, query, if_none_match=known)
+    return Response(page, status_code=200 if page else 304, headers={"ETag": etag})
+
+
+async def _stream(
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, records: RecordService
+) -> Stream:
+    version, lines = await records.stream(request.user, ref, workspace, query)
+    return Stream(lines, media_type=NDJSON, headers={"X-Dataset-Version": str(version)})
+
+
+async def _items(request: CallerRequest) -> tuple[Sequence[Item], bool]:
+    """The records of a body, and whether it was a single object."""
+    body = await request.body()
+    if request.content_type[0] in {NDJSON, "application/ndjson", "application/jsonl"}:
+        items: Sequence[Item] = [_object(line, at) for at, line in enumerate(body.splitlines()) if line.strip()]
+    elif not body.lstrip().startswith(b"["):
+        return [_object(body)], True
+    else:
+        items = [_object(raw, at) for at, raw in enumerate(_decode(body, list[Raw]))]
+    if len(items) > MOST_RECORDS:
+        raise LimitExceeded(f"{len(items):,} records in one request; at most {MOST_RECORDS:,} are taken.")
+    return items, False
+
+
+def _object(body: bytes | Raw, at: int | None = None) -> Item:
+    return _decode(body, dict[str, Raw], at)
+
+
+def _decode(body: bytes | Raw, kind: type[T], at: int | None = None) -> T:
+    where = "" if at is None else f"Record {at}: "
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{where}{error}.") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRequest(f"{where}this is not valid JSON: {error}.") from error

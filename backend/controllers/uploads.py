@@ -1,0 +1,156 @@
+"""`POST /datasets`: a file as a form or as the raw body, or JSON for an empty dataset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import InternalServerException
+
+from backend.controllers.multipart import FormReceiver
+from backend.errors import BadRequest, IncompleteBody, UnknownParameter
+from backend.query.text import nearest
+from backend.schemas.callers import Caller
+from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.imports import ImportOptions
+from backend.services.imports import ImportService
+from backend.services.uploads import Upload
+
+FORM_FIELDS = ("name", "workspace", "options")
+MEDIA_TYPE_BY_FORMAT = {
+    "csv": "text/csv",
+    "tsv": "text/tab-separated-values",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "xls": "application/vnd.ms-excel",
+    "ods": "application/vnd.oasis.opendocument.spreadsheet",
+}
+
+
+async def upload_form(
+    request: Request[Caller, Any, Any], imports: ImportService, upload: Upload
+) -> tuple[Head, ImportAnswer]:
+    """A form: `file` and optional `name`, `workspace`, `options` (JSON)."""
+    params = _parameters(request, FORM_FIELDS)
+    options = parse_options(params["options"]) if "options" in params else ImportOptions()
+
+    async def check(name: str, value: str) -> None:
+        nonlocal options
+        params[name] = value
+        if name == "options":
+            options = parse_options(value)
+        elif "name" in params:
+            await imports.check_free(request.user, params["name"], params.get("workspace"))
+
+    if "name" in params:
+        await imports.check_free(request.user, params["name"], params.get("workspace"))
+    boundary = request.content_type[1].get("boundary", "")
+    await FormReceiver(upload, FORM_FIELDS, check).receive(_body(request), boundary)
+    return await imports.create(
+        request.user, upload, name=params.get("name"), workspace=params.get("workspace"), options=options
+    )
+
+
+async def upload_raw(
+    request: Request[Caller, Any, Any], imports: ImportService, upload: Upload
+) -> tuple[Head, ImportAnswer]:
+    """The file itself as body; everything else in the query string."""
+    params = _parameters(request, ("name", "workspace", "format", *ImportOptions.__struct_fields__))
+    name, workspace = params.pop("name", None), params.pop("workspace", None)
+    upload.media_type = _media_type(params.pop("format", None)) or request.content_type[0] or None
+    upload.filename = _filename(request)
+    options = options_from_strings(params)
+    if name is not None:
+        await imports.check_free(request.user, name, workspace)
+    await upload.receive(_body(request))
+    return await imports.create(request.user, upload, name=name, workspace=workspace, options=options)
+
+
+def parse_options(text: str) -> ImportOptions:
+    """Import options from JSON. Raises BadRequest."""
+    try:
+        return msgspec.json.decode(text, type=ImportOptions)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadRequest(f"`options` cannot be used: {error}.") from error
+
+
+def options_from_strings(params: Mapping[str, str]) -> ImportOptions:
+    """Import options from query parameters: lists by comma or as JSON, `types` as `column:type,…` or JSON."""
+    values: dict[str, Any] = dict(params)
+    if "null_values" in values:
+        values["null_values"] = _listed(values["null_values"])
+    if "types" in values and not values["types"].startswith("{"):
+        values["types"] = dict(item.rsplit(":", 1) for item in _listed(values["types"]) if ":" in item)
+    elif "types" in values:
+        values["types"] = _json(values["types"])
+    if values.get("sheet", "").isdecimal():
+        values["sheet"] = int(values["sheet"])
+    try:
+        return msgspec.convert(values, ImportOptions, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"An import option cannot be used: {error}.") from error
+
+
+def _listed(text: str) -> list[str]:
+    if text.startswith("["):
+        listed = _json(text)
+        return listed if isinstance(listed, list) else [text]
+    return text.split(",")
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"{text[:60]!r} is not valid JSON: {error}.") from error
+
+
+def _parameters(request: Request[Caller, Any, Any], known: tuple[str, ...]) -> dict[str, str]:
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownParameter(f"There is no parameter {name!r}; {nearest(name, known)}.")
+    return {name: str(value) for name, value in request.query_params.items()}
+
+
+def _media_type(name: str | None) -> str | None:
+    if name is not None and name.lower() not in MEDIA_TYPE_BY_FORMAT:
+        raise BadRequest(f"There is no format {name!r}; {nearest(name, list(MEDIA_TYPE_BY_FORMAT))}.")
+    return name and MEDIA_TYPE_BY_FORMAT[name.lower()]
+
+
+def _filename(request: Request[Caller, Any, Any]) -> str | None:
+    """From `Content-Disposition` (RFC 6266), for those who send one."""
+    header = request.headers.get("content-disposition", "")
+    if extended := re.search(r"filename\*=UTF-8''([^;]+)", header, re.IGNORECASE):
+        return unquote(extended[1])
+    plain = re.search(r'filename="([^"]*)"|filename=([^;\s]+)', header, re.IGNORECASE)
+    return (plain[1] or plain[2]) if plain else None
+
+
+async def _body(request: Request[Caller, Any, Any]) -> AsyncIterator[bytes]:
+    """The body's chunks. Raises IncompleteBody when the sender stops half-way."""
+    received = 0
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                received += len(chunk)
+                yield chunk
+    except InternalServerException as error:
+        raise IncompleteBody from error
+    announced = request.content_length
+    if announced is not None and received != announced:
+        raise IncompleteBody(f"{announced:,} bytes were announced, {received:,} came; nothing was stored.")
+
+
+Kind = Literal["form", "json", "raw"]
+
+
+def kind_of_body(request: Request[Caller, Any, Any]) -> Kind:
+    """`application/json` without a `format` means an empty dataset; everything else that is no form is a file."""
+    media_type = request.content_type[0]
+    if media_type == "multipart/form-data":
+        return "form"
+    return "json" if media_type == "application/json" and "format" not in request.query_params else "raw"

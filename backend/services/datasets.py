@@ -1,0 +1,183 @@
+"""Datasets: list, read, make an empty one, rename, describe, delete, undelete."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import msgspec
+from msgspec import UNSET
+
+from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery
+from backend.query.text import nearest
+from backend.repositories import datasets, lookup, records, versions, workspaces
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import (
+    ColumnCreate,
+    ColumnInfo,
+    DatasetCreate,
+    DatasetList,
+    DatasetPatch,
+    Head,
+    Schema,
+)
+from backend.schemas.imports import Evidence
+from backend.schemas.problems import ErrorItem
+from backend.schemas.versions import Change
+from backend.services.identifiers import check_name, first_free, new_token, slugify, uuid7
+from backend.services.keys import keys_for
+from backend.services.preconditions import require_match
+
+SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "bytes", "version")
+
+
+class DatasetService:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_page(
+        self, caller: Caller, *, workspace: str | None, q: str | None, sort: str, limit: int, offset: int
+    ) -> DatasetList:
+        """The datasets of one workspace; `sort` like `-updated_at,name`. Raises InvalidQuery."""
+        scope = lookup.workspace(caller, workspace)
+        async with self._database.read() as tx:
+            heads, total = await datasets.list_page(
+                tx, scope, q=q or None, sort=_parse_sort(sort), limit=limit, offset=offset
+            )
+        return DatasetList(tuple(head.dataset for head in heads), total, offset + len(heads) < total)
+
+    async def get(self, caller: Caller, ref: str, workspace: str | None) -> Head:
+        async with self._database.read() as tx:
+            _, head = await lookup.head(tx, caller, ref, workspace)
+        return head
+
+    async def schema(
+        self, caller: Caller, ref: str, workspace: str | None, *, version: str | None, as_of: datetime | None
+    ) -> tuple[str, Schema]:
+        """The columns as of a version with their evidence, and an ETag for them."""
+        async with self._database.read() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
+            evidence = await datasets.list_evidence(tx, scope, snapshot.dataset_id, snapshot.version)
+        columns = tuple(_info(column, evidence.get(column.key)) for column in snapshot.columns)
+        return f'"{snapshot.token}.schema"', Schema(snapshot.version, columns)
+
+    async def create(self, caller: Caller, wanted: DatasetCreate) -> Head:
+        """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken."""
+        scope = lookup.workspace(caller, wanted.workspace)
+        name = check_name(wanted.name)
+        columns = _new_columns(wanted.columns or ())
+        async with self._database.transaction() as tx:
+            await workspaces.ensure_schema(tx, scope)
+            scope = msgspec.structs.replace(scope, has_schema=True)
+            names, slugs = await datasets.taken(tx, scope, name=name, slug=slugify(name) or "dataset")
+            if name.lower() in names:
+                raise DatasetNameTaken
+            slug = first_free(slugify(name) or "dataset", lambda each: each not in slugs, joiner="-")
+            return await self._add(tx, caller, scope, wanted, name, slug, columns)
+
+    @staticmethod
+    async def _add(
+        tx: Tx,
+        caller: Caller,
+        scope: WorkspaceScope,
+        wanted: DatasetCreate,
+        name: str,
+        slug: str,
+        columns: list[Column],
+    ) -> Head:
+        dataset_id, at, token = uuid7(), datetime.now(UTC), new_token()
+        await records.create_table(tx, scope, dataset_id)
+        await records.add_indexes(tx, scope, dataset_id)
+        head = {
+            "id": dataset_id,
+            "slug": slug,
+            "name": name,
+            "description": wanted.description,
+            "open_schema": wanted.columns is None,
+            "owner": caller.user_id,
+            "version": 1,
+            "token": token,
+            "rows": 0,
+            "columns": len(columns),
+            "bytes": await records.total_bytes(tx, scope, dataset_id),
+            "next_id": 1,
+            "created_at": at,
+            "updated_at": at,
+        }
+        await datasets.add(tx, scope, head)
+        await datasets.add_columns(tx, scope, dataset_id, 1, [(at, each, None) for at, each in enumerate(columns, 1)])
+        change = Change("create")
+        await versions.add(tx, scope, dataset_id, 1, token=token, author=caller.user_id, at=at, rows=0, change=change)
+        await workspaces.add_to_directory(tx, scope, dataset_id)
+        return cast("Head", await datasets.find(tx, scope, dataset_id))
+
+    async def patch(
+        self, caller: Caller, ref: str, workspace: str | None, changes: DatasetPatch, *, if_match: str | None
+    ) -> Head:
+        """Renames, describes. Raises InvalidName, DatasetNameTaken, PreconditionFailed."""
+        values: dict[str, object] = {}
+        if changes.name is not UNSET:
+            values["name"] = check_name(changes.name)
+        if changes.description is not UNSET:
+            values["description"] = changes.description
+        async with self._database.transaction() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+            require_match(if_match, head.etag)
+            if changes.name is not UNSET and values["name"] != head.dataset.name:
+                values["slug"] = await _slug_for(tx, scope, head, str(values["name"]))
+            if values:
+                await datasets.patch(tx, scope, head.dataset.id, {**values, "updated_at": datetime.now(UTC)})
+            return cast("Head", await datasets.find(tx, scope, head.dataset.id))
+
+    async def delete(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
+        """The dataset is gone from sight and its name free; it can be restored for a grace time."""
+        async with self._database.transaction() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+            require_match(if_match, head.etag)
+            await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
+
+    async def undelete(self, caller: Caller, ref: str, workspace: str | None) -> Head:
+        """Raises DatasetNameTaken when another dataset has taken the name meanwhile."""
+        if lookup.as_uuid(ref) is None:
+            raise DatasetNotFound
+        async with self._database.transaction() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace, deleted=True, lock=True)
+            slug = await _slug_for(tx, scope, head, head.dataset.name)
+            await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": None, "slug": slug})
+            return cast("Head", await datasets.find(tx, scope, head.dataset.id))
+
+
+async def _slug_for(tx: Tx, scope: WorkspaceScope, head: Head, name: str) -> str:
+    """The slug of a new name; the unique index on names refuses a taken one."""
+    base = slugify(name) or "dataset"
+    await workspaces.lock(tx, scope)
+    _, slugs = await datasets.taken(tx, scope, name=name, slug=base)
+    return first_free(base, lambda each: each not in slugs - {head.dataset.slug}, joiner="-")
+
+
+def _parse_sort(sort: str) -> list[tuple[str, bool]]:
+    parsed = [(item.strip().removeprefix("-"), item.strip().startswith("-")) for item in sort.split(",") if item]
+    for name, _ in parsed:
+        if name not in SORTABLE:
+            raise InvalidQuery(f"Datasets cannot be sorted by {name!r}; {nearest(name, SORTABLE)}.")
+    return parsed
+
+
+def _new_columns(wanted: tuple[ColumnCreate, ...]) -> list[Column]:
+    names = [column.name.strip() for column in wanted]
+    for at, name in enumerate(names):
+        if not name or "\0" in name or name in names[:at]:
+            reason = f"Column {at + 1} is named twice, has no name or one with a NUL character: {name!r}."
+            raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
+    return [
+        Column(key, name, each.type, nullable=each.nullable, description=each.description)
+        for key, name, each in zip(keys_for(names, ()), names, wanted, strict=True)
+    ]
+
+
+def _info(column: Column, evidence: msgspec.Raw | None) -> ColumnInfo:
+    told = None if evidence is None else msgspec.json.decode(evidence, type=Evidence)
+    return ColumnInfo(column.name, column.type, column.nullable, column.description, column.format, told)

@@ -1,0 +1,208 @@
+"""Writing records: each write is one new version of the dataset, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Raw, Struct
+
+from backend.errors import DatasetBusy, InvalidRecord, RecordNotFound
+from backend.repositories import datasets, lookup, records, versions
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Head, Snapshot
+from backend.schemas.problems import ErrorItem
+from backend.schemas.records import Record, Written
+from backend.schemas.versions import Change
+from backend.services import record_values
+from backend.services.identifiers import new_token
+from backend.services.preconditions import require_match
+from backend.services.record_values import NULL, Values
+from backend.services.schema_growth import grown
+
+Item = Mapping[str, Raw]
+"""A record as it came: column name → JSON text."""
+
+_MOST_ERRORS = 100
+
+
+class Writing(Struct):
+    """A dataset that is being written to, its head row locked."""
+
+    caller: Caller
+    scope: WorkspaceScope
+    head: Head
+    snapshot: Snapshot
+    columns: tuple[Column, ...]
+
+    @property
+    def version(self) -> int:
+        return self.head.dataset.version + 1
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+
+class RecordWriteService:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], *, if_match: str | None
+    ) -> tuple[Written, str]:
+        """New records and the dataset's ETag. Raises InvalidRecord naming each bad value."""
+        async with self._database.transaction() as tx:
+            writing = await _begin(tx, caller, ref, workspace)
+            require_match(if_match, writing.head.etag)
+            await _grow(tx, writing, items)
+            rows = _checked(items, writing)
+            if not rows:
+                return Written([], 0, writing.head.dataset.version), writing.head.etag
+            first = writing.head.next_id
+            await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, first, rows)
+            change = Change("create", added=len(rows))
+            token = await _publish(tx, writing, change, next_id=first + len(rows))
+            made = await records.list_range(tx, writing.scope, _after(writing, token), first, first + len(rows))
+        return Written(made, len(made), writing.version), f'"{token}.{writing.head.revision}"'
+
+    async def patch(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, changes: Item, *, if_match: str | None
+    ) -> tuple[Record, str]:
+        """JSON merge patch (RFC 7396): the named fields change, null empties one, the others stay."""
+
+        def merged(current: Item, new: Item) -> Item:
+            return {**current, **{name: _merged(current.get(name), raw) for name, raw in new.items()}}
+
+        return await self._change(caller, ref, workspace, record_id, changes, merged, if_match)
+
+    async def replace(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
+    ) -> tuple[Record, str]:
+        """The record holds just these fields from now on."""
+        return await self._change(caller, ref, workspace, record_id, item, lambda _, new: new, if_match)
+
+    async def _change(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        record_id: int,
+        item: Item,
+        combine: Callable[[Item, Item], Item],
+        if_match: str | None,
+    ) -> tuple[Record, str]:
+        """One record's new image and its ETag; the old image when nothing changes."""
+        async with self._database.transaction() as tx:
+            writing = await _begin(tx, caller, ref, workspace)
+            current, etag = await _current(tx, writing, record_id)
+            require_match(if_match, etag)
+            await _grow(tx, writing, [item])
+            wanted = combine(msgspec.json.decode(current.data, type=dict[str, Raw]), item)
+            (values,) = _checked([wanted], writing, single=True)
+            if await records.is_image(tx, writing.scope, writing.head.dataset.id, record_id, values):
+                return current, etag
+            await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
+            await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, record_id, [values])
+            token = await _publish(tx, writing, Change("update", changed=1), next_id=writing.head.next_id)
+            found = await records.find(tx, writing.scope, _after(writing, token), record_id)
+        if found is None:
+            raise RecordNotFound
+        return found
+
+    async def delete(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, *, if_match: str | None
+    ) -> None:
+        """The record is gone from this version on; older versions keep it."""
+        async with self._database.transaction() as tx:
+            writing = await _begin(tx, caller, ref, workspace)
+            _, etag = await _current(tx, writing, record_id)
+            require_match(if_match, etag)
+            await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
+            await _publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
+
+
+async def _begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
+    """Locks the dataset's head row. Raises DatasetNotFound, DatasetBusy."""
+    scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+    if head.busy:
+        raise DatasetBusy(headers={"Retry-After": "5"})
+    snapshot = await lookup.snapshot(tx, scope, head)
+    return Writing(caller, scope, head, snapshot, snapshot.columns)
+
+
+async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, str]:
+    found = await records.find(tx, writing.scope, writing.snapshot, record_id)
+    if found is None:
+        raise RecordNotFound
+    return found
+
+
+async def _grow(tx: Tx, writing: Writing, items: Sequence[Item]) -> None:
+    """Lets the schema of a schemaless dataset take the items, as part of this write's version."""
+    if not writing.head.open_schema:
+        return
+    dataset_id = writing.head.dataset.id
+    used = await datasets.list_keys(tx, writing.scope, dataset_id)
+    columns = tuple(grown(writing.columns, items, used))
+    changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
+    if changed:
+        keys = [column.key for _, column, _ in changed]
+        await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
+        await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
+        writing.columns = columns
+
+
+def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -> list[Values]:
+    """Values to store. Raises InvalidRecord with a pointer to each bad one."""
+    by_name, rows = writing.by_name, list[Values]()
+    errors: list[ErrorItem] = []
+    for at, item in enumerate(items):
+        pointer = "" if single else f"/{at}"
+        values, wrong = record_values.check(item, by_name, pointer)
+        rows.append(values)
+        errors += wrong or record_values.missing(values, writing.columns, pointer)
+    if errors:
+        shown = errors[:_MOST_ERRORS]
+        raise InvalidRecord(
+            f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored.", errors=shown
+        )
+    return rows
+
+
+async def _publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
+    """The new version's token."""
+    token = new_token()
+    await versions.publish(
+        tx,
+        writing.scope,
+        writing.head,
+        token=token,
+        author=writing.caller.user_id,
+        at=datetime.now(UTC),
+        change=change,
+        columns=len(writing.columns),
+        next_id=next_id,
+        size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
+    )
+    return token
+
+
+def _after(writing: Writing, token: str) -> Snapshot:
+    return msgspec.structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
+
+
+def _merged(current: Raw | None, patch: Raw) -> Raw:
+    """RFC 7396 below the top level: objects merge, everything else replaces."""
+    if current is None or not (bytes(current).startswith(b"{") and bytes(patch).startswith(b"{")):
+        return patch
+    target = msgspec.json.decode(current, type=dict[str, Raw])
+    for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
+        if bytes(raw) == NULL:
+            target.pop(name, None)
+        else:
+            target[name] = _merged(target.get(name), raw)
+    return Raw(msgspec.json.encode(target))
