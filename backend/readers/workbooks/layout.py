@@ -1,0 +1,100 @@
+"""Where in a sheet the table stands: titles above it, its header, its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+from msgspec import Struct
+
+from backend.errors import Invalid
+from backend.readers.headers import clean_names, made_up
+from backend.readers.table import find_table
+from backend.readers.workbooks.grid import column_letters
+from backend.schemas.imports import Warnings
+
+LOOK = 200
+"""Rows in which the header is looked for."""
+Lead = Sequence[tuple[tuple[int, ...], pl.DataFrame]]
+"""The first parts of a sheet: their columns, and frames as `protocol.Part` describes them."""
+
+
+class SheetLayout(Struct, frozen=True):
+    """A recognised table: its sheet columns (from 0) with their names, header row and first record's row (from 1)."""
+
+    columns: tuple[int, ...]
+    names: tuple[str, ...]
+    header_row: int | None
+    first_row: int
+
+
+def find_sheet_layout(lead: Lead, header: bool | int | None, warnings: Warnings) -> SheetLayout:
+    """The table in the first rows of a sheet. Raises Invalid when the told header row holds nothing."""
+    rows = _rows(lead, header if type(header) is int else LOOK)
+    if not rows and type(header) is not int:
+        warnings.add("The sheet holds no cells")
+        return SheetLayout((), (), None, 1)
+    head, first = _header(rows, header)
+    for number, cells in rows[: first if head is None else head]:
+        shown = " ".join(cell for cell in cells.values() if cell)
+        warnings.add("A row above the table was left out", row=number, value=shown)
+    first_row = rows[first][0] if first < len(rows) else rows[-1][0] + 1
+    titles = {} if head is None else {column: text for column, text in rows[head][1].items() if text and text.strip()}
+    filled = _filled(lead, first_row)
+    if head is None:
+        return SheetLayout(tuple(filled), tuple(made_up(position) for position in range(len(filled))), None, first_row)
+    columns = tuple(column for column in sorted(titles.keys() | filled) if column <= max(titles, default=-1))
+    _report_gaps(columns, warnings)
+    row = rows[head][0]
+    names = clean_names([rows[head][1].get(column) for column in columns], warnings, row=row)
+    return SheetLayout(columns, tuple(names), row, first_row)
+
+
+def _rows(lead: Lead, most: int) -> list[tuple[int, dict[int, str | None]]]:
+    """The first rows that hold something: their numbers, and the text of each column that has a cell."""
+    found: list[tuple[int, dict[int, str | None]]] = []
+    for columns, frame in lead:
+        for row in frame.head(most - len(found)).iter_rows():
+            cells = {column: row[1 + 2 * place] for place, column in enumerate(columns) if row[2 + 2 * place]}
+            found.append((row[0], cells))
+    return found
+
+
+def _header(rows: list[tuple[int, dict[int, str | None]]], told: bool | int | None) -> tuple[int | None, int]:
+    """Index of the header row, if any, and of the first record."""
+    if told is False:
+        return None, 0
+    if type(told) is int:
+        index = next((index for index, (number, _) in enumerate(rows) if number == told), None)
+        if index is None:
+            raise Invalid(f"Row {told}, told to be the header, holds nothing.")
+        return index, index + 1
+    head, first = find_table([_listed(cells) for _, cells in rows])
+    return (first, first + 1) if told and head is None else (head, first)
+
+
+def _listed(cells: dict[int, str | None]) -> list[str | None]:
+    return [cells.get(column) for column in range(max(cells, default=-1) + 1)]
+
+
+def _filled(lead: Lead, first_row: int) -> list[int]:
+    """Columns that hold something from `first_row` on."""
+    found = [holding(columns, frame.filter(pl.col("row") >= first_row)) for columns, frame in lead]
+    return sorted({column for columns in found for column in columns.values()})
+
+
+def holding(columns: Sequence[int], records: pl.DataFrame) -> dict[int, int]:
+    """Those of a part's columns in which these records have a cell, by their place in the part."""
+    if records.is_empty():
+        return {}
+    highest = records.select(pl.col(f"k{place}").max() for place in range(len(columns))).row(0)
+    return {place: columns[place] for place, kind in enumerate(highest) if kind}
+
+
+def _report_gaps(columns: tuple[int, ...], warnings: Warnings) -> None:
+    gaps = [
+        (before + 1, after - 1) for before, after in zip((-1, *columns), columns, strict=False) if after > before + 1
+    ]
+    for first, last in gaps:
+        shown = column_letters(first) + ("" if first == last else f":{column_letters(last)}")
+        warnings.add("Empty columns were left out", column=shown)

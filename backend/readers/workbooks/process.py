@@ -1,0 +1,118 @@
+"""The parent's end of the child process that reads one workbook."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import IO, BinaryIO
+
+from msgspec import DecodeError, structs
+
+from backend.errors import AppError, Invalid, TooLarge, UnreadableFile
+from backend.readers.base import ReadLimits
+from backend.readers.workbooks import protocol
+from backend.readers.workbooks.protocol import End, Job, Message, Part, Refused
+
+_ERRORS: dict[str, type[AppError]] = {"UnreadableFile": UnreadableFile, "TooLarge": TooLarge, "Invalid": Invalid}
+_OUT_OF_MEMORY = (b"memory allocation", b"MemoryError", b"Cannot allocate memory", b"capacity overflow")
+
+
+class Child:
+    """A process that reads one workbook into `spool`; ended with `close`, with its parent, or by its limits."""
+
+    def __init__(self, job: Job, file: BinaryIO, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._waited = 0.0
+        self._buffer = b""
+        self._over = False
+        self.spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._messages, theirs = os.pipe()
+        try:
+            job = structs.replace(job, file=file.fileno(), spool=self.spool.fileno(), messages=theirs)
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "backend.readers.workbooks.child", protocol.encode(job)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=(job.file, job.spool, job.messages),
+                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+            )
+        finally:
+            os.close(theirs)
+
+    def messages(self) -> Iterator[Message]:
+        """What the child says, up to its last message. Raises UnreadableFile, TooLarge or Invalid as it refuses."""
+        while not self._over:
+            message = self._next()
+            self._over = isinstance(message, End)
+            yield message
+        self.close()
+
+    def read(self, part: Part) -> bytes:
+        """The Arrow stream of a part."""
+        return os.pread(self.spool.fileno(), part.size, part.offset)
+
+    def close(self) -> None:
+        """End the process if it runs. The spool stays."""
+        self._over = True
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._errors.close()
+        if self._messages >= 0:
+            os.close(self._messages)
+            self._messages = -1
+
+    def _next(self) -> Message:
+        try:
+            message = protocol.decode_message(self._line())
+        except DecodeError as error:
+            self.close()
+            raise UnreadableFile("The workbook could not be read.") from error
+        if isinstance(message, Refused):
+            self.close()
+            raise _ERRORS[message.error](message.message)
+        return message
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._buffer:
+            before = time.monotonic()
+            left = self._limits.workbook_seconds - self._waited
+            ready, _, _ = select.select([self._messages], [], [], max(0.0, left))
+            self._waited += time.monotonic() - before
+            block = os.read(self._messages, 1 << 16) if ready else b""
+            if not block:
+                raise self._ended(timed_out=not ready)
+            self._buffer += block
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _ended(self, *, timed_out: bool) -> AppError:
+        """Why the child said no more."""
+        if not timed_out:
+            self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read(1 << 16)
+        code = self._process.poll()
+        self.close()
+        if timed_out or code in (-signal.SIGXCPU, -signal.SIGALRM):
+            return TooLarge(
+                f"Reading the workbook takes longer than SHEAF_WORKBOOK_SECONDS ({self._limits.workbook_seconds} s)."
+            )
+        if code == -signal.SIGKILL or any(sign in said for sign in _OUT_OF_MEMORY):
+            return TooLarge(
+                f"Reading the workbook takes more memory than SHEAF_WORKBOOK_MEMORY ({self._limits.workbook_memory:,} bytes)."
+            )
+        return UnreadableFile("The workbook is damaged: it could not be read.")
