@@ -18,7 +18,7 @@ from msgspec import Struct
 from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Row, Rows, Table
-from backend.writers.frames import frames
+from backend.writers.frames import frames, made, rewritten
 
 _FORMULA = r"^'*[=+\-@\t\r]"
 _without_line_end = itemgetter(slice(None, -1))
@@ -62,20 +62,15 @@ def _lines(rows: Sequence[Row], line_end: bytes) -> bytes:
 
 def _header(columns: tuple[Column, ...], delimiter: str, options: ExportOptions) -> str:
     names = pl.Series([column.name for column in columns], dtype=pl.String)
-    frame = pl.select(_guarded(pl.lit(names))) if options.escape_formulas else names.to_frame()
-    quoted = frame.select(_quoted(pl.first(), delimiter, options.null))
-    return delimiter.join(quoted.to_series())
+    return delimiter.join(_fields(names, delimiter, options, guard=options.escape_formulas))
 
 
 def _formatted(frame: pl.DataFrame, columns: tuple[Column, ...], delimiter: str, options: ExportOptions) -> bytes:
-    fields = []
-    for name, column in zip(frame.columns, columns, strict=True):
-        field = pl.col(name)
-        if options.escape_formulas and column.type == "text":
-            field = _guarded(field)
-        fields.append(_quoted(field, delimiter, options.null).alias(name))
+    def fields(text: pl.Series, guard: bool, _: list[int]) -> pl.Series:
+        return _fields(text, delimiter, options, guard=guard)
+
     out = BytesIO()
-    frame.select(fields).write_csv(
+    made(frame, [options.escape_formulas and column.type == "text" for column in columns], fields).write_csv(
         out,
         include_header=False,
         separator=delimiter,
@@ -86,15 +81,12 @@ def _formatted(frame: pl.DataFrame, columns: tuple[Column, ...], delimiter: str,
     return out.getvalue()
 
 
-def _guarded(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(_FORMULA)).then(pl.lit("'") + text).otherwise(text)
-
-
-def _quoted(text: pl.Expr, delimiter: str, null: str) -> pl.Expr:
-    """As COPY quotes: what holds a delimiter, quote or line end, and what would read as null or be nothing at all."""
-    special = text.str.contains(f'["\\r\\n\\x{ord(delimiter):02x}]') | text.is_in(["", null])
-    quoted = pl.lit('"') + text.str.replace_all('"', '""', literal=True) + pl.lit('"')
-    return pl.when(special).then(quoted).otherwise(text)
+def _fields(text: pl.Series, delimiter: str, options: ExportOptions, *, guard: bool) -> pl.Series:
+    """Quoted as COPY does: what holds a delimiter, quote or line end, and what would read as null or be nothing."""
+    if guard:
+        text = rewritten(text, text.str.contains(_FORMULA), lambda formula: pl.lit("'") + formula)
+    special = text.str.contains(f'["\\r\\n\\x{ord(delimiter):02x}]') | text.is_in(["", options.null])
+    return rewritten(text, special, lambda field: '"' + field.str.replace_all('"', '""', literal=True) + '"')
 
 
 CSV = DelimitedWriter("text/csv; charset=utf-8", "csv", ",")

@@ -1,5 +1,6 @@
 """XLSX: typed cells below a bold, frozen header with a filter, as a stream of constant memory."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -14,6 +15,8 @@ from backend.writers.base import Limits, Rows, Table
 from backend.writers.frames import frames
 from backend.writers.xlsx.cells import rows_xml
 from backend.writers.xlsx.skeleton import Sheet, skeleton
+
+_AHEAD = 2
 
 
 class XlsxWriter(Struct, frozen=True):
@@ -76,19 +79,19 @@ def _pieces(batches: Iterable[pl.DataFrame], counts: Iterable[int]) -> Iterator[
 def _rendered(
     pieces: Iterable[_Piece], columns: Sequence[Column], styles: Sequence[int]
 ) -> Iterator[tuple[int, memoryview]]:
-    """How many records, and their XML; always one piece ahead, beside the reading and the packing."""
+    """How many records, and their XML, in order: two pieces are made beside the reading and the packing."""
 
     def render(piece: _Piece) -> tuple[int, memoryview]:
         return piece.frame.height, rows_xml(piece.frame, columns, styles, piece.first)
 
-    with ThreadPoolExecutor(1, "xlsx") as worker:
-        ahead: Future[tuple[int, memoryview]] | None = None
+    with ThreadPoolExecutor(_AHEAD, "xlsx") as workers:
+        ahead: deque[Future[tuple[int, memoryview]]] = deque()
         for piece in pieces:
-            ready, ahead = ahead, worker.submit(render, piece)
-            if ready is not None:
-                yield ready.result()
-        if ahead is not None:
-            yield ahead.result()
+            ahead.append(workers.submit(render, piece))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _records(archive: Archive, sheet: Sheet, pieces: Iterator[tuple[int, memoryview]]) -> Iterator[bytes]:

@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from io import BytesIO
 
 import polars as pl
+from msgspec import Struct
 from xlsxwriter.utility import xl_col_to_name
 
-from backend.schemas.columns import Column
+from backend.schemas.columns import Column, ColumnType
+from backend.writers.frames import made, rewritten
 
 _SHORT_NUMBER = r"^-?[0-9.]{1,15}$"
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 _LONGEST_NUMBER = 300
-_DAY_US = 86_400_000_000
+_DAY_MS = 86_400_000
 _EPOCH_SERIAL = 25_569
 _FIRST_SERIAL = 61
 _DATE = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -28,61 +30,67 @@ _SPECIAL = "[&<>\\x00-\\x08\\x0b-\\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_"
 _LITERAL_ESCAPE = "_(x[0-9A-Fa-f]{4})"
 
 
+class _Group(Struct, frozen=True):
+    """What columns have in common whose cells are made alike."""
+
+    type: ColumnType
+    format: str | None
+    style: int
+
+
 def rows_xml(frame: pl.DataFrame, columns: Sequence[Column], styles: Sequence[int], first: int) -> memoryview:
     """The `<row>` elements of these records, the first of them in sheet row `first` (from 1).
 
     `frame`: `String` columns named by position. `styles`: for each column the index of its cell format.
     """
-    number = pl.int_range(first, first + frame.height, dtype=pl.UInt32).cast(pl.String).alias("row")
-    values = _values(frame, columns)
-    special = frame.select(pl.all().str.contains(_SPECIAL).any())
-    cells = []
-    for position, column in enumerate(columns):
-        name = str(position)
-        reference = f'<c r="{xl_col_to_name(position)}'
-        text = _text_cell(reference, pl.col(name), escape=special[name][0])
-        if column.type in {"text", "json"}:
-            cells.append(text)
-            continue
-        typed = _typed_cell(reference, pl.lit(values[name]), _attributes(column, styles[position]))
-        incomplete = values[name].null_count() > frame[name].null_count()
-        cells.append(pl.coalesce(typed, text) if incomplete else typed)
-    row = pl.concat_str(pl.lit('<row r="'), "row", pl.lit('">'), *cells, pl.lit("</row>"), ignore_nulls=True)
+    groups = [_Group(column.type, column.format, style) for column, style in zip(columns, styles, strict=True)]
+    rows = pl.int_range(first, first + frame.height, dtype=pl.UInt32, eager=True).cast(pl.String)
+
+    def cells(text: pl.Series, group: _Group, positions: list[int]) -> pl.Series:
+        letters = pl.lit(pl.Series([f'<c r="{xl_col_to_name(position)}' for position in positions]))
+        number = pl.int_range(len(text), dtype=pl.UInt32)
+        row = pl.lit(rows).gather(number % frame.height).alias("row")
+        places = pl.select(letters.gather(number // frame.height).alias("letters"), row)
+        return _cells(text, places, group)
+
+    opening = pl.concat_str(pl.lit('<row r="'), pl.lit(rows), pl.lit('">')).alias("opening")
     out = BytesIO()
-    frame.with_columns(number).select(row).write_csv(out, include_header=False, quote_style="never")
+    made(frame, groups, cells).select(opening, pl.all(), closing=pl.lit("</row>")).write_csv(
+        out, include_header=False, separator=" ", quote_style="never"
+    )
     return out.getbuffer()
 
 
-def _attributes(column: Column, style: int) -> str:
-    return (f' s="{style}"' if style else "") + (' t="b"' if column.type == "boolean" else "")
+def _cells(text: pl.Series, places: pl.DataFrame, group: _Group) -> pl.Series:
+    """The `<c>` elements; null where there is no value. `places`: each cell's `letters` and `row`."""
+    if group.type in {"text", "json"}:
+        return places.select(_text_cell(_escaped(text))).to_series()
+    value = text.to_frame("text").select(_value(pl.col("text"), group)).to_series()
+    if value.null_count() > text.null_count() and group.type in {"integer", "number"}:
+        value = text.to_frame("text").select(_long_number(pl.col("text"))).to_series()
+    attributes = (f' s="{group.style}"' if group.style else "") + (' t="b"' if group.type == "boolean" else "")
+    cell = pl.concat_str("letters", "row", pl.lit(f'"{attributes}><v>'), pl.lit(value), pl.lit("</v></c>"))
+    if value.null_count() > text.null_count():
+        cell = pl.coalesce(cell, _text_cell(_escaped(text)))
+    return places.select(cell).to_series()
 
 
-def _typed_cell(reference: str, value: pl.Expr, attributes: str) -> pl.Expr:
-    return pl.concat_str(pl.lit(reference), "row", pl.lit(f'"{attributes}><v>'), value, pl.lit("</v></c>"))
+def _text_cell(escaped: pl.Series) -> pl.Expr:
+    tag = '" t="inlineStr"><is><t xml:space="preserve">'
+    return pl.concat_str("letters", "row", pl.lit(tag), pl.lit(escaped), pl.lit("</t></is></c>"))
 
 
-def _text_cell(reference: str, text: pl.Expr, *, escape: bool | None) -> pl.Expr:
-    if escape:
-        text = text.str.replace_all(_LITERAL_ESCAPE, "_x005F_${1}").str.replace_many(_XML)
-    opening = '" t="inlineStr"><is><t xml:space="preserve">'
-    return pl.concat_str(pl.lit(reference), "row", pl.lit(opening), text, pl.lit("</t></is></c>"))
+def _escaped(text: pl.Series) -> pl.Series:
+    def escape(special: pl.Expr) -> pl.Expr:
+        return special.str.replace_all(_LITERAL_ESCAPE, "_x005F_${1}").str.replace_many(_XML)
+
+    return rewritten(text, text.str.contains(_SPECIAL), escape)
 
 
-def _values(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
+def _value(text: pl.Expr, group: _Group) -> pl.Expr:
     """What stands in `<v>`; null where the value needs a text cell."""
-    texts = [(str(position), column) for position, column in enumerate(columns)]
-    values = frame.select(_value(pl.col(name), column).alias(name) for name, column in texts)
-    longer = [
-        _long_number(pl.col(name))
-        for name, column in texts
-        if column.type in {"integer", "number"} and values[name].null_count() > frame[name].null_count()
-    ]
-    return values.with_columns(frame.select(longer)) if longer else values
-
-
-def _value(text: pl.Expr, column: Column) -> pl.Expr:
-    shape = column.format or ""
-    match column.type:
+    shape = group.format or ""
+    match group.type:
         case "integer" | "number":
             return pl.when(text.str.contains(_SHORT_NUMBER)).then(text)
         case "boolean":
@@ -105,9 +113,9 @@ def _value(text: pl.Expr, column: Column) -> pl.Expr:
 
 def _days(text: pl.Expr, date_format: str, time_shape: str) -> pl.Expr:
     """Days since 1970-01-01, with their fraction."""
-    time_format = "%H:%M" if time_shape == "00:00" else "%H:%M:%S%.f"
-    moment = text.str.to_datetime(date_format + time_format, time_unit="us", strict=False)
-    return moment.cast(pl.Int64) / _DAY_US
+    time_format = {"00:00": "%H:%M", "00:00:00": "%H:%M:%S"}.get(time_shape, "%H:%M:%S%.f")
+    moment = text.str.to_datetime(date_format + time_format, time_unit="ms", strict=False)
+    return moment.cast(pl.Int64) / _DAY_MS
 
 
 def _long_number(text: pl.Expr) -> pl.Expr:
