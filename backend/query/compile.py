@@ -12,8 +12,8 @@ from msgspec import Struct
 from psycopg import sql
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
-from backend.query.fields import ID, Field, Scope, column_named, resolve
-from backend.query.nodes import And, Condition, Node, Not, Or, Query, Sort
+from backend.query.fields import ID, Field, Names, Scope, by_name, column_named, resolve
+from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query, Sort
 from backend.query.operators import OPERATORS
 from backend.query.output import csv_select, is_wide, record_json
 from backend.query.patterns import literal_pattern
@@ -60,49 +60,45 @@ def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Comp
     Raises UnknownColumn, UnknownParameter, and InvalidQuery for a value that does not fit its column.
     """
     known = tuple(columns)
+    names = by_name(known)
     scope = Scope({}, collation(fold))
-    conditions = [] if query.where is None else [_condition(query.where, known, scope)]
+    conditions = [] if query.where is None else [_condition(query.where, names, scope)]
     if query.q is not None:
         conditions.append(_search(query.q, known, scope))
-    terms = _terms(query.sort, known)
+    terms = _terms(query.sort, names)
     return Compiled(
         where=sql.SQL(" AND ".join(f"({condition})" for condition in conditions) or "TRUE"),
         params=scope.params,
         order_by=sql.SQL(", ".join(_ordered(term) for term in terms)),
-        columns=known if query.select is None else _selected(query.select, known),
+        columns=known if query.select is None else _selected(query.select, names),
         terms=terms,
     )
 
 
-def _condition(node: Node, columns: tuple[Column, ...], scope: Scope) -> str:
+def _condition(node: Node, names: Names, scope: Scope) -> str:
     match node:
         case Condition():
-            return OPERATORS[node.operator].build(_field(node, columns), node.values, scope)
+            return OPERATORS[node.operator].build(_field(node, names), node.values, scope)
         case Not():
-            return f"({_condition(node.item, columns, scope)}) IS NOT TRUE"
+            return f"({_condition(node.item, names, scope)}) IS NOT TRUE"
         case And():
-            return _joined(" AND ", "TRUE", node.items, columns, scope)
+            return _joined(" AND ", "TRUE", node.items, names, scope)
         case Or():
-            return _joined(" OR ", "FALSE", node.items, columns, scope)
+            return _joined(" OR ", "FALSE", node.items, names, scope)
 
 
-def _joined(word: str, empty: str, items: Sequence[Node], columns: tuple[Column, ...], scope: Scope) -> str:
-    return word.join(f"({_condition(item, columns, scope)})" for item in items) or empty
+def _joined(word: str, empty: str, items: Sequence[Node], names: Names, scope: Scope) -> str:
+    return word.join(f"({_condition(item, names, scope)})" for item in items) or empty
 
 
-def _field(condition: Condition, columns: tuple[Column, ...]) -> Field:
+def _field(condition: Condition, names: Names) -> Field:
     try:
-        return resolve(condition.column, columns)
+        return resolve(condition.column, names)
     except UnknownColumn:
         if not condition.bare:
             raise
-        known = [*_PARAMETERS, *(column.name for column in columns)]
-        raise UnknownParameter(
-            f"There is no parameter and no column {shown(condition.column)}; {nearest(condition.column, known)}."
-        ) from None
-
-
-_PARAMETERS = ("sort", "select", "limit", "offset", "cursor", "count", "version", "as_of", "q")
+        known = nearest(condition.column, [*names, *PARAMETERS])
+        raise UnknownParameter(f"There is no column and no parameter {shown(condition.column)}; {known}.") from None
 
 
 def _search(words: str, columns: tuple[Column, ...], scope: Scope) -> str:
@@ -125,16 +121,16 @@ def _everything(columns: tuple[Column, ...]) -> str:
     return rf"array_to_string(ARRAY[{texts}], E'\n')"
 
 
-def _selected(names: Sequence[str], columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    if ID in names and ID not in (column.name for column in columns):
+def _selected(wanted: Sequence[str], names: Names) -> tuple[Column, ...]:
+    if ID in wanted and ID not in names:
         raise UnknownColumn(f"{ID} is a part of each record and cannot be selected.")
-    return tuple(column_named(name, columns) for name in dict.fromkeys(names))
+    return tuple(column_named(name, names) for name in dict.fromkeys(wanted))
 
 
-def _terms(sort: Sequence[Sort], columns: tuple[Column, ...]) -> tuple[Term, ...]:
+def _terms(sort: Sequence[Sort], names: Names) -> tuple[Term, ...]:
     terms: dict[str, Term] = {}
     for item in sort:
-        field = resolve(item.column, columns)
+        field = resolve(item.column, names)
         for expression in field.sort_terms():
             terms.setdefault(expression, Term(expression, item.descending))
         if field.kind == "id":
@@ -149,16 +145,17 @@ def _ordered(term: Term) -> str:
 
 
 def _keyset(terms: Sequence[Term], table: str) -> str:
-    *before, last = terms
+    *others, last = terms
     behind = f"r.id {'<' if last.descending else '>'} %(after)s"
-    for term in reversed(before):
+    for term in reversed(others):
         value = term.expression
         there = (
             f"(SELECT {value} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
             " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
         )
+        after, before_it = ("<", ">") if term.descending else (">", "<")
         behind = (
-            f"({value} {'<' if term.descending else '>'} {there} OR ({value} IS NULL AND {there} IS NOT NULL)"
-            f" OR ({value} IS NOT DISTINCT FROM {there} AND {behind}))"
+            f"CASE WHEN {value} {after} {there} THEN TRUE WHEN {value} {before_it} {there} THEN FALSE"
+            f" WHEN {value} IS NULL THEN {there} IS NOT NULL OR {behind} ELSE {there} IS NOT NULL AND {behind} END"
         )
     return behind

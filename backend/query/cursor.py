@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error
 from hashlib import blake2b
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
-from backend.errors import InvalidCursor
+from backend.errors import InvalidCursor, InvalidQuery
+from backend.query.limits import check_foreign
 from backend.query.nodes import And, Node, Not, Or, Query
+from backend.query.text import clean
 
 _LONGEST_QUERY = 2_000
-_encoder = msgspec.msgpack.Encoder(order="sorted")
+_LONGEST_TOKEN = 4_000
+_encoder = msgspec.msgpack.Encoder(order="sorted", uuid_format="bytes")
 
 
 class Cursor(Struct, frozen=True, array_like=True):
     """`last` is the id of the page's last record; `query` is None where it is too long to travel in a token.
 
-    `total` is what the first page counted, so that no later page has to.
+    `total` is what the first page counted, so that no later page has to. The token is not signed: whoever forges one
+    reads what a query of their own would let them read.
     """
 
     dataset: UUID
-    version: int
+    version: Annotated[int, Meta(ge=1, lt=2**31)]
     token: str
-    last: int
+    last: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     fingerprint: bytes
     query: Query | None = None
     total: int | None = None
@@ -59,17 +62,30 @@ def _sorted(node: Node | None) -> Node | None:
 
 def encode(cursor: Cursor) -> str:
     """The token. A long query is left out of it and has to be repeated by the caller."""
-    if cursor.query is not None and len(_encoder.encode(cursor.query)) > _LONGEST_QUERY:
-        cursor = structs.replace(cursor, query=None)
+    query = None if cursor.query is None else structs.replace(cursor.query, cursor=None, given=frozenset())
+    if len(_encoder.encode(query)) > _LONGEST_QUERY:
+        query = None
+    cursor = structs.replace(cursor, query=query)
     return urlsafe_b64encode(_encoder.encode(cursor)).rstrip(b"=").decode()
 
 
 def decode(token: str) -> Cursor:
     """Raises InvalidCursor if the text is no token of ours."""
+    if len(token) > _LONGEST_TOKEN:
+        raise InvalidCursor
     try:
-        return _decoder.decode(urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)))
-    except (ValueError, Error, msgspec.MsgspecError) as error:
+        cursor = _decoder.decode(urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4)))
+        if cursor.query is not None:
+            _check(cursor.query)
+    except (ValueError, msgspec.MsgspecError, InvalidQuery, RecursionError) as error:
         raise InvalidCursor from error
+    return cursor
+
+
+def _check(query: Query) -> None:
+    clean(query.q or "")
+    if query.where is not None:
+        check_foreign(query.where)
 
 
 def resume(cursor: Cursor, query: Query) -> Query:

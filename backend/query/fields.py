@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +19,6 @@ ID = "__id"
 """The name of the record's own id in filters and sorts."""
 
 Kind: TypeAlias = ColumnType | Literal["id"]
-Bind: TypeAlias = Callable[[object, str], str]
 
 
 class Scope(Struct, frozen=True):
@@ -157,8 +156,12 @@ def _only_equal(symbol: str) -> str:
 _RECORD_ID = Field(ID, "id", "r.id", "r.id::text")
 
 
+Names: TypeAlias = Mapping[str, Column]
+"""A version's columns by name."""
+
+
 @lru_cache(maxsize=512)
-def _by_name(columns: tuple[Column, ...]) -> dict[str, Column]:
+def by_name(columns: tuple[Column, ...]) -> Names:
     return {column.name: column for column in columns}
 
 
@@ -169,29 +172,29 @@ def _field(column: Column) -> Field:
     return Field(column.name, column.type, value_expression(column), f"(r.data->>{key})", json, column.format)
 
 
-def column_named(name: str, columns: tuple[Column, ...]) -> Column:
+def column_named(name: str, names: Names) -> Column:
     """Raises UnknownColumn."""
-    column = _by_name(columns).get(name)
+    column = names.get(name)
     if column is None:
-        raise UnknownColumn(f"There is no column {shown(name)}; {nearest(name, _by_name(columns))}.")
+        raise UnknownColumn(f"There is no column {shown(name)}; {nearest(name, names)}.")
     return column
 
 
-def resolve(name: str, columns: tuple[Column, ...]) -> Field:
+def resolve(name: str, names: Names) -> Field:
     """The column of this name, else the path into a json column that it spells, else UnknownColumn."""
     if name == ID:
         return _RECORD_ID
-    column = _by_name(columns).get(name)
+    column = names.get(name)
     if column is not None:
         return _field(column)
-    return _path(name, columns) or _field(column_named(name, columns))
+    return _path(name, names) or _field(column_named(name, names))
 
 
-def _path(name: str, columns: tuple[Column, ...]) -> Field | None:
+def _path(name: str, names: Names) -> Field | None:
     """Of several json columns whose name the path begins with, the longest."""
     position = len(name)
     while (position := name.rfind(".", 0, position)) > 0:
-        column = _by_name(columns).get(name[:position])
+        column = names.get(name[:position])
         if column is not None and column.type == "json":
             steps = "ARRAY[" + ", ".join(literal(step) for step in (column.key, *name[position + 1 :].split("."))) + "]"
             text = f"(r.data#>>{steps})"

@@ -7,19 +7,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from backend.errors import InvalidQuery
-from backend.query.nodes import And, Condition, Json, Node, Not, Or, Value
+from backend.query.limits import MAX_DEPTH, check_count, check_values, json_value
+from backend.query.nodes import And, Condition, Node, Not, Or, Value
 from backend.query.operators import OPERATORS, Operator
 from backend.query.text import clean, items, nearest, shown
 
-MAX_CONDITIONS = 100
-MAX_DEPTH = 10
-MAX_ITEMS = 1_000
 _NOT = "not."
 _YES = {"": True, "true": True, "false": False}
-_JSON = msgspec.json.Encoder(decimal_format="number")
 _BRACKETS = re.compile(r"filter\[(.+)\]", re.DOTALL)
 
 
@@ -47,15 +42,7 @@ def _from_text(word: str, operator: Operator, text: str) -> tuple[tuple[Value, .
         case "one":
             return (text,), True
         case _:
-            return _checked(word, operator, tuple(items(text))), True
-
-
-def _checked(word: str, operator: Operator, values: tuple[Value, ...]) -> tuple[Value, ...]:
-    if operator.takes == "pair" and (len(values) != 2 or None in values):
-        raise InvalidQuery(f"{word} takes two values, the first and the last; it was given {len(values)}.")
-    if len(values) > MAX_ITEMS:
-        raise InvalidQuery(f"{word} takes at most {MAX_ITEMS:,} values; it was given {len(values):,}.")
-    return values
+            return check_values(word, tuple(items(text))), True
 
 
 def body_filter(body: object) -> Node | None:
@@ -66,25 +53,8 @@ def body_filter(body: object) -> Node | None:
     if body is None or body in ({}, []):
         return None
     node = _node(body, 1)
-    check_size(node)
+    check_count(node)
     return node
-
-
-def check_size(*nodes: Node) -> None:
-    """Raises InvalidQuery if there are more conditions than one query may have."""
-    count = sum(map(_conditions, nodes))
-    if count > MAX_CONDITIONS:
-        raise InvalidQuery(f"A query may have {MAX_CONDITIONS} conditions; this one has {count}.")
-
-
-def _conditions(node: Node) -> int:
-    match node:
-        case Condition():
-            return 1
-        case Not():
-            return _conditions(node.item)
-        case And() | Or():
-            return sum(map(_conditions, node.items))
 
 
 def _node(body: object, depth: int) -> Node:
@@ -165,7 +135,7 @@ def _from_json(word: str, operator: Operator, operand: Any) -> tuple[tuple[Value
         case _:
             if not isinstance(operand, list):
                 raise InvalidQuery(f"{word} takes a list, not {_said(operand)}.")
-            return _checked(word, operator, tuple(_value(item) for item in operand)), True
+            return check_values(word, tuple(_value(item) for item in operand)), True
 
 
 def _value(value: Any) -> Value:
@@ -179,7 +149,7 @@ def _value(value: Any) -> Value:
         case int() | float() | Decimal():
             return str(value)
         case _:
-            return Json(clean(_JSON.encode(value).decode()))
+            return json_value(value)
 
 
 def _said(value: object) -> str:

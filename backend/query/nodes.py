@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+PARAMETERS = ("sort", "select", "limit", "offset", "cursor", "count", "version", "as_of", "q")
+"""Names in a query string that always mean the parameter; a column of such a name is `filter[name]`."""
 DEFAULT_LIMIT = 100
 """Records on a page where the caller does not say."""
 MAX_LIMIT = 1_000
@@ -64,8 +66,8 @@ class Query(Struct, frozen=True, array_like=True):
     where: Node | None = None
     sort: tuple[Sort, ...] = ()
     select: tuple[str, ...] | None = None
-    limit: int | None = None
-    offset: int = 0
+    limit: Annotated[int, Meta(ge=1)] | None = None
+    offset: Annotated[int, Meta(ge=0, lt=10**18)] = 0
     cursor: str | None = None
     count: Literal["exact", "bounded", "none"] = "exact"
     q: str | None = None

@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.errors import InvalidQuery, UnknownParameter
-from backend.query.filters import body_filter, check_size, parameter_condition
-from backend.query.nodes import MAX_LIMIT, And, Node, Query, Sort
+from backend.query.filters import body_filter, parameter_condition
+from backend.query.limits import check_count
+from backend.query.nodes import MAX_LIMIT, PARAMETERS, And, Node, Query, Sort
 from backend.query.text import clean, items, nearest, scan, shown
 from backend.query.values import moment
 
-PARAMETERS = ("sort", "select", "limit", "offset", "cursor", "count", "version", "as_of", "q")
-"""Names in a query string that always mean the parameter; a column of such a name is `filter[name]`."""
 MEMBERS = ("columns", "filters", "sort_by", "sort_order", *(name for name in PARAMETERS if name != "select"))
 """Names in the body of a query."""
 
 _COUNTS = ("exact", "bounded", "none")
-_LARGEST = 2**62
 _MAX_SORTS = 20
 _SORT = re.compile(
     r'\s*+(?P<minus>-?)\s*+(?:"(?P<quoted>(?:[^"]|"")+)"|(?!")(?P<bare>[^,]+?))\s*(?::(?P<order>asc|desc))?\s*(?P<end>,|\Z)',
@@ -47,7 +45,7 @@ def parse_params(
             raise InvalidQuery(f"{name} is given twice.")
         else:
             found[name] = _FROM_TEXT[name](text)
-    check_size(*conditions)
+    check_count(*conditions)
     if conditions:
         found["where"] = conditions[0] if len(conditions) == 1 else And(tuple(conditions))
     return _query(found, max_limit)

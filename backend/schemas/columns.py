@@ -7,7 +7,7 @@ from msgspec import Struct
 ColumnType = Literal["integer", "number", "boolean", "date", "datetime", "time", "text", "json"]
 
 
-class Column(Struct, frozen=True):
+class Column(Struct, frozen=True, cache_hash=True):
     """One column: the immutable key its values are stored under, and what it is called and means at a version.
 
     `format` is the word for true as the file wrote it (boolean; None: `true`) or the shape of a date, datetime
