@@ -1,0 +1,40 @@
+"""The house rules that no linter knows: how long a file and a function may be, and that the layers hold."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "backend").rglob("*.py"))
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 40
+
+
+def _functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_and_its_functions_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+    long = [each.name for each in _functions(path) if (each.end_lineno or 0) - each.lineno + 1 > LONGEST_FUNCTION]
+    assert not long
+
+
+def test_imports_point_down_only() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    checked = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_alembic_folder_is_no_package() -> None:
+    """With an `__init__.py` it would hide the library of the same name."""
+    assert not (ROOT / "alembic/__init__.py").exists()
