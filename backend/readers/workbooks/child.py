@@ -8,6 +8,8 @@ import resource
 import select
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import polars as pl
@@ -15,7 +17,9 @@ import polars as pl
 from backend.errors import AppError, Invalid, UnreadableFile
 from backend.readers.workbooks import grid, protocol
 from backend.readers.workbooks.protocol import Chosen, End, Job, Message, Part, Refused, SheetInfo
+from backend.readers.workbooks.raw import Area
 from backend.readers.workbooks.values import Values
+from backend.readers.workbooks.xlsx import Xlsx
 
 
 class Book(Protocol):
@@ -26,13 +30,15 @@ class Book(Protocol):
 
     def values(self) -> Values: ...
     def cells(self, index: int) -> Iterator[pl.DataFrame]: ...
-    def merged(self, index: int) -> list[tuple[int, int, int, int]]: ...
+    def merged(self, index: int) -> list[Area]: ...
 
 
 def open_book(job: Job, file: BinaryIO) -> Book:
     """The workbook in `file`. Raises UnreadableFile."""
-    from backend.readers.workbooks.xlsx import Xlsx
-
+    if job.format == "xls":
+        return import_module("backend.readers.workbooks.xls").Xls(file)
+    if job.format == "ods":
+        return import_module("backend.readers.workbooks.ods").Ods(file, job.memory)
     return Xlsx(file, job.memory)
 
 
@@ -104,7 +110,7 @@ def _wanted(sheets: list[SheetInfo], sheet: str | int | None) -> list[int]:
 
 def _limit(job: Job) -> None:
     """Bound memory on top of what the program itself takes, processor time, and the spool."""
-    with open("/proc/self/status", encoding="ascii") as status:
+    with Path("/proc/self/status").open(encoding="ascii") as status:
         own = next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmData")), 0)
     resource.setrlimit(resource.RLIMIT_DATA, (own + job.memory, own + job.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds + 1))

@@ -112,7 +112,6 @@ class Child:
                 f"Reading the workbook takes longer than SHEAF_WORKBOOK_SECONDS ({self._limits.workbook_seconds} s)."
             )
         if code == -signal.SIGKILL or any(sign in said for sign in _OUT_OF_MEMORY):
-            return TooLarge(
-                f"Reading the workbook takes more memory than SHEAF_WORKBOOK_MEMORY ({self._limits.workbook_memory:,} bytes)."
-            )
+            limit = f"SHEAF_WORKBOOK_MEMORY ({self._limits.workbook_memory:,} bytes)"
+            return TooLarge(f"Reading the workbook takes more memory than {limit}.")
         return UnreadableFile("The workbook is damaged: it could not be read.")

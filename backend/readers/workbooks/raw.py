@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 import polars as pl
 
@@ -21,6 +22,15 @@ RAW = {
 
 RawCell = tuple[int, int, int, int, str | None, bool]
 """The same as a tuple."""
+
+
+class Area(NamedTuple):
+    """A rectangle of cells, from 0, both ends within."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
 
 
 class Type(IntEnum):

@@ -88,9 +88,9 @@ class _Sheet:
     def _finished(self, attributes: dict[str, str]) -> RawCell:
         kind = TYPES.get(attributes.get("t", "n"), Type.NUMBER)
         style = attributes.get("s", "")
-        value: str | None = "".join(self._value)
+        value = "".join(self._value)
         if kind is Type.TEXT:
-            value = texts.escaped(value or "") + self._item.take()
+            value = self._item.take() or texts.escaped(value)
         self._value.clear()
         row, column = self._at
         return row, column, kind, int(style) if style.isdecimal() else 0, value or None, self._has_formula

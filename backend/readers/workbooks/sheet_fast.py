@@ -48,7 +48,9 @@ def fast(blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
 
 def _encoded(head: bytearray) -> bool:
     declared = re.match(rb"(?:\xef\xbb\xbf)?<\?xml[^>]*encoding=[\"']([\w-]+)", head)
-    return head[:2] in (b"\xfe\xff", b"\xff\xfe") or bool(declared and declared[1].lower() not in (b"utf-8", b"utf8"))
+    return head.startswith((b"\xfe\xff", b"\xff\xfe")) or bool(
+        declared and declared[1].lower() not in (b"utf-8", b"utf8")
+    )
 
 
 class _Matcher:
@@ -115,7 +117,7 @@ def _typed(found: pl.DataFrame) -> pl.DataFrame:
     is_text = cells["type"] == Type.TEXT
     if is_text.any():
         decoded = texts.decode(cells["value"].filter(is_text))
-        cells = cells.with_columns(texts.changed(cells["value"], is_text, decoded))
+        cells = cells.with_columns(texts.changed(cells["value"], is_text, decoded.to_list()))
     return cells
 
 

@@ -49,7 +49,7 @@ def _character(found: re.Match[str]) -> str:
     name = found[1]
     if name[0] != "#":
         return _NAMED[name]
-    code = int(name[2:], 16) if name[1] == "x" else int(name[1:])
+    code = int(f"0{name[1:]}", 0) if name[1] == "x" else int(name[1:])
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else found[0]
 
 

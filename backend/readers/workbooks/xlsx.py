@@ -15,7 +15,7 @@ from backend.readers.workbooks import sheet_exact, sheet_fast, xml
 from backend.readers.workbooks.formats import BUILTIN, GENERAL, Format, classify
 from backend.readers.workbooks.package import Package
 from backend.readers.workbooks.protocol import SheetInfo
-from backend.readers.workbooks.raw import check_bounds, column_index
+from backend.readers.workbooks.raw import Area, check_bounds, column_index
 from backend.readers.workbooks.strings import OddShape, shared_strings
 from backend.readers.workbooks.values import Values
 
@@ -30,7 +30,7 @@ class Xlsx:
         main = self._main_part()
         book = self._tree(main)
         related = self._relations(main)
-        self._kinds = {kind: target for kind, target in related.values()}
+        self._kinds = dict(related.values())
         self._parts: list[str] = []
         self.sheets: list[SheetInfo] = []
         for sheet in book.all("sheet"):
@@ -65,21 +65,13 @@ class Xlsx:
                     yield cells.slice(skip)
                 skip = max(0, skip - cells.height)
 
-    def merged(self, index: int) -> list[tuple[int, int, int, int]]:
-        """Merged areas of a sheet: first row and column, last row and column, from 0."""
+    def merged(self, index: int) -> list[Area]:
+        """Merged areas of a sheet."""
         tail = b""
-        areas = []
+        areas: list[Area] = []
         for block in self._package.blocks(self._parts[index]):
             tail += block
-            for found in _MERGED.finditer(tail):
-                areas.append(
-                    (
-                        int(found[2]) - 1,
-                        column_index(found[1].decode()),
-                        int(found[4]) - 1,
-                        column_index(found[3].decode()),
-                    )
-                )
+            areas += [_area(*found) for found in _MERGED.findall(tail)]
             tail = tail[tail.rfind(b"<") :] if b"<" in tail else b""
         return areas
 
@@ -125,3 +117,7 @@ class Xlsx:
             target = posixpath.normpath(posixpath.join("/", folder, node.attributes.get("Target", "")))
             found[node.attributes.get("Id", "")] = kind, target.lstrip("/")
         return found
+
+
+def _area(left: bytes, top: bytes, right: bytes, bottom: bytes) -> Area:
+    return Area(int(top) - 1, column_index(left.decode()), int(bottom) - 1, column_index(right.decode()))
