@@ -31,7 +31,7 @@ def made(
         groups.setdefault(key, []).append(position)
     columns: dict[int, pl.Series] = {}
     for key, positions in groups.items():
-        values = make(pl.concat([frame[str(position)] for position in positions]), key, positions)
+        values = make(pl.concat([frame[str(position)] for position in positions], rechunk=True), key, positions)
         for number, position in enumerate(positions):
             columns[position] = values.slice(number * frame.height, frame.height).alias(str(position))
     return pl.DataFrame([columns[position] for position in range(len(keys))])
