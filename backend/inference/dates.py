@@ -28,12 +28,14 @@ _PARTS = {
 
 def strptime_pattern(date_format: str) -> str:
     """The strptime pattern meant by a `date_format`; 422 if that does not name one day, one month and one year."""
-    wanted = date_format
+    wanted, foreign = date_format, False
     if "%" not in wanted:
         letters = re.compile("|".join(word for word, _ in _WORDS), re.IGNORECASE)
+        foreign = re.search("[A-Za-z]", letters.sub("", wanted)) is not None
         wanted = letters.sub(lambda match: dict(_WORDS)[match[0].upper()], wanted)
-    parts = sorted(part[1].lower() for part in re.findall("%.", wanted))
-    if parts not in (["d", "m", "y"], ["b", "d", "y"]) or not set(re.findall("%.", wanted)) <= _PARTS.keys():
+    parts = re.findall("%.", wanted)
+    named = sorted(part[1].lower() for part in parts)
+    if foreign or named not in (["d", "m", "y"], ["b", "d", "y"]) or not set(parts) <= _PARTS.keys():
         raise Invalid(
             f"date_format {date_format!r} must name a day, a month and a year once each, such as DD.MM.YYYY or %d.%m.%Y"
         )

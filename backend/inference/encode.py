@@ -27,7 +27,7 @@ def encode(batch: Batch, plan: Sequence[ColumnPlan], keys: Sequence[str], first_
     live = [at for at, null in enumerate(nulls) if null < frame.height]
     full = [at for at in live if not nulls[at]]
     frame = _stored(frame.select(pl.nth(live)), [plan[at] for at in live])
-    ids = pl.int_range(first_id, first_id + pl.len(), dtype=pl.Int64).cast(pl.String)
+    ids = pl.int_range(first_id, first_id + batch.frame.height, dtype=pl.Int64).cast(pl.String)
     parts: list[pl.Expr] = [ids]
     pending = f"\x02{version}\x02{{"
     for at in full:

@@ -30,7 +30,7 @@ class Inference:
 
     def __init__(self, options: ImportOptions, warnings: Warnings | None = None) -> None:
         self._options = options
-        self._days = strptime_pattern(options.date_format) if options.date_format else None
+        self._days = strptime_pattern(options.date_format) if options.date_format is not None else None
         self._warnings = Warnings() if warnings is None else warnings
         self._cleaner = Cleaner(options, self._days)
         self._columns: list[Column] = []
