@@ -10,7 +10,7 @@ from backend.readers.records import Dialect, RecordParser, Records
 from backend.readers.shapes import tidiness
 
 _DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~", "\x01", "\x1e", "\x1f", "¦", "§")
-_WEAK = {":": 0.6, " ": 0.6, "^": 0.9, "~": 0.9}
+_WEAK = {":": 0.45, " ": 0.45, "^": 0.9, "~": 0.9}
 """Signs that stand in ordinary text as well count for less."""
 _SINGLE = 0.5
 """What a table of one column counts for, so that any sound split is taken before it."""
@@ -64,7 +64,7 @@ def _delimiters(sample: str) -> list[str]:
         and any(', "' in line for line in lines)
     ):
         found.append(", ")
-    return found or [","]
+    return found if "," in found else [",", *found]
 
 
 def _quotes(sample: str, delimiter: str) -> Sequence[str | None]:

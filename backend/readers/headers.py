@@ -12,15 +12,28 @@ def made_up(position: int) -> str:
     return f"column_{position + 1}"
 
 
-def unique(name: str, taken: Iterable[str]) -> str:
-    """`name`, or `name_2`, `name_3`, … where it is taken."""
-    known = taken if isinstance(taken, set | frozenset | dict) else set(taken)
-    if name not in known:
+class _Names:
+    """Names given so far; numbers go on where the last one of that name ended."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+        self._next: dict[str, int] = {}
+
+    def numbered(self, name: str) -> str:
+        """`name_2`, `name_3`, …: the first that is free, then taken."""
+        number = self._next.get(name, 2)
+        while f"{name}_{number}" in self._taken:
+            number += 1
+        self._next[name] = number + 1
+        return self.take(f"{name}_{number}")
+
+    def free(self, name: str) -> str:
+        """`name` where it is free, else numbered; then taken."""
+        return self.numbered(name) if name in self._taken else self.take(name)
+
+    def take(self, name: str) -> str:
+        self._taken.add(name)
         return name
-    number = 2
-    while f"{name}_{number}" in known:
-        number += 1
-    return f"{name}_{number}"
 
 
 def clean_names(cells: Sequence[str | None], warnings: Warnings, *, row: int | None) -> list[str]:
@@ -29,36 +42,26 @@ def clean_names(cells: Sequence[str | None], warnings: Warnings, *, row: int | N
     Names that stand in the file once are kept as they are; made-up and suffixed names go around them.
     """
     trimmed = [(cell or "").strip() for cell in cells]
-    reserved = set(trimmed)
+    known = _Names(name for name in trimmed if name)
     used: set[str] = set()
     names: list[str] = []
     for position, (cell, plain) in enumerate(zip(cells, trimmed, strict=True)):
         if not plain:
-            name = unique(made_up(position), reserved | used)
+            name = known.free(made_up(position))
             warnings.add(f"Blank column name: named {name}", row=row, column=name, value=cell)
         elif plain in used:
-            name = unique(plain, reserved | used)
+            name = known.numbered(plain)
             warnings.add(f"Column name stands twice: named {name}", row=row, column=name, value=plain)
         else:
             name = plain
+            used.add(plain)
             if name != cell:
                 warnings.add("White space around the column name was removed", row=row, column=name, value=cell)
         names.append(name)
-        used.add(name)
     return names
 
 
 def extra_names(names: Sequence[str], width: int) -> list[str]:
     """Names for the columns from `len(names)` to `width` that records longer than the header need."""
-    used = set(names)
-    added: list[str] = []
-    for position in range(len(names), width):
-        name = unique(made_up(position), used)
-        used.add(name)
-        added.append(name)
-    return added
-
-
-def find_header(rows: Sequence[Sequence[str | None]]) -> tuple[int | None, int]:
-    """Index of the header in the first rows of a table, None without one, and index of the first row of data."""
-    return (0, 1) if rows else (None, 0)
+    known = _Names(names)
+    return [known.free(made_up(position)) for position in range(len(names), width)]

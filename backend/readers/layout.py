@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 
 from msgspec import Struct
 
 from backend.errors import UnreadableFile
 from backend.readers.dialect import detect_dialect
-from backend.readers.headers import clean_names, find_header, made_up
-from backend.readers.records import Dialect, RecordParser, Records, count_lines
+from backend.readers.headers import clean_names, made_up
+from backend.readers.records import Dialect, RecordParser, Records
+from backend.readers.table import find_table
 from backend.schemas.imports import ImportOptions, Warnings
 
 _SEP = re.compile(r'"?sep=(\t|[^"\r\n]{1,3})"?\s*(?=[\r\n]|\Z)', re.IGNORECASE)
@@ -50,7 +50,7 @@ def find_layout(sample: str, options: ImportOptions, warnings: Warnings, *, fina
     header, first = _header(records, options, line)
     names = _names(records, header, first, line, warnings)
     _report_preamble(records, header if header is not None else first, line, warnings)
-    behind = RecordParser(text, dialect, width=len(names), final=final).parse(most=first)
+    behind = RecordParser(text, dialect, final=final).parse(most=first)
     data_start = len(sample[:start].encode()) + len(text[: behind.end].encode())
     row = None if header is None else line + records.lines[header] + 1
     return Layout(dialect, tuple(names), row, data_start, line + behind.passed + 1)
@@ -70,11 +70,11 @@ def _skip_lines(text: str, count: int) -> tuple[int, int]:
 def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | None, int]:
     """Index of the header record, if any, and of the first record of data."""
     if options.header is None:
-        return find_header(records.cells)
+        return find_table(records.cells)
     if options.header is False:
         return None, 0
     if options.header is True:
-        header, first = find_header(records.cells)
+        header, first = find_table(records.cells)
         return (header, first) if header is not None else (first, first + 1)
     for index, at in enumerate(records.lines):
         if line + at + 1 == options.header:

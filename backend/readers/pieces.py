@@ -15,10 +15,11 @@ from backend.readers.records import Dialect, RecordParser, to_frame
 from backend.readers.scan import Piece, scan
 from backend.schemas.problems import ErrorItem
 
-PIECE = 4 * 2**20
+_CR = 13
+PIECE = 2 * 2**20
 """Bytes of text that are read at once on the fast way, unless one record is longer."""
-TOLERANT = 2**20
-"""Characters that the tolerant parser takes before the fast way is tried again."""
+TOLERANT = 2**14
+"""Characters that the tolerant parser takes before the fast way is tried again; more when that leads nowhere."""
 
 
 class Cut(Struct, frozen=True):
@@ -38,6 +39,7 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
     """
     data = b""
     want = cut.piece
+    patience = cut.tolerant
     while True:
         data = _fill(data, stream, want)
         if not data:
@@ -46,7 +48,13 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
         window = data if whole else _clean_end(data[:want])
         if b"\0" in window:
             raise _zero_byte(window, cut, line)
-        piece = scan(window, cut.dialect, width=len(cut.names)) or _tolerant(window, cut, final=whole)
+        piece = scan(window, cut.dialect, width=len(cut.names))
+        if piece is None:
+            near = window if want > cut.piece else _clean_end(window[: 4 * patience])
+            piece = _tolerant(near, cut, patience, final=whole and len(near) == len(window))
+            patience = min(2 * patience, cut.piece)
+        elif piece.used > patience:
+            patience = cut.tolerant
         if piece is None:
             _refuse_long_line(data, cut.limits, line)
             want *= 2
@@ -81,17 +89,14 @@ def _clean_end(window: bytes) -> bytes:
     end = len(window)
     while end and window[end - 1] & 0xC0 == 0x80:
         end -= 1
-    if end and window[end - 1] & 0xC0 == 0xC0:
-        end -= 1
-    else:
-        end = len(window)
-    return window[: end - 1] if window[:end].endswith(b"\r") else window[:end]
+    end = end - 1 if end and window[end - 1] >= 0xC0 else len(window)
+    return window[: end - 1] if end and window[end - 1] == _CR else window[:end]
 
 
-def _tolerant(window: bytes, cut: Cut, *, final: bool) -> Piece | None:
+def _tolerant(window: bytes, cut: Cut, budget: int, *, final: bool) -> Piece | None:
     text = window.decode()
     parser = RecordParser(text, cut.dialect, width=len(cut.names), final=final, longest=cut.limits.max_cell)
-    records = parser.parse(budget=cut.tolerant)
+    records = parser.parse(budget=budget)
     if not records.end:
         return None
     frame, widths = to_frame(records.cells)

@@ -175,7 +175,7 @@ class RecordParser:
         return best[1:]
 
     def _record(self, start: int, mode: str) -> tuple[list[str | None], int]:
-        """One record under a way of reading bad quotes: strict, line, lines or literal."""
+        """One record under a way of reading odd quotes: strict, line, lines or literal."""
         text, delimiter, quote = self._text, self._dialect.delimiter, self._dialect.quote
         cells: list[str | None] = []
         position = start

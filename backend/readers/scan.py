@@ -11,6 +11,7 @@ from backend.readers.records import BLANKS, Dialect
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 _LF, _CR = 10, 13
 _STAND_IN = b"\x1f"
@@ -37,53 +38,105 @@ def scan(data: bytes, dialect: Dialect, *, width: int) -> Piece | None:
     Regular: every quote opens or closes a cell or is doubled inside one, nothing is escaped otherwise, and no
     record of several lines differs from `width`. `data` must not end between CR and LF.
     """
-    if _needs_care(data, dialect):
+    if not data or _has_comment(data, dialect.comment):
         return None
-    delimiter = dialect.delimiter.encode()
-    if len(delimiter) > 1:
-        if _STAND_IN in data or (dialect.quote and dialect.quote.encode() in data):
+    if dialect.escape and dialect.escape.encode() in data:
+        unescaped = _doubled(data, dialect)
+        if unescaped is None:
             return None
-        piece = _scan(data.replace(delimiter, _STAND_IN), _STAND_IN, None, width)
-        if piece is not None:
-            piece.used += int((piece.widths - 1).sum()) * (len(delimiter) - 1)
-        return piece
+        data = unescaped
+    delimiter = dialect.delimiter.encode()
     quote = dialect.quote.encode() if dialect.quote else None
-    return _scan(data, delimiter, quote if quote is not None and quote in data else None, width)
+    if quote is not None and quote not in data:
+        quote = None
+    if len(delimiter) == 1:
+        return _scan(data, delimiter, quote, width)
+    if quote is not None or _STAND_IN in data:
+        return None
+    piece = _scan(data.replace(delimiter, _STAND_IN), _STAND_IN, None, width)
+    if piece is not None:
+        piece.used += int((piece.widths - 1).sum()) * (len(delimiter) - 1)
+    return piece
 
 
-def _needs_care(data: bytes, dialect: Dialect) -> bool:
-    return any(part and part.encode() in data for part in (dialect.escape, dialect.comment))
+def _has_comment(data: bytes, comment: str | None) -> bool:
+    """Whether a physical line begins with the comment sign."""
+    if not comment:
+        return False
+    sign = comment.encode()
+    return data.startswith(sign) or b"\n" + sign in data or b"\r" + sign in data
+
+
+def _doubled(data: bytes, dialect: Dialect) -> bytes | None:
+    """The text, as long as before, with doubled quotes for escaped ones; None where that could mean something else."""
+    sign, quote, delimiter = ((part or "").encode() for part in (dialect.escape, dialect.quote, dialect.delimiter))
+    if not quote or len(sign) > 1 or data.startswith(sign + quote):
+        return None
+    if any(before + sign + quote in data for before in (b"\n", b"\r", delimiter)):
+        return None
+    if sign + sign in data or sign + delimiter in data:
+        return None
+    return data.replace(sign + quote, quote + quote)
 
 
 def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int) -> Piece | None:
     text: Bytes = np.frombuffer(data, np.uint8)
     feeds = text == _LF
-    carriages = data.count(b"\r")
-    if carriages and carriages != data.count(b"\r\n"):
-        returns = text == _CR
-        returns[:-1] &= ~feeds[1:]
-        feeds |= returns
+    carriages = text == _CR if b"\r" in data else None
+    if carriages is not None:
+        feeds[:-1] |= carriages[:-1] > feeds[1:]
+        feeds[-1] |= carriages[-1]
     separators = feeds | (text == delimiter[0])
-    quotes = None
+    good = len(text)
     if quote is not None:
         quotes = text == quote[0]
-        separators &= (np.cumsum(quotes, dtype=np.uint8) & 1) == 0
-    marks = np.flatnonzero(separators)
+        inside = np.logical_xor.accumulate(quotes)
+        good = _first_misplaced(quotes, inside, separators if carriages is None else separators | carriages)
+        separators = separators > inside
+    marks = np.flatnonzero(separators[:good])
     breaks = np.flatnonzero(feeds[marks])
-    if not len(breaks):
+    records = _Lines(marks[breaks], np.diff(breaks, prepend=-1))
+    if len(records.ends):
+        records.number(feeds, quoted=quote is not None)
+        records.cut_before_odd(width)
+    if not len(records.ends):
         return None
-    ends = marks[breaks]
-    used = int(ends[-1]) + 1
-    if quotes is not None and not _well_placed(text, np.flatnonzero(quotes[:used]), delimiter[0]):
-        return None
-    widths = np.diff(breaks, prepend=-1)
-    lines, passed = _line_numbers(feeds[:used], ends, quoted=quotes is not None)
-    several = np.diff(lines, append=passed) > 1
-    if (widths[several] != width).any():
-        return None
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    body, blank = _plain(text[:used], starts, ends)
-    piece = Piece(pl.DataFrame(), lines[~blank], widths[~blank], used, passed)
+    return _piece(text, records, delimiter, quote, width)
+
+
+class _Lines:
+    """Records found: where each ends, how many cells it has, its first physical line from 0, and lines in all."""
+
+    def __init__(self, ends: Positions, widths: Positions) -> None:
+        self.ends = ends
+        self.widths = widths
+        self.lines = np.arange(len(ends))
+        self.passed = len(ends)
+
+    def number(self, feeds: Mask, *, quoted: bool) -> None:
+        """Count physical lines, which are more than records where a quoted cell holds some."""
+        if not quoted:
+            return
+        every = np.flatnonzero(feeds[: int(self.ends[-1]) + 1])
+        if len(every) > len(self.ends):
+            after = np.searchsorted(every, self.ends) + 1
+            self.lines = np.concatenate(([0], after[:-1]))
+            self.passed = len(every)
+
+    def cut_before_odd(self, width: int) -> None:
+        """Keep only the records before the first one of several lines that differs from `width`."""
+        odd = np.flatnonzero((np.diff(self.lines, append=self.passed) > 1) & (self.widths != width))
+        if len(odd):
+            first = int(odd[0])
+            self.passed = int(self.lines[first])
+            self.ends, self.widths, self.lines = self.ends[:first], self.widths[:first], self.lines[:first]
+
+
+def _piece(text: Bytes, records: _Lines, delimiter: bytes, quote: bytes | None, width: int) -> Piece | None:
+    used = int(records.ends[-1]) + 1
+    starts = np.concatenate(([0], records.ends[:-1] + 1))
+    body, blank = _plain(text[:used], starts, records.ends)
+    piece = Piece(pl.DataFrame(), records.lines[~blank], records.widths[~blank], used, records.passed)
     if not _read(piece, body, delimiter, quote):
         return None
     if width != 1:
@@ -91,51 +144,39 @@ def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int) -> Pie
     return piece
 
 
-def _well_placed(text: Bytes, quotes: Positions, delimiter: int) -> bool:
-    """Whether each opening quote follows, and each closing one precedes, a delimiter, line end or quote."""
-    if not len(quotes):
-        return True
-    fits = np.zeros(256, np.bool_)
-    fits[[delimiter, _LF, _CR, text[quotes[0]]]] = True
-    opening, closing = quotes[0::2], quotes[1::2]
-    if opening[0] == 0:
-        opening = opening[1:]
-    return bool(fits[text[opening - 1]].all() and fits[text[closing + 1]].all())
+def _first_misplaced(quotes: Mask, inside: Mask, ends: Mask) -> int:
+    """The first place where a quote that opens or closes a cell has ordinary text on its outer side."""
+    wrong = np.empty_like(quotes)
+    wrong[0] = False
+    wrong[1:] = quotes[:-1]
+    wrong[:-1] |= quotes[1:]
+    wrong &= ~(ends | quotes | inside)
+    first = int(wrong.argmax())
+    return first if wrong[first] else len(quotes)
 
 
-def _line_numbers(feeds: npt.NDArray[np.bool_], ends: Positions, *, quoted: bool) -> tuple[Positions, int]:
-    """The first physical line of each record, from 0, and the number of lines in all."""
-    if not quoted:
-        return np.arange(len(ends)), len(ends)
-    every = np.flatnonzero(feeds)
-    if len(every) == len(ends):
-        return np.arange(len(ends)), len(ends)
-    after = np.searchsorted(every, ends) + 1
-    return np.concatenate(([0], after[:-1])), len(every)
-
-
-def _plain(text: Bytes, starts: Positions, ends: Positions) -> tuple[bytes, npt.NDArray[np.bool_]]:
+def _plain(text: Bytes, starts: Positions, ends: Positions) -> tuple[Bytes, Mask]:
     """The text without empty lines and with LF for each lone CR that ends a record; which records were empty."""
     paired = (text[ends] == _LF) & (ends > starts) & (text[ends - 1] == _CR)
     blank = starts + paired == ends
     lone = ends[text[ends] == _CR]
     if not len(lone) and not blank.any():
-        return text.tobytes(), blank
+        return text, blank
     text = text.copy()
     text[lone] = _LF
     keep = np.ones(len(text), np.bool_)
     keep[ends[blank]] = False
     keep[starts[blank]] = False
-    return text[keep].tobytes(), blank
+    return text[keep], blank
 
 
-def _read(piece: Piece, body: bytes, delimiter: bytes, quote: bytes | None) -> bool:
+def _read(piece: Piece, body: Bytes, delimiter: bytes, quote: bytes | None) -> bool:
     """Fill in the frame. A line of our own goes ahead, since polars looks for signatures and widths in the first."""
     widest = int(piece.widths.max(initial=1))
     ahead = b"0" + delimiter * (widest - 1) + b"\n"
     try:
         frame = pl.read_csv(
-            ahead + body,
+            b"".join((ahead, body.data)),
             has_header=False,
             schema={str(index): pl.String for index in range(widest)},
             separator=delimiter.decode(),
