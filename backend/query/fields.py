@@ -71,7 +71,7 @@ class Field(Struct, frozen=True):
 
     def sort_terms(self) -> tuple[str, ...]:
         """What to order by: one expression; for JSON numbers by size, then everything else by its text."""
-        return (self._number(), self.value) if self.kind == "json" else (self.value,)
+        return (self._number(), self._by_type("NULL", self.value)) if self.kind == "json" else (self.value,)
 
     def compare(self, symbol: str, value: Value, scope: Scope) -> str:
         """The condition `value symbol given`; null where there is no value."""
