@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, patch, post
-from litestar.params import Parameter
-from msgspec import Meta
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
 
 from backend.controllers import uploads
 from backend.controllers.answers import created, tagged
+from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.errors import BadRequest, Invalid
-from backend.schemas.callers import Caller
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
 from backend.schemas.problems import ErrorItem
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
 from backend.services.imports import ImportService
 from backend.services.uploads import Upload
-
-CallerRequest = Request[Caller, Any, Any]
-IfMatch = Annotated[str | None, Parameter(header="If-Match")]
 
 
 class UploadFolder(msgspec.Struct, frozen=True):
@@ -52,9 +48,9 @@ class DatasetController(Controller):
     async def create(
         self,
         request: CallerRequest,
-        datasets: DatasetService,
-        imports: ImportService,
-        upload_folder: UploadFolder,
+        datasets: NamedDependency[DatasetService],
+        imports: NamedDependency[ImportService],
+        upload_folder: NamedDependency[UploadFolder],
     ) -> Response[ImportAnswer | Dataset]:
         """A new dataset at version 1."""
         kind = uploads.kind_of_body(request)
@@ -70,19 +66,19 @@ class DatasetController(Controller):
     async def list_page(
         self,
         request: CallerRequest,
-        datasets: DatasetService,
-        workspace: str | None = None,
-        q: str | None = None,
-        sort: str = "-updated_at",
-        limit: Annotated[int, Meta(ge=1, le=1000)] = 100,
-        offset: Annotated[int, Meta(ge=0, le=2**31)] = 0,
+        datasets: NamedDependency[DatasetService],
+        workspace: Workspace = None,
+        q: FromQuery[str | None] = None,
+        sort: FromQuery[str] = "-updated_at",
+        limit: Limit = 100,
+        offset: Offset = 0,
     ) -> DatasetList:
         """The caller's datasets in one workspace."""
         return await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
 
     @get("/{ref:str}", responses=failures(404))
     async def read(
-        self, request: CallerRequest, ref: str, datasets: DatasetService, workspace: str | None = None
+        self, request: CallerRequest, ref: Ref, datasets: NamedDependency[DatasetService], workspace: Workspace = None
     ) -> Response[Dataset | None]:
         """One dataset."""
         head = await datasets.get(request.user, ref, workspace)
@@ -92,10 +88,10 @@ class DatasetController(Controller):
     async def change(
         self,
         request: CallerRequest,
-        ref: str,
-        data: DatasetPatch,
-        datasets: DatasetService,
-        workspace: str | None = None,
+        ref: Ref,
+        data: JSONBody[DatasetPatch],
+        datasets: NamedDependency[DatasetService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> Response[Dataset]:
         """Rename or describe a dataset."""
@@ -106,9 +102,9 @@ class DatasetController(Controller):
     async def remove(
         self,
         request: CallerRequest,
-        ref: str,
-        datasets: DatasetService,
-        workspace: str | None = None,
+        ref: Ref,
+        datasets: NamedDependency[DatasetService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> None:
         """Delete a dataset; it can be restored for a grace time."""
@@ -116,7 +112,7 @@ class DatasetController(Controller):
 
     @post("/{ref:str}/undelete", guards=[may_write], status_code=200, responses=failures(403, 404, 409))
     async def undelete(
-        self, request: CallerRequest, ref: str, datasets: DatasetService, workspace: str | None = None
+        self, request: CallerRequest, ref: Ref, datasets: NamedDependency[DatasetService], workspace: Workspace = None
     ) -> Response[Dataset]:
         """Bring a deleted dataset back, by its id."""
         head = await datasets.undelete(request.user, ref, workspace)
@@ -126,11 +122,11 @@ class DatasetController(Controller):
     async def schema(
         self,
         request: CallerRequest,
-        ref: str,
-        datasets: DatasetService,
-        workspace: str | None = None,
-        version: str | None = None,
-        as_of: datetime | None = None,
+        ref: Ref,
+        datasets: NamedDependency[DatasetService],
+        workspace: Workspace = None,
+        version: FromQuery[str | None] = None,
+        as_of: FromQuery[datetime | None] = None,
     ) -> Response[Schema | None]:
         """The columns as of a version, each with what the file said about it."""
         etag, schema = await datasets.schema(request.user, ref, workspace, version=version, as_of=as_of)

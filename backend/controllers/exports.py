@@ -6,19 +6,19 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from backend.controllers.parameters import CallerRequest, Ref
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
 from backend.errors import InvalidQuery
 from backend.query.nodes import Query
-from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.services.exports import ExportService
 from backend.services.preconditions import matches
 
-CallerRequest = Request[Caller, Any, Any]
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
 
 
@@ -27,13 +27,17 @@ class ExportController(Controller):
     tags = ("exports",)
 
     @get("/", responses=failures(404, 422), description=DESCRIPTION)
-    async def export(self, request: CallerRequest, ref: str, exports: ExportService) -> Stream | Response[None]:
+    async def export(
+        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
+    ) -> Stream | Response[None]:
         """What matches, as CSV, TSV or XLSX: one version, streamed."""
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
         return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
 
     @post("/", status_code=200, responses=failures(404, 422))
-    async def export_query(self, request: CallerRequest, ref: str, exports: ExportService) -> Stream | Response[None]:
+    async def export_query(
+        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
+    ) -> Stream | Response[None]:
         """The same, asked by a JSON body; options of the format may stand in the body or in the query string."""
         members = await body_members(request)
         query = query_from_members(members, OPTIONS, max_limit=None)
@@ -63,7 +67,7 @@ async def _export(
     }
     if matches(request.headers.get("if-none-match"), export.etag, weak=True):
         return Response(None, status_code=304, headers=headers)
-    return Stream(export.chunks, headers={**headers, "Content-Type": export.media_type})
+    return Stream(export.chunks, media_type=export.media_type.removesuffix("; charset=utf-8"), headers=headers)
 
 
 def _disposition(filename: str) -> str:

@@ -1,6 +1,7 @@
 """Whether the service lives, and whether it can do its work."""
 
 from litestar import Controller, get
+from litestar.di import NamedDependency
 from msgspec import Struct
 
 from backend.controllers.problems import failures
@@ -23,7 +24,7 @@ class HealthController(Controller):
         return Health("ok")
 
     @get("/ready", responses=failures())
-    async def ready(self, health: HealthService) -> Health:
+    async def ready(self, health: NamedDependency[HealthService]) -> Health:
         """The database and the cache answer; 503 says which one does not."""
         await health.check()
         return Health("ok")

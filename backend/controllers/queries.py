@@ -7,14 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from litestar import Request
 
+from backend.controllers.parameters import CallerRequest
 from backend.errors import BadRequest
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_params
-from backend.schemas.callers import Caller
-
-CallerRequest = Request[Caller, Any, Any]
 
 DESCRIPTION = (
     "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, patch, post, put
-from litestar.params import Parameter
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from msgspec import Raw
 
 from backend.controllers.answers import tagged
+from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string
 from backend.errors import BadRequest, Invalid, LimitExceeded
 from backend.query.nodes import Query
-from backend.schemas.callers import Caller
 from backend.schemas.records import Record, RecordCount, RecordPage, Written
 from backend.security.auth import may_write
 from backend.services.record_writes import Item, RecordWriteService
 from backend.services.records import RecordService
-
-CallerRequest = Request[Caller, Any, Any]
-IfMatch = Annotated[str | None, Parameter(header="If-Match")]
 
 NDJSON = "application/x-ndjson"
 MOST_RECORDS = 10_000
@@ -38,7 +36,7 @@ class RecordController(Controller):
 
     @get("/records", responses=failures(404), description=DESCRIPTION)
     async def list_page(
-        self, request: CallerRequest, ref: str, records: RecordService
+        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordPage | None] | Stream:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
         workspace, query = query_from_string(request)
@@ -48,7 +46,7 @@ class RecordController(Controller):
 
     @post("/query", status_code=200, responses=failures(404, 422))
     async def query(
-        self, request: CallerRequest, ref: str, records: RecordService
+        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordPage | None] | Stream:
         """The same, asked by a JSON body."""
         workspace, query = request.query_params.get("workspace"), query_from_members(await body_members(request))
@@ -57,13 +55,15 @@ class RecordController(Controller):
         return await _page(request, ref, workspace, query, records)
 
     @get("/records/stream", responses=failures(404), media_type=NDJSON)
-    async def stream(self, request: CallerRequest, ref: str, records: RecordService) -> Stream:
+    async def stream(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> Stream:
         """All records that match, one JSON object a line."""
         workspace, query = query_from_string(request, max_limit=None)
         return await _stream(request, ref, workspace, query, records)
 
     @get("/records/count", responses=failures(404))
-    async def count(self, request: CallerRequest, ref: str, records: RecordService) -> Response[RecordCount | None]:
+    async def count(
+        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
+    ) -> Response[RecordCount | None]:
         """How many records match."""
         workspace, query = query_from_string(request)
         answer, etag = await records.count(request.user, ref, workspace, query)
@@ -73,12 +73,12 @@ class RecordController(Controller):
     async def read(
         self,
         request: CallerRequest,
-        ref: str,
-        record_id: int,
-        records: RecordService,
-        workspace: str | None = None,
-        version: str | None = None,
-        as_of: datetime | None = None,
+        ref: Ref,
+        record_id: FromPath[int],
+        records: NamedDependency[RecordService],
+        workspace: Workspace = None,
+        version: FromQuery[str | None] = None,
+        as_of: FromQuery[datetime | None] = None,
     ) -> Response[Record | None]:
         """One record."""
         record, etag = await records.get(request.user, ref, workspace, record_id, version=version, as_of=as_of)
@@ -88,9 +88,9 @@ class RecordController(Controller):
     async def create(
         self,
         request: CallerRequest,
-        ref: str,
-        record_writes: RecordWriteService,
-        workspace: str | None = None,
+        ref: Ref,
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> Response[Record | Written]:
         """New records: one object, an array, or NDJSON; all of them or none."""
@@ -103,10 +103,10 @@ class RecordController(Controller):
     async def change(
         self,
         request: CallerRequest,
-        ref: str,
-        record_id: int,
-        record_writes: RecordWriteService,
-        workspace: str | None = None,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> Response[Record]:
         """Change the named fields of one record (JSON merge patch); the others keep their value."""
@@ -118,10 +118,10 @@ class RecordController(Controller):
     async def replace(
         self,
         request: CallerRequest,
-        ref: str,
-        record_id: int,
-        record_writes: RecordWriteService,
-        workspace: str | None = None,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> Response[Record]:
         """Replace all fields of one record."""
@@ -133,10 +133,10 @@ class RecordController(Controller):
     async def remove(
         self,
         request: CallerRequest,
-        ref: str,
-        record_id: int,
-        record_writes: RecordWriteService,
-        workspace: str | None = None,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> None:
         """Delete one record; older versions keep it."""

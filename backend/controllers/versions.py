@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
-from litestar import Controller, Request, get
-from msgspec import Meta
-
+from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
-from backend.schemas.callers import Caller
 from backend.schemas.versions import Version, VersionList
 from backend.services.versions import VersionService
-
-CallerRequest = Request[Caller, Any, Any]
 
 
 class VersionController(Controller):
@@ -23,18 +20,23 @@ class VersionController(Controller):
     async def list_page(
         self,
         request: CallerRequest,
-        ref: str,
-        versions: VersionService,
-        workspace: str | None = None,
-        limit: Annotated[int, Meta(ge=1, le=1000)] = 100,
-        offset: Annotated[int, Meta(ge=0, le=2**31)] = 0,
+        ref: Ref,
+        versions: NamedDependency[VersionService],
+        workspace: Workspace = None,
+        limit: Limit = 100,
+        offset: Offset = 0,
     ) -> VersionList:
         """What was written and by whom, the newest first."""
         return await versions.list_page(request.user, ref, workspace, limit=limit, offset=offset)
 
     @get("/{version:int}", responses=failures(404))
     async def read(
-        self, request: CallerRequest, ref: str, version: int, versions: VersionService, workspace: str | None = None
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        version: FromPath[int],
+        versions: NamedDependency[VersionService],
+        workspace: Workspace = None,
     ) -> Version:
         """One version."""
         return await versions.get(request.user, ref, workspace, version)

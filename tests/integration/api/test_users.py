@@ -1,0 +1,163 @@
+"""Registration, who am I, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from httpx import AsyncClient
+
+from service import MakeUser, User, without_request_id
+
+pytestmark = pytest.mark.anyio
+
+Connect = Callable[..., AsyncClient]
+
+
+class TestEveryCaller:
+    @pytest.mark.parametrize(
+        "key", ["short", "with space in it", "k" * 65, "ünïcödé-key".encode().decode("latin-1"), ""]
+    )
+    async def test_a_malformed_key_is_refused(self, anonymous: AsyncClient, key: str) -> None:
+        answer = await anonymous.get("/users/me", headers={"X-API-Key": key.encode("latin-1")})
+        assert answer.status_code == 401
+
+    async def test_no_key_and_an_unknown_key_get_the_same_answer(self, anonymous: AsyncClient) -> None:
+        none = await anonymous.get("/users/me")
+        unknown = await anonymous.get("/users/me", headers={"X-API-Key": "sheaf_unknown_key"})
+        assert none.status_code == 401
+        assert none.headers["www-authenticate"] == "Bearer"
+        assert without_request_id(none) == without_request_id(unknown)
+
+    async def test_a_bearer_token_is_a_key(self, anonymous: AsyncClient, user: User) -> None:
+        answer = await anonymous.get("/users/me", headers={"Authorization": f"Bearer {user.key}"})
+        assert answer.json()["id"] == user.id
+
+    async def test_a_revoked_key_is_dead_at_once(self, client: AsyncClient, connect: Connect) -> None:
+        issued = (await client.post("/users/me/keys", json={"name": "second"})).json()
+        second = connect(issued["api_key"])
+        assert (await second.get("/users/me")).status_code == 200
+        assert (await client.delete(f"/users/me/keys/{issued['id']}")).status_code == 204
+        assert (await second.get("/users/me")).status_code == 401
+
+    async def test_an_expired_key_is_refused(self, client: AsyncClient, connect: Connect) -> None:
+        past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+        issued = (await client.post("/users/me/keys", json={"expires_at": past})).json()
+        assert (await connect(issued["api_key"]).get("/users/me")).status_code == 401
+
+    async def test_a_key_that_expires_later_is_good(self, client: AsyncClient, connect: Connect) -> None:
+        later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        issued = (await client.post("/users/me/keys", json={"expires_at": later})).json()
+        assert (await connect(issued["api_key"]).get("/users/me")).status_code == 200
+
+
+class TestRegister:
+    async def test_answers_user_workspace_and_key(self, anonymous: AsyncClient) -> None:
+        answer = await anonymous.post("/users", json={"name": "Ada Lovelace"})
+        assert answer.status_code == 201
+        told = answer.json()
+        assert set(told) == {"user", "workspace", "api_key"}
+        assert told["user"]["name"] == "Ada Lovelace"
+        assert told["workspace"]["slug"] == "ada-lovelace"
+        assert told["workspace"]["role"] == "owner"
+
+    async def test_two_users_may_have_one_name(self, make_user: MakeUser) -> None:
+        first, second = await make_user("Ada"), await make_user("Ada")
+        assert first.id != second.id
+        assert first.workspace["id"] != second.workspace["id"]
+
+    @pytest.mark.parametrize(
+        "body", [{}, {"name": ""}, {"name": "x" * 201}, {"name": 7}, {"name": "a\u0000b"}, {"nam": "x"}]
+    )
+    async def test_a_bad_body_is_422(self, anonymous: AsyncClient, body: object) -> None:
+        answer = await anonymous.post("/users", json=body)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    async def test_a_body_that_is_no_json_is_400(self, anonymous: AsyncClient) -> None:
+        answer = await anonymous.post("/users", content=b'{"name"', headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert answer.json()["status"] == 400
+
+
+class TestMe:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.get("/users/me")).status_code == 401
+
+    async def test_names_the_workspaces(self, user: User) -> None:
+        answer = await user.client.get("/users/me")
+        assert answer.json() == {"id": user.id, "name": "Ada", "workspaces": [user.workspace]}
+
+
+class TestListKeys:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.get("/users/me/keys")).status_code == 401
+
+    async def test_never_shows_a_secret(self, user: User) -> None:
+        issued = (await user.client.post("/users/me/keys", json={"name": "second"})).json()
+        answer = await user.client.get("/users/me/keys")
+        listed = answer.json()
+        assert [each["name"] for each in listed["data"]] == ["first key", "second"]
+        assert listed["total"] == 2
+        assert user.key not in answer.text
+        assert issued["api_key"] not in answer.text
+        assert all(set(each) == {"id", "name", "scope", "created_at", "expires_at"} for each in listed["data"])
+
+
+class TestIssueKey:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.post("/users/me/keys", json={})).status_code == 401
+
+    async def test_a_key_that_reads_cannot_make_one_that_writes(self, reader: AsyncClient) -> None:
+        answer = await reader.post("/users/me/keys", json={"scope": "write"})
+        assert answer.status_code == 403
+        assert answer.json()["error_code"] == "FORBIDDEN"
+
+    async def test_answers_the_secret_once(self, client: AsyncClient) -> None:
+        answer = await client.post("/users/me/keys", json={"name": "ci", "scope": "read"})
+        assert answer.status_code == 201
+        told = answer.json()
+        assert set(told) == {"id", "name", "scope", "expires_at", "api_key"}
+        assert (told["name"], told["scope"], told["expires_at"]) == ("ci", "read", None)
+
+    @pytest.mark.parametrize("body", [{"scope": "admin"}, {"expires_at": "tomorrow"}, {"name": "\t"}])
+    async def test_a_bad_body_is_422(self, client: AsyncClient, body: object) -> None:
+        assert (await client.post("/users/me/keys", json=body)).status_code == 422
+
+
+class TestRevokeKey:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.delete("/users/me/keys/01890000-0000-7000-8000-000000000000")).status_code == 401
+
+    async def test_anothers_key_is_as_one_that_does_not_exist(self, client: AsyncClient, make_user: MakeUser) -> None:
+        other = (await make_user("Eve")).client
+        theirs = (await other.get("/users/me/keys")).json()["data"][0]["id"]
+        answer = await client.delete(f"/users/me/keys/{theirs}")
+        missing = await client.delete("/users/me/keys/01890000-0000-7000-8000-000000000000")
+        assert answer.status_code == 404
+        assert without_request_id(answer) == without_request_id(missing)
+        assert (await other.get("/users/me")).status_code == 200
+
+    async def test_a_key_that_reads_may_not(self, client: AsyncClient, reader: AsyncClient) -> None:
+        first = (await client.get("/users/me/keys")).json()["data"][0]["id"]
+        assert (await reader.delete(f"/users/me/keys/{first}")).status_code == 403
+
+    async def test_once_is_enough(self, client: AsyncClient) -> None:
+        issued = (await client.post("/users/me/keys", json={})).json()["id"]
+        assert (await client.delete(f"/users/me/keys/{issued}")).status_code == 204
+        assert (await client.delete(f"/users/me/keys/{issued}")).status_code == 404
+
+
+class TestRotateKey:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.post("/users/me/keys/rotate")).status_code == 401
+
+    async def test_a_key_that_reads_may_not(self, reader: AsyncClient) -> None:
+        assert (await reader.post("/users/me/keys/rotate")).status_code == 403
+
+    async def test_the_old_key_is_dead_at_once(self, user: User, connect: Connect) -> None:
+        answer = await user.client.post("/users/me/keys/rotate")
+        assert answer.status_code == 200
+        assert (await user.client.get("/users/me")).status_code == 401
+        assert (await connect(answer.json()["api_key"]).get("/users/me")).json()["id"] == user.id
