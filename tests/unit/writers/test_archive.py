@@ -1,0 +1,39 @@
+"""The streamed ZIP, read by the standard library."""
+
+import io
+import os
+from pathlib import Path
+from zipfile import ZipFile
+
+from backend.writers.archive import Archive
+
+
+def test_entries_are_read_back() -> None:
+    contents = {"a.xml": [b"<a/>"], "folder/b.bin": [os.urandom(100_000), b"x" * 100_000], "empty": []}
+    archive = Archive()
+    sent = b""
+    for name, chunks in contents.items():
+        sent += archive.begin(name) + b"".join(map(archive.add, chunks)) + archive.end()
+    sent += archive.finish()
+    with ZipFile(io.BytesIO(sent)) as package:
+        assert package.testzip() is None
+        assert {name: package.read(name) for name in package.namelist()} == {
+            name: b"".join(chunks) for name, chunks in contents.items()
+        }
+
+
+def test_nothing_at_all() -> None:
+    assert ZipFile(io.BytesIO(Archive().finish())).namelist() == []
+
+
+def test_sizes_and_offsets_beyond_4_gigabytes(tmp_path: Path) -> None:
+    archive = Archive()
+    zeros = bytes(1 << 26)
+    with (tmp_path / "large.zip").open("w+b") as file:
+        file.write(archive.begin("large"))
+        for _ in range(65):
+            file.write(archive.add(zeros))
+        file.write(archive.end() + archive.begin("last") + archive.add(b"x") + archive.end() + archive.finish())
+        with ZipFile(file) as package:
+            assert package.getinfo("large").file_size == 65 << 26
+            assert package.read("last") == b"x"
