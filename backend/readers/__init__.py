@@ -4,6 +4,8 @@ from typing import BinaryIO
 
 from backend.readers.base import ReadLimits, Source
 from backend.readers.delimited import open_delimited
+from backend.readers.recognise import recognise
+from backend.readers.workbook import open_workbook
 from backend.schemas.imports import ImportOptions
 
 __all__ = ["ReadLimits", "Source", "open_source"]
@@ -14,6 +16,15 @@ def open_source(
 ) -> Source:
     """The table in an uploaded file, recognised by content first, then by ending, then by media type.
 
-    Raises UnsupportedFormat, UnreadableFile or LimitExceeded.
+    `file` is a real, seekable file. Raises UnsupportedFormat, UnreadableFile, Invalid for options that do not
+    fit, TooLarge or LimitExceeded.
     """
-    return open_delimited(file, options=options, limits=limits)
+    found, remark = recognise(file, filename, media_type)
+    source: Source
+    if found == "text":
+        source = open_delimited(file, options=options, limits=limits)
+    else:
+        source = open_workbook(file, format=found, filename=filename, options=options, limits=limits)
+    if remark:
+        source.warnings.add(remark)
+    return source

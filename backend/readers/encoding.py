@@ -22,7 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+_WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _CODECS = {"windows-1252": "cp1252", "shift_jis": "cp932", "euc-kr": "cp949", "gb18030": "gb18030"}
 """Names as people write them, where Python's codec of that name knows fewer characters than such files hold."""
 _C1 = bytes(range(0x80, 0xA0))
@@ -154,7 +154,7 @@ def wide_encoding(head: bytes) -> str | None:
     sample = head[: len(head) // 4 * 4] or head[: len(head) // 2 * 2]
     if b"\0" not in sample:
         return None
-    for name, step in _WIDE:
+    for name in _WIDE:
         try:
             text = codecs.getincrementaldecoder(name)().decode(sample)
         except UnicodeDecodeError:

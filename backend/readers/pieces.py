@@ -72,16 +72,11 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
 
 def _fill(data: bytes, stream: Utf8Stream, want: int) -> bytes:
     """`data` grown to at least `want` bytes, or to all there is with a line end behind it."""
-    parts = [data]
-    size = len(data)
-    if size >= want or stream.ended:
-        return data
-    while size < want and not stream.ended:
-        block = stream.read(max(want - size, 4096))
-        parts.append(block)
-        size += len(block)
-    data = b"".join(parts)
-    return data + b"\n" if stream.ended and data and not data.endswith((b"\n", b"\r")) else data
+    while len(data) < want and not stream.ended:
+        data += stream.read(max(want - len(data), 4096))
+        if stream.ended and data and not data.endswith((b"\n", b"\r")):
+            data += b"\n"
+    return data
 
 
 def _clean_end(window: bytes) -> bytes:

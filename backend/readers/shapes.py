@@ -11,11 +11,18 @@ Shape = Literal["empty", "integer", "number", "date", "time", "boolean", "text"]
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+\-(]?[$€£¥]? ?(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)?(?:[.,]\d*)?(?:[eE][+-]?\d+)? ?[%$€£¥)]?")
 _DATE = re.compile(
-    r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])? ?(?:Z|[+-]\d{2}:?\d{0,2})?)?"
+    r"\d{4}[-/.]\d{1,2}(?:[-/.]\d{1,2})?"
+    r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])? ?(?:Z|[+-]\d{2}:?\d{0,2})?)?"
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: \d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?)?"
     r"|\d{1,2}[- ][A-Za-z]{3}[- ]\d{2,4}"
 )
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?")
+_SHAPES: tuple[tuple[Shape, re.Pattern[str]], ...] = (
+    ("integer", _INTEGER),
+    ("number", _NUMBER),
+    ("time", _TIME),
+    ("date", _DATE),
+)
 _WORDS = re.compile(r"[\w .'’()/&+#@*!?%$€£=<>\[\]{}…–-]+")
 _PROSE = re.compile(r"(?:[^,;|\t\"]|[,;](?= )|(?<=\d)\")+")
 _BOOLEANS = frozenset(("true", "false", "yes", "no", "y", "n", "t", "f"))
@@ -26,12 +33,8 @@ def shape(cell: str | None) -> Shape:
     text = (cell or "").strip()
     if not text:
         return "empty"
-    if _INTEGER.fullmatch(text):
-        return "integer"
     if any(letter.isdigit() for letter in text):
-        for pattern, name in ((_NUMBER, "number"), (_TIME, "time"), (_DATE, "date")):
-            if pattern.fullmatch(text):
-                return name  # type: ignore[return-value]
+        return next((name for name, pattern in _SHAPES if pattern.fullmatch(text)), "text")
     return "boolean" if text.lower() in _BOOLEANS else "text"
 
 
@@ -53,15 +56,17 @@ def tidiness(rows: Iterable[Sequence[str | None]], delimiter: str) -> float:
 def _tidy(cell: str | None, delimiter: str) -> float:
     if cell is None:
         return 0.8
-    if delimiter in cell or "\n" in cell or "\r" in cell or not cell:
-        return 1.0
-    if shape(cell) != "text":
+    if not cell or delimiter in cell or "\n" in cell or "\r" in cell or shape(cell) != "text":
         return 1.0
     padded = 0.8 if cell[0] == " " or cell[-1] == " " else 1.0
     if _WORDS.fullmatch(cell):
-        return 0.95 * padded
+        return padded * (0.5 if _several_values(cell) else 0.95)
     if "://" in cell or "@" in cell:
-        return 0.9 * padded
-    if _PROSE.fullmatch(cell):
-        return 0.7 * padded
-    return 0.15
+        return padded * 0.9
+    return padded * 0.7 if _PROSE.fullmatch(cell) else 0.15
+
+
+def _several_values(cell: str) -> bool:
+    """Whether words look like the cells of a record with spaces between them."""
+    parts = cell.split()
+    return len(parts) >= 3 and sum(shape(part) not in ("text", "empty") for part in parts) >= 2

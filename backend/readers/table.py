@@ -82,18 +82,19 @@ def _vote(cell: str, name: str, column: Sequence[str]) -> float:
     shapes = Counter("number" if kind == "integer" else kind for kind in map(shape, column))
     usual, count = shapes.most_common(1)[0]
     if usual == "text" or count < 0.8 * len(column):
-        if name not in ("text", "boolean"):
-            return -0.5
-        repeated = column.count(cell)
-        if repeated >= 2 and repeated >= 0.1 * len(column):
-            return -0.5
-        lengths = {len(value) for value in column}
-        return 0.5 if len(column) >= 3 and len(lengths) == 1 and len(cell) not in lengths else 0.0
+        return -0.5 if name not in ("text", "boolean") else _vote_of_texts(cell, column)
     if name == "text":
         return 1.0
-    if name == "integer" and _is_year(cell) and not any(map(_is_year, column)):
-        return 0.5
-    return -1.0
+    return 0.5 if name == "integer" and _is_year(cell) and not any(map(_is_year, column)) else -1.0
+
+
+def _vote_of_texts(cell: str, column: Sequence[str]) -> float:
+    """Against a header when the column says the same again and again, for it when all others are of one length."""
+    repeated = column.count(cell)
+    if repeated >= 2 and repeated >= 0.1 * len(column):
+        return -0.5
+    lengths = {len(value) for value in column}
+    return 0.5 if len(column) >= 3 and len(lengths) == 1 and len(cell) not in lengths else 0.0
 
 
 def _is_year(text: str) -> bool:

@@ -29,21 +29,27 @@ def drop_last(batches: Iterable[Batch], count: int) -> Iterator[Batch]:
 
 
 def drop_trailing_nulls(batches: Iterable[Batch], report: Callable[[int, int], None]) -> Iterator[Batch]:
-    """All batches without the records of nulls behind the last other one, whose number and first row go to `report`."""
-    held: list[Batch] = []
+    """All batches without the records of nulls behind the last other one, whose number and first row go to `report`.
+
+    Such records are held back as row numbers alone until another record follows.
+    """
+    held: list[tuple[int, pl.Series]] = []
     for batch in batches:
         filled = _filled(batch.frame)
-        if filled == 0:
-            held.append(batch)
-            continue
-        yield from held
-        held.clear()
+        if filled:
+            for width, rows in held:
+                yield Batch(_nulls(width, len(rows)), rows)
+            held.clear()
+            yield _rows(batch, 0, filled) if filled < batch.frame.height else batch
         if filled < batch.frame.height:
-            held.append(_rows(batch, filled, batch.frame.height - filled))
-            batch = _rows(batch, 0, filled)
-        yield batch
+            held.append((batch.frame.width, batch.rows.slice(filled)))
     if held:
-        report(sum(batch.frame.height for batch in held), held[0].rows[0])
+        report(sum(len(rows) for _, rows in held), held[0][1][0])
+
+
+def _nulls(width: int, height: int) -> pl.DataFrame:
+    empty = pl.Series([None], dtype=pl.String).new_from_index(0, height)
+    return pl.DataFrame([empty.alias(str(index)) for index in range(width)])
 
 
 def _filled(frame: pl.DataFrame) -> int:
@@ -51,10 +57,8 @@ def _filled(frame: pl.DataFrame) -> int:
     if not frame.height or any(column[-1] is not None for column in frame.iter_columns()):
         return frame.height
     values = frame.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    found = values.reverse().arg_max() if values.any() else None
-    return 0 if found is None else frame.height - found
+    return int(values.arg_true()[-1]) + 1 if values.any() else 0
 
 
 def _rows(batch: Batch, offset: int, length: int) -> Batch:
-    kinds = None if batch.kinds is None else batch.kinds.slice(offset, length)
-    return Batch(batch.frame.slice(offset, length), batch.rows.slice(offset, length), kinds)
+    return Batch(batch.frame.slice(offset, length), batch.rows.slice(offset, length))
