@@ -126,7 +126,7 @@ def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits
     while True:
         stream = Utf8Stream(file, encoding)
         sample = stream.read(size)
-        layout = find_layout(sample.decode(errors="ignore"), options, warnings, final=stream.ended)
+        layout = find_layout(sample.decode(errors="ignore"), options, warnings, final=stream.ended())
         if layout is not None:
             break
         if size > limits.max_line:

@@ -174,8 +174,11 @@ class Utf8Stream:
         self._name = encoding.name
         self._decoder = None if encoding.codec == "utf-8" else codecs.getincrementaldecoder(encoding.codec)()
         self._held = b""
-        self.ended = False
-        """Set with the last bytes."""
+        self._ended = False
+
+    def ended(self) -> bool:
+        """Whether all has been read."""
+        return self._ended
 
     def read(self, size: int) -> bytes:
         """About `size` bytes more. Raises UnreadableFile at what is not of the encoding."""
@@ -183,11 +186,11 @@ class Utf8Stream:
             held, self._held = self._held, b""
             return held
         block = self._file.read(size)
-        self.ended = len(block) < size
+        self._ended = len(block) < size
         if self._decoder is None:
             return block
         try:
-            return self._decoder.decode(block, final=self.ended).encode()
+            return self._decoder.decode(block, final=self._ended).encode()
         except UnicodeError as error:
             raise UnreadableFile(f"The file holds bytes that are not {self._name}") from error
 
@@ -196,8 +199,8 @@ class Utf8Stream:
         if self._decoder is None:
             self._file.seek(count, os.SEEK_CUR)
             return
-        while count > 0 and not self.ended:
+        while count > 0 and not self._ended:
             block = self.read(65_536)
             count -= len(block)
             if count < 0:
-                self._held, self.ended = block[count:], False
+                self._held, self._ended = block[count:], False

@@ -44,7 +44,7 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
         data = _fill(data, stream, want)
         if not data:
             return
-        whole = stream.ended and len(data) <= want
+        whole = stream.ended() and len(data) <= want
         window = data if whole else _clean_end(data[:want])
         if b"\0" in window:
             raise _zero_byte(window, cut, line)
@@ -72,9 +72,9 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
 
 def _fill(data: bytes, stream: Utf8Stream, want: int) -> bytes:
     """`data` grown to at least `want` bytes, or to all there is with a line end behind it."""
-    while len(data) < want and not stream.ended:
+    while len(data) < want and not stream.ended():
         data += stream.read(max(want - len(data), 4096))
-        if stream.ended and data and not data.endswith((b"\n", b"\r")):
+        if stream.ended() and data and not data.endswith((b"\n", b"\r")):
             data += b"\n"
     return data
 
