@@ -1,0 +1,36 @@
+"""Real files that cannot be imported, or need not be: a clear refusal or a sensible dataset, never a 500."""
+
+import pytest
+from support.client import Client, problem
+from support.compare import returned, same_value
+from support.expected import DATA, MISSING, Expected, expected, name
+
+if not DATA.is_dir():
+    pytest.skip(MISSING, allow_module_level=True)
+
+REJECTED = [each for each in expected() if each.outcome == "rejected"]
+OPENS = [each for each in expected() if each.outcome == "opens"]
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=name(each)) for each in REJECTED])
+def test_file_is_refused_and_nothing_stored(client: Client, entry: Expected) -> None:
+    before = client.names()
+    problem(client.upload(entry.file.read_bytes(), entry.file.name), 413, 415, 422)
+    assert client.names() == before
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=name(each)) for each in OPENS])
+def test_file_loads_or_is_refused(client: Client, entry: Expected) -> None:
+    before = client.names()
+    answer = client.upload(entry.file.read_bytes(), entry.file.name, options=entry.options)
+    if answer.status_code != 201:
+        problem(answer, 413, 415, 422)
+        assert client.names() == before
+        return
+    table = returned(client, client.made(answer))
+    assert len(table.rows) == answer.json()["dataset"]["rows"]
+    if entry.rows is not None:
+        assert len(table.rows) == entry.rows
+    for record, column, text in entry.cells:
+        at = min(column, len(table.names)) - 1 if isinstance(column, int) else table.names.index(column)
+        assert same_value(table.rows[record - 1][at], text), (record, column)

@@ -1,0 +1,75 @@
+"""Real workbooks, compared cell by cell with what independent readers found in them."""
+
+import pytest
+from later import marks
+from support.client import Client
+from support.compare import Returned, returned, same_value, xlsx_differences
+from support.expected import DATA, MISSING, Expected, Sheet, expected, name, sheets
+
+if not DATA.is_dir():
+    pytest.skip(MISSING, allow_module_level=True)
+
+FORMATS = {"xlsx", "xlsm", "xlsb", "xls", "ods"}
+FILES = [each for each in expected() if each.outcome == "ok" and each.format in FORMATS]
+
+
+@pytest.mark.parametrize("entry", [pytest.param(each, id=name(each), marks=marks(each)) for each in FILES])
+def test_workbook_goes_in_and_comes_out(client: Client, entry: Expected) -> None:
+    answer = client.upload(entry.file.read_bytes(), entry.file.name, options=entry.options)
+    dataset = client.made(answer)
+    report = answer.json()["import"]
+    table = returned(client, dataset)
+    check_report(report, entry)
+    check_columns(table, entry)
+    wrong = []
+    for record, column, text in entry.cells:
+        at = column - 1 if isinstance(column, int) else table.names.index(column)
+        found = table.rows[record - 1][at]
+        wrong += [] if same_value(found, text) else [f"record {record}, column {column}: {found!r} for {text!r}"]
+    truth = sheets().get((entry.path, report["sheet"]))
+    assert wrong + (sheet_differences(table, truth, report["header_row"]) if truth else []) == []
+    assert xlsx_differences(client.export(dataset, "xlsx"), table) == []
+
+
+def check_report(report: dict, entry: Expected) -> None:
+    if entry.sheet is not None:
+        assert report["sheet"] == entry.sheet
+    if entry.rows is not None:
+        assert report["rows"] == entry.rows
+    if entry.header_row is None or isinstance(entry.header_row, int):
+        assert report["header_row"] == entry.header_row
+
+
+def check_columns(table: Returned, entry: Expected) -> None:
+    if entry.names is not None:
+        assert table.names[: len(entry.names)] == entry.names
+        assert len(table.names) == len(entry.names) + entry.extra_columns
+    types = dict(zip(table.names, table.types, strict=True))
+    assert {column: types[column] for column in entry.types} == entry.types
+
+
+def sheet_differences(table: Returned, sheet: Sheet, header_row: int | None) -> list[str]:
+    """Where the dataset is not what the sheet holds below its header."""
+    below = [cell for cell in sheet.cells if header_row is None or cell.row > header_row]
+    filled = [cell for cell in below if cell.text is not None]
+    row_numbers = sorted({cell.row for cell in filled})
+    first = first_column(table, sheet, header_row)
+    values = {(cell.row, cell.column): cell.text for cell in filled}
+    wrong = []
+    if sheet.complete and len(row_numbers) != len(table.rows):
+        wrong.append(f"{len(table.rows)} records, {len(row_numbers)} rows with values in the sheet")
+    if len(row_numbers) != len(table.rows):
+        return wrong
+    for number, cells in zip(row_numbers, table.rows, strict=True):
+        for at, found in enumerate(cells, first):
+            text = values.pop((number, at), None)
+            if not same_value(found, text) and (sheet.complete or text is not None):
+                wrong.append(f"row {number}, column {at}: {found!r} for {text!r}")
+    return [*wrong[:10], *[f"not there: {where}: {text!r}" for where, text in list(values.items())[:10]]]
+
+
+def first_column(table: Returned, sheet: Sheet, header_row: int | None) -> int:
+    """Where the table begins: empty columns on its left may be left out."""
+    named = [cell.column for cell in sheet.cells if header_row is None or cell.row >= header_row]
+    widest = max(named, default=1)
+    return 1 if len(table.names) >= widest else min(named)
