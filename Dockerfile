@@ -10,7 +10,8 @@ COPY alembic alembic
 RUN uv sync --frozen --no-dev
 
 FROM python:3.13-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sheaf sheaf
+RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/sheaf sheaf \
+    && install --directory --owner sheaf --mode 0700 /var/lib/sheaf/data
 COPY --from=build /app /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     SHEAF_HOST=0.0.0.0 SHEAF_PORT=8000 SHEAF_DATA=/var/lib/sheaf/data

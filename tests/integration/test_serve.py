@@ -1,0 +1,216 @@
+"""`sheaf serve` from start to end: what it prints, what it keeps, what it leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from support.program import Program, alive, below, refused, session
+from support.waiting import until
+
+from backend.embedded.runtime import _MARK, _places
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks at processes through /proc")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("serve") / "data"
+
+
+@pytest.fixture(scope="module")
+def program(data: Path) -> Iterator[Program]:
+    with Program("--data", data, "--workers", "2", "--sample") as program:
+        program.wait_for("Sample datasets")
+        yield program
+
+
+def runtimes() -> set[Path]:
+    """The runtime folders of all services on this machine."""
+    return {mark.parent for place in _places() for mark in place.glob(f"sheaf-*/{_MARK}")}
+
+
+class TestARunningService:
+    def test_the_printed_key_works(self, program: Program) -> None:
+        me = program.get("/users/me")
+        assert me.status_code == 200
+        assert me.json()["name"] == "operator"
+
+    def test_no_server_banner_is_sent(self, program: Program) -> None:
+        assert "server" not in program.get("/users/me").headers
+
+    def test_the_sample_datasets_are_there(self, program: Program) -> None:
+        listed = program.get("/datasets?sort=name").json()["data"]
+        assert [(each["name"], each["rows"]) for each in listed] == [("products", 10), ("sales", 1000), ("users", 100)]
+
+    def test_secrets_are_closed_to_others(self, program: Program, data: Path) -> None:
+        names = ("api_key", "postgres_password", "database_url", "postgres.log", "valkey.log")
+        assert {name: (data / name).stat().st_mode & 0o777 for name in names} == dict.fromkeys(names, 0o600)
+        assert (data / "api_key").read_text().strip() == program.key
+
+    def test_a_port_in_use_is_told(self, program: Program, tmp_path: Path) -> None:
+        port = program.address.rpartition(":")[2]
+        said = refused("--data", tmp_path, "--port", port)
+        assert f"port {port}: Address already in use" in said
+
+    def test_a_second_service_on_the_same_data_is_refused(self, program: Program, data: Path) -> None:
+        assert "Another service is running on the data folder" in refused("--data", data)
+        assert program.ready
+
+    def test_a_killed_worker_is_replaced(self, program: Program) -> None:
+        before = workers(program)
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: len(workers(program) - before) == 1 and program.ready, "another worker serves")
+        assert program.get("/users/me").status_code == 200
+
+    def test_a_killed_postgres_is_restarted_with_its_data(self, program: Program, data: Path) -> None:
+        killed = postmaster(data)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: not alive({killed}), "it is gone")
+        until(lambda: program.ready and postmaster(data) != killed, "another one serves")
+        assert program.get("/datasets/sales/records?limit=1").json()["total"] == 1000
+
+    def test_a_killed_valkey_is_restarted(self, program: Program, data: Path) -> None:
+        (killed,) = below(data / "valkey")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: set(below(data / "valkey")) - {killed}, "another one runs")
+        until(lambda: program.ready, "the service is ready")
+
+
+def workers(program: Program) -> set[int]:
+    """Ids of the worker processes."""
+    found = set()
+    for pid in session(program):
+        try:
+            if b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.add(pid)
+        except OSError:
+            continue
+    return found
+
+
+def postmaster(data: Path) -> int:
+    """The process id in PostgreSQL's own file; 0 while there is none."""
+    try:
+        return int((data / "postgres/postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return 0
+
+
+class TestEnding:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_everything_ends_although_streams_are_open(self, tmp_path: Path, number: signal.Signals) -> None:
+        with Program("--data", tmp_path / "data", "--sample") as program:
+            program.wait_for("Sample datasets")
+            everything = session(program) | set(below(tmp_path))
+            with half_an_upload(program), half_a_download(program):
+                assert program.end(number) == 0
+        assert not alive(everything)
+        assert not below(tmp_path)
+        assert {path.name for path in (tmp_path / "data").iterdir()}.isdisjoint({"database_url"})
+
+    def test_an_ephemeral_service_leaves_no_folder(self) -> None:
+        before = runtimes()
+        with Program("--ephemeral") as program:
+            (made,) = runtimes() - before
+            assert (made / "data").is_dir()
+            assert program.end() == 0
+            assert not made.exists()
+
+    def test_after_sigkill_the_next_start_leaves_nothing_of_it(self, tmp_path: Path) -> None:
+        data, before = tmp_path / "data", runtimes()
+        with Program("--data", data) as killed:
+            key, left = killed.key, session(killed) | set(below(tmp_path))
+            assert killed.upload("kept", "a,b\n1,2\n").status_code == 201
+            folders = runtimes() - before
+            killed.process.kill()
+            killed.process.wait()
+        with Program("--data", data) as program:
+            assert not alive(left)
+            assert not any(folder.exists() for folder in folders)
+            assert program.key == key
+            assert program.get("/datasets/kept").json()["rows"] == 1
+
+    def test_a_second_start_finds_data_and_key_and_samples(self, tmp_path: Path) -> None:
+        with Program("--data", tmp_path, "--sample") as first:
+            first.wait_for("Sample datasets")
+            assert first.end() == 0
+        with Program("--data", tmp_path, "--sample") as second:
+            second.wait_for("Sample datasets")
+            assert second.key == first.key
+            assert second.get("/datasets").json()["total"] == 3
+
+    def test_a_key_that_works_no_more_is_replaced_for_the_same_user(self, tmp_path: Path) -> None:
+        with Program("--data", tmp_path) as first:
+            assert first.upload("kept", "a\n1\n").status_code == 201
+            rotated = httpx.post(f"{first.address}/api/v1/users/me/keys/rotate", headers={"X-API-Key": first.key})
+            assert rotated.is_success
+        with Program("--data", tmp_path) as second:
+            assert second.key not in {first.key, rotated.json()["api_key"]}
+            assert second.get("/datasets/kept").status_code == 200
+
+
+def half_an_upload(program: Program) -> socket.socket:
+    """A request whose body stops in the middle."""
+    client = connected(program)
+    client.sendall(
+        b"POST /api/v1/datasets?name=half HTTP/1.1\r\nHost: sheaf\r\nContent-Type: text/csv\r\n"
+        b"X-API-Key: " + program.key.encode() + b"\r\nContent-Length: 1000000\r\n\r\na,b\n1,2\n"
+    )
+    return client
+
+
+def half_a_download(program: Program) -> socket.socket:
+    """An export of which nothing is read but the beginning."""
+    client = connected(program)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        b"GET /api/v1/datasets/sales/export?format=csv HTTP/1.1\r\nHost: sheaf\r\n"
+        b"X-API-Key: " + program.key.encode() + b"\r\n\r\n"
+    )
+    assert client.recv(16).startswith(b"HTTP/1.1 200")
+    return client
+
+
+def connected(program: Program) -> socket.socket:
+    host, _, port = program.address.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+class TestOtherServers:
+    def test_an_external_postgres_and_valkey_are_used(
+        self, empty_postgres_url: str, redis_url: str, tmp_path: Path
+    ) -> None:
+        with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE external")
+        url = empty_postgres_url.replace("/sheaf?", "/external?")
+        environment = {"SHEAF_DATABASE_URL": url, "SHEAF_REDIS_URL": redis_url}
+        with Program("--data", tmp_path, environment=environment) as program:
+            assert program.upload("there", "a\n1\n").status_code == 201
+            assert not below(tmp_path)
+            assert {path.name for path in tmp_path.iterdir()} == {"api_key", "lock", "operator"}
+        with Program("--data", tmp_path, "--no-key", environment=environment) as program:
+            assert program.get("/datasets/there", key=(tmp_path / "api_key").read_text().strip()).status_code == 200
+
+    def test_an_address_where_nobody_answers_is_told(self, tmp_path: Path) -> None:
+        environment = {"SHEAF_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "SHEAF_REDIS_URL": "redis://x"}
+        assert "The database cannot be prepared: " in refused("--data", tmp_path, environment=environment)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "said"),
+    [
+        (["--data", "/proc/sheaf"], {}, "The data folder /proc/sheaf cannot be used"),
+        ([], {"SHEAF_PORTS": "1"}, "no such setting: SHEAF_PORTS"),
+        (["--port", "many"], {}, "port"),
+        (["--ephemeral", "--host", "host.invalid"], {}, "Cannot listen on host.invalid"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(flags: list[str], environment: dict[str, str], said: str) -> None:
+    assert said in refused(*flags, environment=environment)
