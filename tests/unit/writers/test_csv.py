@@ -97,6 +97,9 @@ class TestWide:
         columns = [Column(name, name, "text") for name in "abcd"]
         assert written(lines, *columns, wide=True) == 'a,b,c,d\r\nx,,"","q"""\r\n"é\n",1,"a,b",\t\r\n'.encode()
 
+    def test_an_array_that_copy_need_not_quote(self):
+        assert written([b"[null,null]\n"], A, B, wide=True, delimiter=";") == b"a;b\r\n;\r\n"
+
 
 class TestRefused:
     @pytest.mark.parametrize("delimiter", ["", ";;", "x", "1", '"', "\n", "é", "\0"])
