@@ -131,7 +131,7 @@ def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits
             break
         if size > limits.max_line:
             raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line} bytes")
-        size *= 8
+        size = min(8 * size, limits.max_line + 1)
     if not layout.names:
         warnings.add("The file is empty")
     return DelimitedSource(file, layout, encoding, limits=limits, warnings=warnings, skip_footer=options.skip_footer)

@@ -16,6 +16,9 @@ _SINGLE = 0.5
 """What a table of one column counts for, so that any sound split is taken before it."""
 _RUNS = re.compile(r"[^\w\s\"'\\.+\-()]{2,4}")
 _CELLS = 3000
+"""About as many cells of each reading are looked at."""
+_SCORED = 98_304
+"""Characters over which readings are compared."""
 
 
 def detect_dialect(
@@ -27,7 +30,12 @@ def detect_dialect(
     comment: str | None = None,
     final: bool = True,
 ) -> Dialect:
-    """The dialect under which `sample` is the most consistent table; what is told is kept. `quote` "" means none."""
+    """The dialect under which `sample` is the most consistent table; what is told is kept. `quote` "" means none.
+
+    A sample that is long is cut off in the middle of a record, and so is not final.
+    """
+    if len(sample) > _SCORED:
+        sample, final = sample[:_SCORED], False
     best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
     best_score = 0.0
     for dialect in _candidates(sample, delimiter, quote, escape, comment):

@@ -15,6 +15,10 @@ from backend.readers.table import find_table
 from backend.schemas.imports import ImportOptions, Warnings
 
 _SEP = re.compile(r'"?sep=(\t|[^"\r\n]{1,3})"?\s*(?=[\r\n]|\Z)', re.IGNORECASE)
+_ENOUGH = 10
+"""Records by which a header is found."""
+_LARGE = 4 * 2**20
+"""Characters beyond which fewer will do."""
 
 
 class Layout(Struct, frozen=True):
@@ -45,6 +49,8 @@ def find_layout(sample: str, options: ImportOptions, warnings: Warnings, *, fina
         text, delimiter=told, quote=options.quote, escape=options.escape, comment=options.comment, final=final
     )
     records = RecordParser(text, dialect, final=final).parse(most=500)
+    if not final and len(records.cells) < _ENOUGH and len(sample) < _LARGE:
+        return None
     if not records.cells:
         return Layout(dialect, (), None, len(sample[:start].encode()), line + 1) if final else None
     header, first = _header(records, options, line)

@@ -138,19 +138,12 @@ class RecordParser:
 
     def _quoted_record(self, start: int, result: Records) -> tuple[list[str | None], int]:
         try:
-            cells, end = self._record(start, "strict")
+            return self._record(start, "strict")
         except _Damaged as damage:
             what = "A quote is never closed" if damage.at < 0 else "A quote stands inside a quoted cell"
             cells, end, how = self._repair(start)
             result.notes.append((result.passed, f"{what}: {how}"))
             return cells, end
-        if self._width is not None and len(cells) != self._width and end > self._after_line(start):
-            alone, after = self._record(start, "literal")
-            if len(alone) == self._width:
-                note = "A quote is closed only on a later line: read as text, so that this line is a record of its own"
-                result.notes.append((result.passed, note))
-                return alone, after
-        return cells, end
 
     def _repair(self, start: int) -> tuple[list[str | None], int, str]:
         """The reading of a damaged record that comes nearest to the width that it should have."""

@@ -35,8 +35,8 @@ class Piece(Struct):
 def scan(data: bytes, dialect: Dialect, *, width: int) -> Piece | None:
     """The whole records at the start of UTF-8 text `data`, or None when they are not regular enough.
 
-    Regular: every quote opens or closes a cell or is doubled inside one, nothing is escaped otherwise, and no
-    record of several lines differs from `width`. `data` must not end between CR and LF.
+    Regular: every quote opens or closes a cell or is doubled inside one, and nothing else is escaped. Lines of
+    white space are records only at a `width` of one. `data` must not end between CR and LF.
     """
     if not data or _has_comment(data, dialect.comment):
         return None
@@ -95,53 +95,29 @@ def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int) -> Pie
         separators = separators > inside
     marks = np.flatnonzero(separators[:good])
     breaks = np.flatnonzero(feeds[marks])
-    records = _Lines(marks[breaks], np.diff(breaks, prepend=-1))
-    if len(records.ends):
-        records.number(feeds, quoted=quote is not None)
-        records.cut_before_odd(width)
-    if not len(records.ends):
+    ends = marks[breaks]
+    if not len(ends):
         return None
-    return _piece(text, records, delimiter, quote, width)
-
-
-class _Lines:
-    """Records found: where each ends, how many cells it has, its first physical line from 0, and lines in all."""
-
-    def __init__(self, ends: Positions, widths: Positions) -> None:
-        self.ends = ends
-        self.widths = widths
-        self.lines = np.arange(len(ends))
-        self.passed = len(ends)
-
-    def number(self, feeds: Mask, *, quoted: bool) -> None:
-        """Count physical lines, which are more than records where a quoted cell holds some."""
-        if not quoted:
-            return
-        every = np.flatnonzero(feeds[: int(self.ends[-1]) + 1])
-        if len(every) > len(self.ends):
-            after = np.searchsorted(every, self.ends) + 1
-            self.lines = np.concatenate(([0], after[:-1]))
-            self.passed = len(every)
-
-    def cut_before_odd(self, width: int) -> None:
-        """Keep only the records before the first one of several lines that differs from `width`."""
-        odd = np.flatnonzero((np.diff(self.lines, append=self.passed) > 1) & (self.widths != width))
-        if len(odd):
-            first = int(odd[0])
-            self.passed = int(self.lines[first])
-            self.ends, self.widths, self.lines = self.ends[:first], self.widths[:first], self.lines[:first]
-
-
-def _piece(text: Bytes, records: _Lines, delimiter: bytes, quote: bytes | None, width: int) -> Piece | None:
-    used = int(records.ends[-1]) + 1
-    starts = np.concatenate(([0], records.ends[:-1] + 1))
-    body, blank = _plain(text[:used], starts, records.ends)
-    piece = Piece(pl.DataFrame(), records.lines[~blank], records.widths[~blank], used, records.passed)
+    used = int(ends[-1]) + 1
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    lines, passed = _line_numbers(feeds[:used], ends, quoted=quote is not None)
+    body, blank = _plain(text[:used], starts, ends)
+    widths = np.diff(breaks, prepend=-1)[~blank]
+    piece = Piece(pl.DataFrame(), lines[~blank], widths, used, passed)
     if not _read(piece, body, delimiter, quote):
         return None
     if width != 1:
         _drop_blanks(piece, text[starts[~blank]])
     return piece
+
+
+def _line_numbers(feeds: Mask, ends: Positions, *, quoted: bool) -> tuple[Positions, int]:
+    """The first physical line of each record, from 0, and the number of lines in all."""
+    every = np.flatnonzero(feeds) if quoted else ends
+    if len(every) == len(ends):
+        return np.arange(len(ends)), len(ends)
+    after = np.searchsorted(every, ends) + 1
+    return np.concatenate(([0], after[:-1])), len(every)
 
 
 def _first_misplaced(quotes: Mask, inside: Mask, ends: Mask) -> int:
