@@ -14,7 +14,7 @@ from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.prometheus import PrometheusConfig, PrometheusController
+from litestar.plugins.prometheus import PrometheusController
 
 from backend import settings as configuration
 from backend.controllers import API, ROOT
@@ -59,10 +59,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT, PrometheusController],
         dependencies=_dependencies(settings, database, users),
-        middleware=[
-            PrometheusConfig(app_name="sheaf", prefix="sheaf", group_path=True).middleware,
-            DefineMiddleware(Authentication, users=users),
-        ],
+        middleware=[DefineMiddleware(Authentication, users=users)],
         plugins=[problem_details],
         lifespan=[_connected(database)],
         openapi_config=_openapi(),

@@ -4,12 +4,13 @@ import difflib
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from backend.errors import Invalid
-from backend.inference.batch import Batch
+from backend.inference.batch import Batch, Kind
 from backend.inference.clean import Cleaner
-from backend.inference.column import NUMERIC, Column
+from backend.inference.column import NUMERIC, Codes, Column
 from backend.inference.dates import strptime_pattern, to_iso
 from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
@@ -55,7 +56,11 @@ class Inference:
         return self._cleaner(batch, names, None)
 
     def finish(self, names: Sequence[str]) -> None:
-        """After the last batch: raises UnknownColumnTold when `types` names a column that never came."""
+        """After the last batch: columns without any value count too.
+
+        Raises UnknownColumnTold when `types` names a column that never came.
+        """
+        self._columns += [self._column(name, typed=False) for name in names[len(self._columns) :]]
         if unknown := [name for name in self._options.types if name not in names]:
             near = difflib.get_close_matches(unknown[0], names, n=3)
             hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
@@ -84,14 +89,15 @@ class Inference:
             return
         series = {at: frame.to_series(at) for at in valid}
         self._measure(series, valid, height)
+        codes = _codes(frame, batch.kinds) if batch.kinds is not None else None
         for at, values in series.items():
-            column, kinds = self._columns[at], batch.kinds.to_series(at) if batch.kinds is not None else None
+            column = self._columns[at]
             if column.reading is None:
-                column.begin(values, batch.rows, kinds)
+                column.begin(values, batch.rows, None if codes is None else _first(codes[:, at]))
             if column.forced and column.forced != "boolean":
                 column.counts[column.forced] += valid[at]
-            elif kinds is not None:
-                column.meet_kinds(values, kinds, batch.rows)
+            elif codes is not None:
+                column.meet_kinds(values, codes[:, at], batch.rows)
             if column.days:
                 column.meet_days(to_iso(values, column.days), valid[at])
         self._test(series, valid, batch.rows)
@@ -143,3 +149,12 @@ class Inference:
 def _rows(stack: pl.Series, height: int) -> pl.Series:
     """A stack of equally long columns as one array for each of them."""
     return stack.rechunk().reshape((len(stack) // height, height))
+
+
+def _codes(frame: pl.DataFrame, kinds: pl.DataFrame) -> Codes:
+    """What a workbook says its values are, `EMPTY` where there is none."""
+    return np.where(frame.select(pl.all().is_null()).to_numpy(), Kind.EMPTY.value, kinds.to_numpy())
+
+
+def _first(codes: Codes) -> int:
+    return int(codes[np.flatnonzero(codes)[0]])

@@ -12,7 +12,7 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.users import Key
 
 _CALLER = """
-SELECT u.id, u.name, k.id, k.scope, w.id, w.slug, w.name, m.role, w.has_schema
+SELECT u.id, u.name, k.id, k.scope, k.expires_at, w.id, w.slug, w.name, m.role, w.has_schema
 FROM sheaf.api_keys k
 JOIN sheaf.users u ON u.id = k.user_id
 JOIN sheaf.memberships m ON m.user_id = u.id
@@ -33,8 +33,9 @@ async def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
     rows = await (await tx.execute(_CALLER, (key_hash,))).fetchall()
     if not rows:
         return None
-    user_id, user_name, key_id, key_scope = rows[0][:4]
-    return Caller(user_id, user_name, key_id, key_scope, tuple(WorkspaceScope(*row[4:]) for row in rows))
+    user_id, user_name, key_id, key_scope, expires_at = rows[0][:5]
+    scopes = tuple(WorkspaceScope(*row[5:]) for row in rows)
+    return Caller(user_id, user_name, key_id, key_scope, scopes, expires_at)
 
 
 async def add_user(tx: Tx, user_id: UUID, name: str) -> None:

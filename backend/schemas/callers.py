@@ -1,5 +1,6 @@
 """Who is calling, and the part of the database that a call may touch."""
 
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct
@@ -33,3 +34,4 @@ class Caller(Struct, frozen=True):
     key_id: UUID
     key_scope: Scope
     workspaces: tuple[WorkspaceScope, ...]
+    key_expires_at: datetime | None = None

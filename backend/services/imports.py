@@ -54,7 +54,7 @@ class ImportService:
             source = await asyncio.to_thread(self._open, upload, options)
             try:
                 await self._ensure_schema(scope)
-                load = Load(source, Inference(options), self._limits)
+                load = Load(source, Inference(options, source.warnings), self._limits)
                 head = await self._store(caller, scope, upload, load, wanted)
             finally:
                 await asyncio.to_thread(source.close)
@@ -158,26 +158,28 @@ class Load:
     def lines(self) -> Iterator[bytes]:
         """First pass: looks and encodes. Blocking; for a worker thread."""
         for batch in self.source.batches():
-            self.inference.observe(batch, self.source.names)
+            cleaned = self.inference.observe(batch, self.source.names)
             plan = self.inference.plan()
             self.redo = self.redo or conflicts(self._plan, plan)
             self._plan = plan
             if self.redo:
                 continue
             self._keys = keys_for(self.source.names, self._keys)
-            data = encode(batch, plan, self._keys, first_id=self.rows + 1, version=1)
-            self.rows += batch.frame.height
+            data = encode(cleaned, plan, self._keys, first_id=self.rows + 1, version=1)
+            self.rows += cleaned.frame.height
             if self.rows > self._limits.max_rows:
                 raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
             yield data
+        self.inference.finish(self.source.names)
 
     def lines_again(self) -> Iterator[bytes]:
         """Second pass, with the types that the whole file asks for."""
         self.rows = 0
         self._keys = keys_for(self.source.names, self._keys)
         for batch in self.source.batches():
-            yield encode(batch, self._plan, self._keys, first_id=self.rows + 1, version=1)
-            self.rows += batch.frame.height
+            cleaned = self.inference.clean(batch, self.source.names)
+            yield encode(cleaned, self._plan, self._keys, first_id=self.rows + 1, version=1)
+            self.rows += cleaned.frame.height
 
 
 async def _free_names(tx: Tx, scope: WorkspaceScope, wanted: str | None, filename: str | None) -> tuple[str, str]:
@@ -202,7 +204,7 @@ def _report(upload: Upload, load: Load, seconds: float) -> ImportReport:
         header_row=source.header_row,
         rows=load.rows,
         columns=len(source.names),
-        rejected=0,
+        rejected=load.inference.rejected,
         bytes=upload.size,
         sha256=upload.sha256,
         seconds=round(seconds, 3),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID
 
 from backend.errors import KeyNotFound, RegistrationClosed
@@ -16,6 +18,10 @@ from backend.schemas.users import Key, KeyCreate, KeyIssued, KeyList, KeyRotated
 from backend.services.identifiers import slugify, uuid7
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
+REMEMBERED_SECONDS = 1.0
+"""For how long a worker takes a key's owner for known. Revoking waits as long before it answers, so that by then no
+worker, on whatever machine, still takes the old key."""
+_MOST_REMEMBERED = 10_000
 
 
 def _new_key() -> tuple[str, bytes]:
@@ -32,13 +38,28 @@ class UserService:
     def __init__(self, database: Database, *, registration_open: bool) -> None:
         self._database = database
         self._registration_open = registration_open
+        self._remembered: dict[bytes, tuple[float, Caller]] = {}
 
     async def identify(self, secret: str) -> Caller | None:
         """Who this key belongs to; None for a malformed, unknown, expired or revoked one."""
         if _KEY.fullmatch(secret) is None:
             return None
+        key_hash, now = _hash(secret), monotonic()
+        until, caller = self._remembered.get(key_hash, (0.0, None))
+        if caller is not None and now < until and not _expired(caller):
+            return caller
         async with self._database.read() as tx:
-            return await users.find_caller(tx, _hash(secret))
+            caller = await users.find_caller(tx, key_hash)
+        if caller is not None:
+            self._remember(key_hash, now + REMEMBERED_SECONDS, caller)
+        return caller
+
+    def _remember(self, key_hash: bytes, until: float, caller: Caller) -> None:
+        """Not while a workspace has no schema yet: its first dataset must be seen by the next request."""
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        if all(scope.has_schema for scope in caller.workspaces):
+            self._remembered[key_hash] = (until, caller)
 
     async def register(self, name: str) -> Registered:
         """A user, a default workspace and a key. Raises RegistrationClosed."""
@@ -86,10 +107,21 @@ class UserService:
         async with self._database.transaction() as tx:
             if not await users.revoke_key(tx, caller.user_id, key_id, datetime.now(UTC)):
                 raise KeyNotFound
+        await self._forgotten_everywhere()
 
     async def rotate_key(self, caller: Caller) -> KeyRotated:
         """A new secret for the key that was used; the old one is dead at once."""
         secret, key_hash = _new_key()
         async with self._database.transaction() as tx:
             await users.replace_key_hash(tx, caller.user_id, caller.key_id, key_hash)
+        await self._forgotten_everywhere()
         return KeyRotated(secret)
+
+    async def _forgotten_everywhere(self) -> None:
+        """Returns when no worker remembers what was committed before."""
+        self._remembered.clear()
+        await asyncio.sleep(REMEMBERED_SECONDS)
+
+
+def _expired(caller: Caller) -> bool:
+    return caller.key_expires_at is not None and caller.key_expires_at <= datetime.now(UTC)
