@@ -171,8 +171,10 @@ async def test_an_interruptible_block_does_not_begin_without_a_reader(tmp_path: 
 
 
 async def test_the_overflow_leaves_no_file_and_no_descriptor(tmp_path: Path) -> None:
-    reader = stream(putting(chunks_of(*[1000] * 50)), tmp_path, memory=1)
+    ended = threading.Event()
+    reader = stream(putting(chunks_of(*[1000] * 50), ended), tmp_path, memory=1)
     await anext(reader)
+    await asyncio.to_thread(ended.wait)
     assert names_in(tmp_path) == []
     assert open_files(tmp_path) == 1
     await reader.aclose()
