@@ -2,8 +2,9 @@
 
 from collections import Counter
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import polars as pl
 
 from backend.inference.batch import Kind
@@ -26,6 +27,8 @@ from backend.schemas.columns import ColumnType
 
 SHOWN_CELLS = 3
 """Cells kept as examples for each refused type."""
+FEW = 100
+"""So few values are faster looked at one by one than by polars."""
 
 KIND_TYPES: dict[int, tuple[ColumnType, ...]] = {
     Kind.NUMBER: ("integer", "number"),
@@ -37,6 +40,10 @@ KIND_TYPES: dict[int, tuple[ColumnType, ...]] = {
 """The types that a workbook's cells may make, the widest last; cells of other kinds are text."""
 
 NUMERIC = frozenset({"integer", "number"})
+
+
+Codes: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+"""Kinds of cells."""
 
 
 class Cell(NamedTuple):
@@ -73,21 +80,15 @@ class Column:
         self.first: list[Cell] = []
         self.broke: dict[str, list[Cell]] = {}
 
-    def begin(self, values: pl.Series, rows: pl.Series, kinds: pl.Series | None) -> None:
-        """Take the first guess, from the first value."""
-        head = zip(rows.head(SHOWN_CELLS).to_list(), values.head(SHOWN_CELLS).to_list(), strict=True)
-        self.first = [Cell(row, value) for row, value in head if value is not None]
-        if len(self.first) < SHOWN_CELLS:
-            self.first = cells(values, rows, values.is_not_null())
+    def begin(self, values: pl.Series, rows: pl.Series, kind: int | None) -> None:
+        """Take the first guess, from the first value and what a workbook says that it is."""
+        self.first = _first_cells(values, rows)
         guess = read(self.first[0].value, decimal_comma=self.comma)
         if self.forced:
             self.reading = guess if guess.type == self.forced else Reading(self.forced)
             return
-        if kinds is not None:
-            self.kind = int(kinds.filter(values.is_not_null())[0])
-            if guess.type not in KIND_TYPES.get(self.kind, ()):
-                guess = TEXT
-        self.reading = guess
+        self.kind = kind
+        self.reading = TEXT if kind is not None and guess.type not in KIND_TYPES.get(kind, ()) else guess
 
     def measure(self, values: pl.Series, hashes: Hashes, valid: int) -> None:
         """Take in what does not depend on the type."""
@@ -136,49 +137,46 @@ class Column:
                 return
             self._break(wider, values, rows, ~fits)
         self.reading = TEXT
-        self._count(values.drop_nulls())
+        self._count(values)
         self.hints.meet(values.filter(~values.str.contains(any_typed(decimal_comma=self.comma))))
 
     def _break(self, reading: Reading, values: pl.Series, rows: pl.Series, where: pl.Series) -> None:
         self.broke[reading.type] = cells(values, rows, where)
         self.formats[reading.type] = reading.format
 
-    def meet_kinds(self, values: pl.Series, kinds: pl.Series, rows: pl.Series) -> None:
-        """Take in what a workbook says its cells are; a column of two kinds is text."""
-        kinds = pl.select(pl.when(values.is_not_null()).then(kinds)).to_series()
+    def meet_kinds(self, values: pl.Series, codes: Codes, rows: pl.Series) -> None:
+        """Take in what a workbook says its cells are (`EMPTY` for nulls); a column of two kinds is text."""
         reading = self.reading or TEXT
-        strange = kinds != self.kind
-        if strange.any():
+        tally = np.bincount(codes, minlength=len(Kind)).tolist()
+        if tally[self.kind or 0] + tally[Kind.EMPTY] < len(values):
             if reading != TEXT:
-                self._break(reading, values, rows, strange)
+                self._break(reading, values, rows, pl.Series((codes != self.kind) & (codes != Kind.EMPTY)))
             self.reading = TEXT
             self.mixed = True
         if self.reading != TEXT:
             return
-        for kind in kinds.drop_nulls().unique():
-            same = values.filter(kinds == kind)
-            if kind == Kind.NUMBER:
-                self._count(same)
-            else:
-                self.counts[KIND_TYPES.get(kind, ("text",))[-1]] += len(same)
-            if kind == Kind.TEXT and self.hints.alive:
-                self.hints.meet(same)
+        for kind in KIND_TYPES.keys() | {Kind.TEXT}:
+            if kind == Kind.NUMBER and tally[kind]:
+                self._count(values.filter(pl.Series(codes == kind)))
+            elif tally[kind]:
+                self.counts[KIND_TYPES.get(kind, ("text",))[-1]] += tally[kind]
+        if tally[Kind.TEXT] and self.hints.alive:
+            self.hints.meet(values if tally[Kind.TEXT] == len(values) else values.filter(pl.Series(codes == Kind.TEXT)))
 
     def _count(self, values: pl.Series) -> None:
-        """Count values (no nulls) by the type that each would have alone."""
-        rest = len(values)
-        for name, core in CLASSES.items():
-            wanted = number_core(decimal_comma=self.comma) if name == "number" else core
-            hits = int(values.str.contains(anchored(wanted)).sum())
-            if name == "integer":
-                integers = hits
-            elif name == "number":
-                hits -= integers
-            if hits:
-                self.counts[name] += hits
-                rest -= hits
-        if rest:
-            self.counts["text"] += rest
+        """Count values by the type that each would have alone; nulls do not count."""
+        if len(values) <= FEW:
+            self.counts.update(
+                read(value, decimal_comma=self.comma).type for value in values.to_list() if value is not None
+            )
+            return
+        hits = {"number": int(values.str.contains(anchored(number_core(decimal_comma=self.comma))).sum())}
+        hits |= {
+            name: int(values.str.contains(anchored(core)).sum()) for name, core in CLASSES.items() if name != "number"
+        }
+        hits["number"] -= hits["integer"]
+        hits["text"] = len(values) - values.null_count() - sum(hits.values())
+        self.counts.update(hits)
 
     def meet_days(self, iso: pl.Series, valid: int) -> None:
         """Take in the values as dates of the told pattern (null where one is none)."""
@@ -221,8 +219,17 @@ class Column:
 
 def cells(values: pl.Series, rows: pl.Series, where: pl.Series) -> list[Cell]:
     """The first few cells at which the mask is true."""
+    if len(values) <= FEW:
+        every = zip(rows.to_list(), values.to_list(), where.to_list(), strict=True)
+        return [Cell(row, value) for row, value, wanted in every if wanted][:SHOWN_CELLS]
     at = where.fill_null(value=False).arg_true().head(SHOWN_CELLS)
     return [Cell(row, value) for row, value in zip(rows.gather(at), values.gather(at), strict=True)]
+
+
+def _first_cells(values: pl.Series, rows: pl.Series) -> list[Cell]:
+    head = zip(rows.head(SHOWN_CELLS).to_list(), values.head(SHOWN_CELLS).to_list(), strict=True)
+    found = [Cell(row, value) for row, value in head if value is not None]
+    return found if len(found) == SHOWN_CELLS else cells(values, rows, values.is_not_null())
 
 
 def _exact(value: str) -> tuple[Decimal, str]:

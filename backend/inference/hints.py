@@ -1,5 +1,6 @@
 """Suggestions: a lossy reading of a text column that is plain enough to offer, never taken unasked."""
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -7,11 +8,15 @@ import polars as pl
 from backend.inference.lattice import anchored
 
 _MOST_WORDS = 8
+_GLANCE = 50
 _NULL_WORDS = frozenset({"na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "?", "."})
 _PAIRS = (("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"))
 _DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
 _MONTH = "(?:0?[1-9]|1[0-2])"
-_ORDERS = {"day": f"{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}", "month": f"{_MONTH}[./-]{_DAY}[./-][0-9]{{4}}"}
+_ORDERS = {
+    "day": re.compile(f"{_DAY}[./-]{_MONTH}[./-][0-9]{{4}}"),
+    "month": re.compile(f"{_MONTH}[./-]{_DAY}[./-][0-9]{{4}}"),
+}
 
 
 class Hints:
@@ -28,15 +33,22 @@ class Hints:
         return self._words is not None or bool(self._orders)
 
     def meet(self, values: pl.Series) -> None:
-        """Take in values of no type (nulls do not count)."""
-        for part in (values.head(1000), values):
-            if self._words is not None:
-                self._words.update(part.drop_nulls().unique().to_list())
-                if len(self._words) > _MOST_WORDS:
-                    self._words = None
-            for order in tuple(self._orders):
-                if not part.str.contains(anchored(_ORDERS[order])).all():
-                    self._orders.discard(order)
+        """Take in values of no type (nulls do not count). The first few settle most columns, without polars."""
+        first = [value for value in values.head(_GLANCE).to_list() if value is not None]
+        self._orders = {order for order in self._orders if all(map(_ORDERS[order].fullmatch, first))}
+        self._learn(first)
+        if len(values) <= _GLANCE:
+            return
+        if self._words is not None:
+            self._learn(values.drop_nulls().unique().to_list())
+        wanted = {order: anchored(_ORDERS[order].pattern) for order in self._orders}
+        self._orders = {order for order, pattern in wanted.items() if values.str.contains(pattern).all()}
+
+    def _learn(self, words: list[str]) -> None:
+        if self._words is not None:
+            self._words.update(words)
+            if len(self._words) > _MOST_WORDS:
+                self._words = None
 
     def suggestion(self, counts: Mapping[str, int]) -> str | None:
         """What to offer for a text column of which so many values are of each type."""
