@@ -13,11 +13,6 @@ from backend.services.spool import Spool, SpoolClosed, stream
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def chunks_of(*sizes: int) -> list[bytes]:
     return [bytes([number % 251]) * size for number, size in enumerate(sizes)]
 
