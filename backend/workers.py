@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn, Protocol
 
 import structlog
@@ -56,12 +56,13 @@ class Worker:
 class Restarted:
     """A child that is started again when it ends; ever more slowly while it does not settle."""
 
-    def __init__(self, name: str, server: Startable) -> None:
+    def __init__(self, name: str, server: Startable, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._server = server
+        self._clock = clock
         self._failures = 0
-        self._due = 0.0
-        self._started = time.monotonic()
+        self._due: float | None = None
+        self._started = clock()
 
     @property
     def ended(self) -> bool:
@@ -71,16 +72,16 @@ class Restarted:
 
     def revive(self) -> None:
         """Start the child again if it has ended and its pause is over."""
-        now = time.monotonic()
         if not self.ended:
             return
-        if self._due == 0.0:
+        now = self._clock()
+        if self._due is None:
             self._failures = 0 if now - self._started > _SETTLED else self._failures + 1
             self._due = now + min(2.0**self._failures - 1, _LONGEST_PAUSE)
             status = self._server.process.returncode if self._server.process else None
             log.error("process_ended", process=self._name, status=status)
         if now >= self._due:
-            self._due, self._started = 0.0, now
+            self._due, self._started = None, now
             try:
                 self._server.start()
             except EmbeddedError as error:

@@ -9,6 +9,7 @@ prepare() {
   mkdir -p "$own"
   local log="$own/prepare.log"
   : >"$log"
+  export UV_COMPILE_BYTECODE=1 # or every start pays for it where Python may write none
   if [[ ! -w "${HOME:-}" ]]; then
     export UV_CACHE_DIR="${UV_CACHE_DIR:-$own/cache}"
   fi
