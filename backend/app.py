@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def _dependencies(settings: Settings, database: Database, users: UserService) ->
     parts: dict[str, object] = {
         "users": users,
         "health": HealthService(database),
-        "datasets": DatasetService(database),
+        "datasets": DatasetService(database, grace=timedelta(days=settings.undelete_days)),
         "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
         "records": RecordService(database),
         "record_writes": RecordWriteService(database),

@@ -1,11 +1,16 @@
 """HTTP only: decode, call one service, shape the answer."""
 
+from litestar import Router
+
 from backend.controllers.datasets import DatasetController
 from backend.controllers.exports import ExportController
 from backend.controllers.health import HealthController
+from backend.controllers.parameters import only_known_parameters
 from backend.controllers.records import RecordController
 from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
 
-API = (UserController, DatasetController, RecordController, ExportController, VersionController)
+_CONTROLLERS = (UserController, DatasetController, RecordController, ExportController, VersionController)
+
+API = (Router("/", route_handlers=_CONTROLLERS, guards=[only_known_parameters]),)
 ROOT = (HealthController,)

@@ -12,11 +12,19 @@ from litestar.params import FromQuery, JSONBody
 
 from backend.controllers import uploads
 from backend.controllers.answers import created, tagged
-from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset, Ref, Workspace
+from backend.controllers.bodies import decoded
+from backend.controllers.parameters import (
+    READS_PARAMETERS,
+    CallerRequest,
+    IfMatch,
+    Limit,
+    Offset,
+    Ref,
+    Workspace,
+    refuse_unknown,
+)
 from backend.controllers.problems import failures
-from backend.errors import BadRequest, Invalid
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
-from backend.schemas.problems import ErrorItem
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
 from backend.services.imports import ImportService
@@ -41,6 +49,7 @@ class DatasetController(Controller):
         "/",
         guards=[may_write],
         request_max_body_size=None,
+        opt=READS_PARAMETERS,
         responses=failures(403, 404, 409, 413, 415, 422),
         description="Upload a file as `multipart/form-data` (`file`, `name`, `workspace`, `options`) or as the raw"
         " body; `application/json` makes an empty dataset.",
@@ -55,7 +64,9 @@ class DatasetController(Controller):
         """A new dataset at version 1."""
         kind = uploads.kind_of_body(request)
         if kind == "json":
-            head = await datasets.create(request.user, _decode(await request.body(), DatasetCreate))
+            refuse_unknown(request.query_params, ("workspace",))
+            wanted = decoded(await request.body(), DatasetCreate)
+            head = await datasets.create(request.user, wanted, workspace=request.query_params.get("workspace"))
             return created(head.dataset, head)
         receive = uploads.upload_form if kind == "form" else uploads.upload_raw
         with upload_folder.open() as upload:
@@ -131,12 +142,3 @@ class DatasetController(Controller):
         """The columns as of a version, each with what the file said about it."""
         etag, schema = await datasets.schema(request.user, ref, workspace, version=version, as_of=as_of)
         return tagged(request, schema, etag)
-
-
-def _decode(body: bytes, kind: type[DatasetCreate]) -> DatasetCreate:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise Invalid(str(error), errors=[ErrorItem(str(error))]) from error
-    except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from error

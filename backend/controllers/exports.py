@@ -10,7 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
-from backend.controllers.parameters import CallerRequest, Ref
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
 from backend.errors import InvalidQuery
@@ -26,7 +26,7 @@ class ExportController(Controller):
     path = "/datasets/{ref:str}/export"
     tags = ("exports",)
 
-    @get("/", responses=failures(404, 422), description=DESCRIPTION)
+    @get("/", opt=READS_PARAMETERS, responses=failures(404, 422), description=DESCRIPTION)
     async def export(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:
@@ -34,11 +34,12 @@ class ExportController(Controller):
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
         return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
 
-    @post("/", status_code=200, responses=failures(404, 422))
+    @post("/", status_code=200, opt=READS_PARAMETERS, responses=failures(404, 422))
     async def export_query(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:
         """The same, asked by a JSON body; options of the format may stand in the body or in the query string."""
+        refuse_unknown(request.query_params, ("workspace", *sorted(OPTIONS)))
         members = await body_members(request)
         query = query_from_members(members, OPTIONS, max_limit=None)
         told = {name: value for name, value in members.items() if name in OPTIONS}

@@ -1,12 +1,18 @@
-"""What many handlers take."""
+"""What many handlers take, and the refusal of what they do not know."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
+from backend.errors import UnknownParameter
+from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
 
 CallerRequest: TypeAlias = Request[Caller, Any, Any]
@@ -19,3 +25,25 @@ IfMatch: TypeAlias = Annotated[str | None, HeaderParameter(name="If-Match")]
 
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=1000)]
 Offset: TypeAlias = Annotated[int, QueryParameter(ge=0, le=2**31)]
+
+READS_PARAMETERS = {"reads_parameters": True}
+"""Handler option: it reads the query string itself, and refuses what it does not know."""
+
+
+def only_known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard: a query parameter that the handler does not take is refused, never ignored. Raises UnknownParameter."""
+    if "reads_parameters" not in handler.opt:
+        refuse_unknown(connection.query_params, _declared(handler))
+
+
+def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
+    """Raises UnknownParameter with the nearest names."""
+    for name in given:
+        if name not in known:
+            raise UnknownParameter(f"There is no parameter {shown(name)}; {nearest(name, known)}.")
+
+
+@cache
+def _declared(handler: BaseRouteHandler) -> tuple[str, ...]:
+    fields = handler.parsed_fn_signature.parameters
+    return tuple(name for name, field in fields.items() if isinstance(field.kwarg_definition, QueryParameter))

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
-import msgspec
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
-from msgspec import Raw
 
+from backend.controllers import bodies
 from backend.controllers.answers import tagged
-from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
+from backend.controllers.bodies import NDJSON
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string
-from backend.errors import BadRequest, Invalid, LimitExceeded
 from backend.query.nodes import Query
 from backend.schemas.records import Record, RecordCount, RecordPage, Written
 from backend.security.auth import may_write
-from backend.services.record_writes import Item, RecordWriteService
+from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
-
-NDJSON = "application/x-ndjson"
-MOST_RECORDS = 10_000
-
-T = TypeVar("T")
 
 
 class RecordController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
 
-    @get("/records", responses=failures(404), description=DESCRIPTION)
+    @get("/records", opt=READS_PARAMETERS, responses=failures(404), description=DESCRIPTION)
     async def list_page(
         self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordPage | None] | Stream:
@@ -46,21 +38,25 @@ class RecordController(Controller):
 
     @post("/query", status_code=200, responses=failures(404, 422))
     async def query(
-        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        records: NamedDependency[RecordService],
+        workspace: Workspace = None,
     ) -> Response[RecordPage | None] | Stream:
         """The same, asked by a JSON body."""
-        workspace, query = request.query_params.get("workspace"), query_from_members(await body_members(request))
+        query = query_from_members(await body_members(request))
         if NDJSON in request.headers.get("accept", ""):
             return await _stream(request, ref, workspace, query, records)
         return await _page(request, ref, workspace, query, records)
 
-    @get("/records/stream", responses=failures(404), media_type=NDJSON)
+    @get("/records/stream", opt=READS_PARAMETERS, responses=failures(404), media_type=NDJSON)
     async def stream(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> Stream:
         """All records that match, one JSON object a line."""
         workspace, query = query_from_string(request, max_limit=None)
         return await _stream(request, ref, workspace, query, records)
 
-    @get("/records/count", responses=failures(404))
+    @get("/records/count", opt=READS_PARAMETERS, responses=failures(404))
     async def count(
         self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordCount | None]:
@@ -94,7 +90,7 @@ class RecordController(Controller):
         if_match: IfMatch = None,
     ) -> Response[Record | Written]:
         """New records: one object, an array, or NDJSON; all of them or none."""
-        items, single = await _items(request)
+        items, single = bodies.records(await request.body(), request.content_type[0])
         written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
         content: Record | Written = written.data[0] if single else written
         return Response(content, status_code=201, headers={"ETag": etag} if not single else {})
@@ -110,7 +106,7 @@ class RecordController(Controller):
         if_match: IfMatch = None,
     ) -> Response[Record]:
         """Change the named fields of one record (JSON merge patch); the others keep their value."""
-        item = _object(await request.body())
+        item = bodies.record(await request.body())
         record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
         return Response(record, headers={"ETag": etag})
 
@@ -125,7 +121,7 @@ class RecordController(Controller):
         if_match: IfMatch = None,
     ) -> Response[Record]:
         """Replace all fields of one record."""
-        item = _object(await request.body())
+        item = bodies.record(await request.body())
         record, etag = await record_writes.replace(request.user, ref, workspace, record_id, item, if_match=if_match)
         return Response(record, headers={"ETag": etag})
 
@@ -156,31 +152,3 @@ async def _stream(
 ) -> Stream:
     version, lines = await records.stream(request.user, ref, workspace, query)
     return Stream(lines, media_type=NDJSON, headers={"X-Dataset-Version": str(version)})
-
-
-async def _items(request: CallerRequest) -> tuple[Sequence[Item], bool]:
-    """The records of a body, and whether it was a single object."""
-    body = await request.body()
-    if request.content_type[0] in {NDJSON, "application/ndjson", "application/jsonl"}:
-        items: Sequence[Item] = [_object(line, at) for at, line in enumerate(body.splitlines()) if line.strip()]
-    elif not body.lstrip().startswith(b"["):
-        return [_object(body)], True
-    else:
-        items = [_object(raw, at) for at, raw in enumerate(_decode(body, list[Raw]))]
-    if len(items) > MOST_RECORDS:
-        raise LimitExceeded(f"{len(items):,} records in one request; at most {MOST_RECORDS:,} are taken.")
-    return items, False
-
-
-def _object(body: bytes | Raw, at: int | None = None) -> Item:
-    return _decode(body, dict[str, Raw], at)
-
-
-def _decode(body: bytes | Raw, kind: type[T], at: int | None = None) -> T:
-    where = "" if at is None else f"Record {at}: "
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise Invalid(f"{where}{error}.") from error
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise BadRequest(f"{where}this is not valid JSON: {error}.") from error

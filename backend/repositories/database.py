@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.adapt import Loader
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from backend.errors import AppError, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
+from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
 
 log = structlog.get_logger()
 
@@ -41,6 +41,8 @@ def translated(error: psycopg.Error) -> AppError | None:
         return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         return InvalidQuery(f"The regular expression cannot be used: {error.diag.message_primary}.")
+    if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+        return BadRequest("Text cannot hold the NUL character.")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.AdminShutdown):
         return Unavailable(headers={"Retry-After": "1"})
     return None

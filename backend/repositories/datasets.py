@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -43,19 +44,22 @@ def _to_head(scope: WorkspaceScope, row: Sequence[Any]) -> Head:
 
 
 async def find(
-    tx: Tx, scope: WorkspaceScope, ref: UUID | str, *, deleted: bool = False, lock: bool = False
+    tx: Tx, scope: WorkspaceScope, ref: UUID | str, *, deleted_since: datetime | None = None, lock: bool = False
 ) -> Head | None:
-    """The dataset with this id or slug; `lock` holds its head row until the transaction ends."""
+    """The dataset with this id or slug, or one that was deleted since then.
+
+    `lock` holds its head row until the transaction ends.
+    """
     if not scope.has_schema:
         return None
-    query = sql.SQL("SELECT {} FROM {} WHERE {} = %s AND deleted_at IS {} {}").format(
+    query = sql.SQL("SELECT {} FROM {} WHERE {} = %(ref)s AND {} {}").format(
         _HEAD,
         table(scope, "datasets"),
         sql.Identifier("id" if isinstance(ref, UUID) else "slug"),
-        sql.SQL("NOT NULL" if deleted else "NULL"),
+        sql.SQL("deleted_at > %(since)s" if deleted_since else "deleted_at IS NULL"),
         sql.SQL("FOR NO KEY UPDATE" if lock else ""),
     )
-    row = await (await tx.execute(query, (ref,))).fetchone()
+    row = await (await tx.execute(query, {"ref": ref, "since": deleted_since})).fetchone()
     return _to_head(scope, row) if row else None
 
 

@@ -14,6 +14,7 @@ from backend.schemas.datasets import Head, Snapshot
 
 _REMEMBERED = 2_000
 _columns: dict[str, tuple[Column, ...]] = {}
+_newest: dict[tuple[tuple[WorkspaceScope, ...], str, str | None], tuple[WorkspaceScope, Snapshot]] = {}
 
 
 def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
@@ -27,7 +28,13 @@ def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
 
 
 async def head(
-    tx: Tx, caller: Caller, ref: str, workspace_ref: str | None = None, *, deleted: bool = False, lock: bool = False
+    tx: Tx,
+    caller: Caller,
+    ref: str,
+    workspace_ref: str | None = None,
+    *,
+    deleted_since: datetime | None = None,
+    lock: bool = False,
 ) -> tuple[WorkspaceScope, Head]:
     """The dataset by id, in any of the caller's workspaces, or by slug, in one. Raises DatasetNotFound."""
     dataset_id = as_uuid(ref)
@@ -36,7 +43,7 @@ async def head(
     else:
         scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
     if scope is not None:
-        found = await datasets.find(tx, scope, dataset_id or ref, deleted=deleted, lock=lock)
+        found = await datasets.find(tx, scope, dataset_id or ref, deleted_since=deleted_since, lock=lock)
         if found is not None:
             return scope, found
     raise DatasetNotFound
@@ -55,6 +62,18 @@ async def snapshot(
         number, token, rows = found
     columns = await _columns_at(tx, scope, dataset.id, number, token)
     return Snapshot(dataset.id, number, token, rows, columns, dataset.name, head.revision)
+
+
+def remember(caller: Caller, ref: str, workspace_ref: str | None, newest: tuple[WorkspaceScope, Snapshot]) -> None:
+    """Keeps what was the newest version under this name; whoever uses it checks that it still is."""
+    if len(_newest) >= _REMEMBERED:
+        del _newest[next(iter(_newest))]
+    _newest[caller.workspaces, ref, workspace_ref] = newest
+
+
+def remembered(caller: Caller, ref: str, workspace_ref: str | None) -> tuple[WorkspaceScope, Snapshot] | None:
+    """What was the newest version for a caller with just these workspaces."""
+    return _newest.get((caller.workspaces, ref, workspace_ref))
 
 
 async def _columns_at(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, token: str) -> tuple[Column, ...]:

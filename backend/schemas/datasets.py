@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.imports import Evidence, ImportReport
 
-Description = Annotated[str, Meta(max_length=10_000)]
+Description = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 
 
 class Dataset(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Head(Struct, frozen=True):
         return f'"{self.token}.{self.revision}"'
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, cache_hash=True):
     """A dataset at one version: all that a read needs to know."""
 
     dataset_id: UUID

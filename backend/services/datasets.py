@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import msgspec
@@ -34,8 +34,10 @@ SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "byte
 
 
 class DatasetService:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, grace: timedelta) -> None:
+        """`grace`: how long a deleted dataset can be restored."""
         self._database = database
+        self._grace = grace
 
     async def list_page(
         self, caller: Caller, *, workspace: str | None, q: str | None, sort: str, limit: int, offset: int
@@ -64,9 +66,9 @@ class DatasetService:
         columns = tuple(_info(column, evidence.get(column.key)) for column in snapshot.columns)
         return f'"{snapshot.token}.schema"', Schema(snapshot.version, columns)
 
-    async def create(self, caller: Caller, wanted: DatasetCreate) -> Head:
-        """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken."""
-        scope = lookup.workspace(caller, wanted.workspace)
+    async def create(self, caller: Caller, wanted: DatasetCreate, *, workspace: str | None) -> Head:
+        """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken, WorkspaceNotFound."""
+        scope = lookup.workspace(caller, wanted.workspace or workspace)
         name = check_name(wanted.name)
         columns = _new_columns(wanted.columns or ())
         async with self._database.transaction() as tx:
@@ -127,7 +129,7 @@ class DatasetService:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
-                values["slug"] = await _slug_for(tx, scope, head, str(values["name"]))
+                values["slug"] = await _slug_for(tx, scope, str(values["name"]), own=head.dataset.slug)
             if values:
                 await datasets.patch(tx, scope, head.dataset.id, {**values, "updated_at": datetime.now(UTC)})
             return cast("Head", await datasets.find(tx, scope, head.dataset.id))
@@ -144,18 +146,19 @@ class DatasetService:
         if lookup.as_uuid(ref) is None:
             raise DatasetNotFound
         async with self._database.transaction() as tx:
-            scope, head = await lookup.head(tx, caller, ref, workspace, deleted=True, lock=True)
-            slug = await _slug_for(tx, scope, head, head.dataset.name)
+            since = datetime.now(UTC) - self._grace
+            scope, head = await lookup.head(tx, caller, ref, workspace, deleted_since=since, lock=True)
+            slug = await _slug_for(tx, scope, head.dataset.name)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": None, "slug": slug})
             return cast("Head", await datasets.find(tx, scope, head.dataset.id))
 
 
-async def _slug_for(tx: Tx, scope: WorkspaceScope, head: Head, name: str) -> str:
-    """The slug of a new name; the unique index on names refuses a taken one."""
+async def _slug_for(tx: Tx, scope: WorkspaceScope, name: str, *, own: str | None = None) -> str:
+    """The slug of a new name, which may be the dataset's `own`; the unique index on names refuses a taken name."""
     base = slugify(name) or "dataset"
     await workspaces.lock(tx, scope)
     _, slugs = await datasets.taken(tx, scope, name=name, slug=base)
-    return first_free(base, lambda each: each not in slugs - {head.dataset.slug}, joiner="-")
+    return first_free(base, lambda each: each == own or each not in slugs, joiner="-")
 
 
 def _parse_sort(sort: str) -> list[tuple[str, bool]]:

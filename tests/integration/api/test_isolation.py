@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 from msgspec import Struct
-
 from service import User, without_request_id
 
 pytestmark = pytest.mark.anyio
@@ -162,7 +161,8 @@ async def test_a_cursor_opens_nothing(user: User, stranger: AsyncClient, upload:
     cursor = (await user.client.get(f"/datasets/{theirs['id']}/records?limit=1")).json()["next"]
     answer = await stranger.get(f"/datasets/{theirs['id']}/records", params={"cursor": cursor})
     assert answer.status_code == 404
-    mine = await stranger.post("/datasets?name=x", content="name,amount\nEve,1\nEve,2", headers={"Content-Type": "text/csv"})
+    csv = {"Content-Type": "text/csv"}
+    mine = await stranger.post("/datasets?name=x", content="name,amount\nEve,1\nEve,2", headers=csv)
     answer = await stranger.get(f"/datasets/{mine.json()['dataset']['id']}/records", params={"cursor": cursor})
     assert answer.status_code == 400
     assert answer.json()["error_code"] == "INVALID_CURSOR"

@@ -1,0 +1,70 @@
+"""JSON bodies: decoded, or refused with a pointer to what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from backend.errors import BadRequest, Invalid, InvalidRecord, LimitExceeded
+from backend.schemas.problems import ErrorItem
+from backend.services.record_writes import Item
+
+NDJSON = "application/x-ndjson"
+_LINES = {NDJSON, "application/ndjson", "application/jsonl"}
+_MOST_RECORDS = 10_000
+_PATH = re.compile(r" - at `\$(.*)`$")
+
+T = TypeVar("T")
+
+
+def decoded(body: bytes | Raw, kind: type[T]) -> T:
+    """The body as a `kind`. Raises BadRequest for what is no JSON, Invalid with a pointer for what does not fit."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        raise Invalid(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+
+
+def record(body: bytes) -> Item:
+    """One record: column name → JSON text. Raises BadRequest, Invalid."""
+    return decoded(body, dict[str, Raw])
+
+
+def records(body: bytes, media_type: str) -> tuple[Sequence[Item], bool]:
+    """The records of a body (an object, an array, or lines of objects), and whether it was a single object.
+
+    Raises BadRequest, LimitExceeded, and InvalidRecord naming each item that is no object.
+    """
+    if media_type in _LINES:
+        return _objects([line for line in body.splitlines() if line.strip()]), False
+    if body.lstrip()[:1] == b"[":
+        return _objects(decoded(body, list[Raw])), False
+    return [record(body)], True
+
+
+def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
+    if len(items) > _MOST_RECORDS:
+        raise LimitExceeded(f"{len(items):,} records in one request; at most {_MOST_RECORDS:,} are taken.")
+    objects: list[Item] = []
+    wrong: list[ErrorItem] = []
+    for at, item in enumerate(items):
+        try:
+            objects.append(msgspec.json.decode(item, type=dict[str, Raw]))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            wrong.append(ErrorItem(str(error), f"/{at}", code="INVALID_RECORD"))
+    if wrong:
+        raise InvalidRecord(f"{len(wrong)} item(s) are no objects; nothing was stored.", errors=wrong[:100])
+    return objects
+
+
+def _pointer(message: str) -> str | None:
+    """`… - at `$.columns[0].type`` as a JSON Pointer."""
+    path = _PATH.search(message)
+    return re.sub(r"\[(\d+)\]", r"/\1", path[1]).replace(".", "/") if path else None
