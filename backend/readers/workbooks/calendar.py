@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from backend.inference.batch import Kind
@@ -50,23 +52,28 @@ class Calendar:
     def _write(self, kind: object, cells: pl.DataFrame) -> pl.DataFrame:
         if kind is None:
             return cells.with_columns(text=pl.lit(None, pl.String))
+        whole = cells["whole"]
         if kind == Kind.TEXT:
             return cells.with_columns(text=duration(pl.col("whole")))
         if kind == Kind.TIME:
-            clock = pl.col("whole").clip(0, DAY - 1).cast(pl.Datetime("ms"))
-            return self._with_fractions(cells.with_columns(stamp=clock), "%H:%M:%S")
-        days = self._epoch if self._from_1904 else self._epoch + (pl.col("serial") < _LEAP_BUG).cast(pl.Int64)
-        stamped = cells.with_columns(stamp=(pl.col("whole") + days * DAY).cast(pl.Datetime("ms")))
-        if kind == Kind.DATE:
-            return stamped.with_columns(text=pl.col("stamp").dt.strftime("%Y-%m-%d")).drop("stamp")
-        return self._with_fractions(stamped, "%Y-%m-%dT%H:%M:%S")
+            return cells.with_columns(text=self._clock(cells["column"], whole.clip(0, DAY - 1)))
+        days = (whole // DAY).cast(pl.Int32) + self._epoch
+        if not self._from_1904:
+            days += (cells["serial"] < _LEAP_BUG).cast(pl.Int32)
+        text = _days(days)
+        if kind == Kind.DATETIME:
+            text = text + "T" + self._clock(cells["column"], whole % DAY)
+        return cells.with_columns(text=text)
 
-    def _with_fractions(self, cells: pl.DataFrame, shape: str) -> pl.DataFrame:
-        self._fractions.update(cells.filter(pl.col("whole") % 1000 != 0)["column"].unique())
-        fine = pl.col("column").is_in([*self._fractions])
-        even = cells.filter(~fine).with_columns(text=pl.col("stamp").dt.strftime(shape))
-        uneven = cells.filter(fine).with_columns(text=pl.col("stamp").dt.strftime(shape + "%.3f"))
-        return pl.concat([even, uneven]).drop("stamp")
+    def _clock(self, columns: pl.Series, whole: pl.Series) -> pl.Series:
+        """The time of day, with milliseconds in columns where there are any."""
+        milli = whole % 1000
+        self._fractions.update(columns.filter(milli != 0).unique())
+        text = _clocks().gather((whole // 1000).cast(pl.UInt32))
+        fine = columns.is_in([*self._fractions])
+        if not fine.any():
+            return text
+        return (text + "." + milli.cast(pl.String).str.zfill(3)).zip_with(fine, text)
 
     def iso(self, cells: pl.DataFrame) -> pl.DataFrame:
         """`cells` with `text` and `kind` from `value`: an ISO 8601 date, datetime, time or span; else text as it is."""
@@ -88,6 +95,22 @@ class Calendar:
             .when(pl.col("clock").struct["1"].is_not_null() | whole.is_between(0, DAY - 1)).then(int(Kind.TIME))
             .otherwise(int(Kind.TEXT)).cast(pl.UInt8),
         ).drop("date", "clock", "span")  # fmt: skip
+
+
+def _days(days: pl.Series) -> pl.Series:
+    """ISO dates for days since 1970, written once for each day of the span that they cover."""
+    first, last = int(days.min()), int(days.max())  # type: ignore[arg-type]
+    if last - first > len(days):
+        return days.cast(pl.Date).cast(pl.String)
+    span = pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date).cast(pl.String)
+    return span.gather((days - first).cast(pl.UInt32))
+
+
+@cache
+def _clocks() -> pl.Series:
+    """`00:00:00` and so on, for each second of a day."""
+    seconds = pl.int_range(86_400, dtype=pl.Int64, eager=True)
+    return (seconds * 1000).cast(pl.Datetime("ms")).dt.strftime("%H:%M:%S")
 
 
 def duration(whole: pl.Expr) -> pl.Expr:

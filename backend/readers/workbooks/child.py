@@ -7,18 +7,21 @@ import os
 import resource
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from errno import EFBIG
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import polars as pl
 
-from backend.errors import AppError, Invalid, UnreadableFile
+from backend.errors import Invalid, TooLarge, UnreadableFile
 from backend.readers.workbooks import grid, protocol
-from backend.readers.workbooks.protocol import Chosen, End, Job, Message, Part, Refused, SheetInfo
+from backend.readers.workbooks.fill import Fill
+from backend.readers.workbooks.package import Package
+from backend.readers.workbooks.protocol import Chosen, End, Job, Message, Part, Problem, Refused, SheetInfo
 from backend.readers.workbooks.raw import Area
-from backend.readers.workbooks.values import Values
+from backend.readers.workbooks.values import KEEP, Values
 from backend.readers.workbooks.xlsx import Xlsx
 
 
@@ -34,65 +37,105 @@ class Book(Protocol):
 
 
 def open_book(job: Job, file: BinaryIO) -> Book:
-    """The workbook in `file`. Raises UnreadableFile."""
-    if job.format == "xls":
-        return import_module("backend.readers.workbooks.xls").Xls(file)
-    if job.format == "ods":
-        return import_module("backend.readers.workbooks.ods").Ods(file, job.memory)
-    return Xlsx(file, job.memory)
+    """The workbook in `file`, by what it is rather than what it is called. Raises UnreadableFile."""
+    start = file.read(8)
+    file.seek(0)
+    if not start.startswith(b"PK"):
+        return cast("Book", _module("xls").Xls(file))
+    package = Package(file, job.memory)
+    if "content.xml" in package:
+        return cast("Book", _module("ods").Ods(package))
+    if "xl/workbook.bin" in package:
+        return cast("Book", _module("second").Second(file, format_="xlsb"))
+    return Xlsx(package)
+
+
+def _module(name: str) -> Any:
+    """A reader that is imported only when it is needed."""
+    return import_module(f"backend.readers.workbooks.{name}")
 
 
 class Reading:
     """One job under way."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, file: BinaryIO, spool: BinaryIO, send: Callable[[Message], None]) -> None:
         self._job = job
-        self._messages = os.fdopen(job.messages, "wb", buffering=0)
-        self._spool = os.fdopen(job.spool, "wb", closefd=False)
+        self._file = file
+        self._spool = spool
+        self._send = send
         self._last_row = 0
-
-    def send(self, message: Message) -> None:
-        self._messages.write(protocol.encode(message) + b"\n")
+        self._problems: list[Problem] = []
+        self._problems_total = 0
 
     def run(self) -> None:
-        """Read the sheet that was asked for, or the first visible one that holds anything."""
-        with os.fdopen(self._job.file, "rb", closefd=False) as file:
-            file.seek(0)
-            book = open_book(self._job, file)
-            wanted = _wanted(book.sheets, self._job.sheet)
-            for index in wanted:
-                self._last_row = 0
-                parts = self._parts(book, index)
-                first = next(parts, None)
-                if first is None and index != wanted[-1]:
-                    continue
-                others = tuple(sheet for place, sheet in enumerate(book.sheets) if place != index)
-                self.send(Chosen(book.format, book.sheets[index].name, others, ()))
-                while first is not None:
-                    self.send(first)
-                    first = next(parts, None)
-                self.send(End(self._last_row))
-                return
-        raise UnreadableFile("The workbook has no sheet that can hold a table.")
+        """Read the sheet that was asked for, or the first visible one that holds anything. Raises AppError."""
+        try:
+            book = open_book(self._job, self._file)
+        except UnreadableFile as refusal:
+            if self._job.format != "xls" or "encrypted" in str(refusal):
+                raise
+            book = _module("second").Second(self._file, format_="xls")
+            note = "The usual reader refused this workbook; it was read by a less exact one: check what came out"
+            self._read(book, (note,))
+        else:
+            self._read(book, self._notes(book))
+
+    def _notes(self, book: Book) -> tuple[str, ...]:
+        if book.format == "xlsb":
+            return ("Error values in XLSB workbooks are read as empty cells",)
+        if book.format != "xlsm":
+            return ()
+        if self._job.xlsx_named:
+            raise UnreadableFile(
+                "The workbook holds macros although it is named .xlsx: it is not what it claims to be."
+            )
+        return ("The macros of the workbook were left out",)
+
+    def _read(self, book: Book, notes: tuple[str, ...]) -> None:
+        wanted = _wanted(book.sheets, self._job.sheet)
+        for candidate in wanted:
+            parts = self._parts(book, candidate)
+            part = next(parts, None)
+            if part is None and candidate != wanted[-1]:
+                continue
+            index = candidate if part is not None else wanted[0]
+            others = tuple(sheet for place, sheet in enumerate(book.sheets) if place != index)
+            self._send(Chosen(book.format, book.sheets[index].name, others, notes))
+            while part is not None:
+                self._send(part)
+                part = next(parts, None)
+            self._send(End(self._last_row, *self._take_problems()))
+            return
 
     def _parts(self, book: Book, index: int) -> Iterator[Part]:
+        self._last_row = 0
+        self._take_problems()
         values = book.values()
+        fill = Fill(book.merged(index) if self._job.fill_merged else ())
         for cells in book.cells(index):
             if cells.is_empty():
                 continue
             self._last_row = max(self._last_row, int(cells["row"].max()) + 1)  # type: ignore[arg-type]
-            resolved = values.resolve(cells)
+            rows, resolved = values.resolve(cells)
             problems, total = values.take_problems()
-            for columns, frame in grid.frames(resolved):
+            self._problems += problems[: KEEP - len(self._problems)]
+            self._problems_total += total
+            for columns, frame in grid.frames(rows, fill.apply(rows, resolved)):
                 offset = self._spool.tell()
                 frame.write_ipc_stream(self._spool, compat_level=pl.CompatLevel.oldest())
                 self._spool.flush()
-                yield Part(offset, self._spool.tell() - offset, columns, problems, total)
-                problems, total = (), 0
+                yield Part(offset, self._spool.tell() - offset, columns, *self._take_problems())
+
+    def _take_problems(self) -> tuple[tuple[Problem, ...], int]:
+        taken = tuple(self._problems), self._problems_total
+        self._problems, self._problems_total = [], 0
+        return taken
 
 
 def _wanted(sheets: list[SheetInfo], sheet: str | int | None) -> list[int]:
     """Indices of the sheets to try in turn. Raises Invalid for one that is not there."""
+    if not sheets:
+        raise UnreadableFile("The workbook has no sheet that can hold a table.")
     if sheet is None:
         visible = [index for index, info in enumerate(sheets) if not info.hidden]
         return visible or list(range(len(sheets)))
@@ -131,13 +174,25 @@ def main() -> None:
     job = protocol.decode_job(sys.argv[1])
     _die_with_parent()
     _limit(job)
-    reading = Reading(job)
-    try:
-        reading.run()
-    except AppError as error:
-        reading.send(Refused(type(error).__name__, str(error)))  # type: ignore[arg-type]
-    except MemoryError:
-        reading.send(Refused("TooLarge", "memory"))
+    with (
+        os.fdopen(job.messages, "wb", buffering=0) as messages,
+        os.fdopen(job.file, "rb", closefd=False) as file,
+        os.fdopen(job.spool, "wb", closefd=False) as spool,
+    ):
+
+        def send(message: Message) -> None:
+            messages.write(protocol.encode(message) + b"\n")
+
+        file.seek(0)
+        try:
+            Reading(job, file, spool, send).run()
+        except (UnreadableFile, TooLarge, Invalid) as error:
+            send(Refused(cast("Any", type(error).__name__), str(error)))
+        except OSError as error:
+            if error.errno != EFBIG:
+                raise
+            limit = f"SHEAF_WORKBOOK_MEMORY ({job.memory:,} bytes)"
+            send(Refused("TooLarge", f"The workbook holds more than four times what {limit} allows."))
 
 
 if __name__ == "__main__":

@@ -6,38 +6,59 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from backend.errors import UnreadableFile
+from backend.errors import TooLarge
 
 AREA = 4_000_000
 """Most cells, empty ones included, that one frame spans."""
+TEXT = 32 * 2**20
+"""About how many bytes of text one frame holds."""
+MOST = 256 * 2**20
+"""Most bytes of text that one row holds: no record could be stored beyond."""
 
 
-def frames(cells: pl.DataFrame) -> Iterator[tuple[tuple[int, ...], pl.DataFrame]]:
+def frames(rows: pl.Series, cells: pl.DataFrame) -> Iterator[tuple[tuple[int, ...], pl.DataFrame]]:
     """The columns that hold something, and a frame with `row` (from 1), then `t0`, `k0`, `t1`, `k1`, … for them.
 
-    `cells` as `Values.resolve` gives them. Rows without any cell are left out. Raises UnreadableFile for NUL bytes.
+    `rows` and `cells` as `Values.resolve` gives them; rows without any cell are left out.
+    Raises TooLarge for a row of more than 256 MiB.
     """
     if cells.is_empty():
         return
-    _refuse_nul(cells)
     columns = cells["column"].unique().sort()
-    place = pl.zeros(int(columns[-1]) + 1, pl.UInt32, eager=True).scatter(
-        columns, pl.int_range(len(columns), dtype=pl.UInt32, eager=True)
+    place = _lookup(columns)
+    used = pl.repeat(False, len(rows), eager=True).scatter(cells["line"], True)
+    if not used.all():
+        cells = cells.with_columns(line=_lookup(used.arg_true()).gather(cells["line"]))
+        rows = rows.filter(used)
+    cells = cells.with_columns(place=place.gather(cells["column"]))
+    starts = _starts(cells, len(rows), len(columns))
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        within = cells if len(starts) == 1 else cells.filter(pl.col("line").is_between(start, end - 1))
+        yield tuple(columns), _frame(within, rows.slice(start, end - start) + 1, len(columns), start)
+
+
+def _lookup(known: pl.Series) -> pl.Series:
+    """For each of these numbers its place in the ascending list."""
+    return pl.zeros(int(known[-1]) + 1, pl.UInt32, eager=True).scatter(
+        known, pl.int_range(len(known), dtype=pl.UInt32, eager=True)
     )
-    rows = cells.select("line", "row").unique("line").sort("line")
-    cells = cells.with_columns(place=place.gather(cells["column"]), line=_ranks(cells["line"], rows["line"]))
-    height = max(1, AREA // len(columns))
-    for start in range(0, rows.height, height):
-        within = cells if rows.height <= height else cells.filter(pl.col("line").is_between(start, start + height - 1))
-        yield tuple(columns), _frame(within, rows["row"].slice(start, height) + 1, len(columns), start)
 
 
-def _ranks(lines: pl.Series, known: pl.Series) -> pl.Series:
-    """Lines counted without gaps."""
-    if len(known) == int(known[-1]) + 1:
-        return lines
-    rank = pl.zeros(int(known[-1]) + 1, pl.UInt32, eager=True)
-    return rank.scatter(known, pl.int_range(len(known), dtype=pl.UInt32, eager=True)).gather(lines)
+def _starts(cells: pl.DataFrame, height: int, width: int) -> list[int]:
+    """The lines at which frames begin, so that none spans too much."""
+    size = cells["text"].str.len_bytes()
+    if int(size.sum()) <= TEXT:
+        return [*range(0, height, max(1, AREA // width))]
+    sizes = cells.select("line", size=size).group_by("line").agg(pl.col("size").sum()).sort("line")["size"].to_list()
+    if max(sizes) > MOST:
+        raise TooLarge(f"A row of the sheet holds more than {MOST:,} bytes of text.")
+    starts, held = [0], 0
+    for line, bytes_ in enumerate(sizes):
+        held += bytes_
+        if (held > TEXT or (line - starts[-1]) * width >= AREA) and line > starts[-1]:
+            starts.append(line)
+            held = bytes_
+    return starts
 
 
 def _frame(cells: pl.DataFrame, rows: pl.Series, width: int, start: int) -> pl.DataFrame:
@@ -50,25 +71,3 @@ def _frame(cells: pl.DataFrame, rows: pl.Series, width: int, start: int) -> pl.D
         made.append(cells["text"].gather(of_column).alias(f"t{position}"))
         made.append(cells["kind"].gather(of_column).fill_null(0).alias(f"k{position}"))
     return pl.DataFrame(made)
-
-
-def _refuse_nul(cells: pl.DataFrame) -> None:
-    bad = cells.filter(pl.col("text").str.contains("\0", literal=True))
-    if bad.height:
-        row, column = bad.select("row", "column").sort("row", "column").row(0)
-        raise UnreadableFile(f"Cell {address(row, column)} holds a NUL character, which no text may hold.")
-
-
-def address(row: int, column: int) -> str:
-    """`C4812` for row and column from 0."""
-    return f"{column_letters(column)}{row + 1}"
-
-
-def column_letters(column: int) -> str:
-    """`A` for 0, `XFD` for 16383."""
-    letters = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        letters = chr(65 + rest) + letters
-    return letters

@@ -10,7 +10,7 @@ from msgspec import Struct
 from backend.errors import Invalid
 from backend.readers.headers import clean_names, made_up
 from backend.readers.table import find_table
-from backend.readers.workbooks.grid import column_letters
+from backend.readers.workbooks.protocol import column_letters
 from backend.schemas.imports import Warnings
 
 LOOK = 200

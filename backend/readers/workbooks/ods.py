@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import polars as pl
 
@@ -29,9 +28,9 @@ class Ods:
 
     format = "ods"
 
-    def __init__(self, file: BinaryIO, memory: int) -> None:
-        self._package = Package(file, memory)
-        self._most = memory // _CELL_BYTES
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._most = package.memory // _CELL_BYTES
         if "META-INF/manifest.xml" in self._package:
             manifest = xml.tree([self._package.read("META-INF/manifest.xml")], "META-INF/manifest.xml")
             if manifest.first("encryption-data"):

@@ -23,7 +23,7 @@ class Package:
 
     def __init__(self, file: BinaryIO, memory: int) -> None:
         self._limit = 4 * memory
-        self._memory = memory
+        self.memory = memory
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
@@ -75,7 +75,7 @@ class Package:
     def _too_large(self, name: str, size: int) -> TooLarge:
         return TooLarge(
             f"The workbook's part {name} inflates to {size:,} bytes or more, too far for SHEAF_WORKBOOK_MEMORY "
-            f"({self._memory:,} bytes)."
+            f"({self.memory:,} bytes)."
         )
 
 

@@ -37,7 +37,7 @@ class Child:
         self._messages, theirs = os.pipe()
         try:
             job = structs.replace(job, file=file.fileno(), spool=self.spool.fileno(), messages=theirs)
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 (this very program)
                 [sys.executable, "-P", "-m", "backend.readers.workbooks.child", protocol.encode(job)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -77,7 +77,7 @@ class Child:
 
     def _next(self) -> Message:
         try:
-            message = protocol.decode_message(self._line())
+            message: Message = protocol.decode_message(self._line())
         except DecodeError as error:
             self.close()
             raise UnreadableFile("The workbook could not be read.") from error

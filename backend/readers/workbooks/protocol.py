@@ -83,3 +83,18 @@ Message = Chosen | Part | End | Refused
 encode = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode
 decode_job = msgspec.json.Decoder(Job).decode
+
+
+def address(row: int, column: int) -> str:
+    """`C4812` for row and column from 0."""
+    return f"{column_letters(column)}{row + 1}"
+
+
+def column_letters(column: int) -> str:
+    """`A` for 0, `XFD` for 16383."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend.readers.workbooks.grid import address
 from backend.readers.workbooks.layout import SheetLayout
-from backend.readers.workbooks.protocol import Chosen, End, Part
+from backend.readers.workbooks.protocol import Chosen, End, Part, address
 from backend.schemas.imports import Warnings
 
 

@@ -15,12 +15,18 @@ from backend.readers.workbooks.strings import OddShape, pieces
 CHUNK = 3 << 20
 _START = re.compile(rb"<((?:[A-Za-z_][\w.-]*:)?)sheetData\s*(/?)>")
 _ROWS = r"(?:</?{p}row[^>]*>|[ \r\n\t])*$"
-_PLAIN = r'^r="([A-Z]{1,3})([0-9]{1,7})"([^>]*)><{p}v>([^<]*)</{p}v></{p}c>' + _ROWS
-_FULL = (
-    r'^r="([A-Z]{1,3})([0-9]{1,7})"([^>]*)>(?:\s*(<{p}f)(?:[^>]*/>|[^>]*>[^<]*</{p}f>))?\s*'
-    r"(?:<{p}v[^>]*/>|<{p}v[^>]*>([^<]*)</{p}v>|<{p}is>\s*<{p}t[^>]*/>\s*</{p}is>"
-    r"|<{p}is>\s*<{p}t[^>]*>([^<]*)</{p}t>\s*</{p}is>)?\s*(?:</{p}c>)?" + _ROWS
+_CELL = r'^r="(?<letters>[A-Z]{1,3})(?<number>[0-9]{1,7})"(?<attributes>[^>]*)>'
+_INLINE = r"<{p}is>\s*<{p}t[^>]*>(?<value>[^<]*)</{p}t>\s*</{p}is>"
+_SHAPES = (
+    _CELL + "<{p}v>(?<value>[^<]*)</{p}v></{p}c>" + _ROWS,
+    _CELL + _INLINE + "</{p}c>" + _ROWS,
+    _CELL + r"\s*(?<formula><{p}f)(?:[^>]*/>|[^>]*>[^<]*</{p}f>)\s*"
+    r"(?:<{p}v[^>]*/>|<{p}v[^>]*>(?<value>[^<]*)</{p}v>)?\s*</{p}c>" + _ROWS,
+    _CELL + r"\s*(?:<{p}v[^>]*/>|<{p}v[^>]*>(?<value>[^<]*)</{p}v>|<{p}is>\s*<{p}t[^>]*/>\s*</{p}is>)?\s*"
+    r"(?:</{p}c>)?" + _ROWS,
 )
+"""What stands behind `<c `, most frequent first: a value, a text in place, a formula, a cell that holds little."""
+_FOUND = ["order", "letters", "number", "attributes", "value", "formula"]
 _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 
 
@@ -40,6 +46,8 @@ def fast(blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
     matcher = _Matcher(prefix)
     for chunk in pieces(chain([bytes(head[start.end() :])], blocks), f"</{prefix}row>".encode(), CHUNK):
         body, closed, _ = chunk.partition(end)
+        if b"\0" in body:
+            raise OddShape
         yield matcher.cells(body)
         if closed:
             return
@@ -59,43 +67,36 @@ class _Matcher:
     def __init__(self, prefix: str) -> None:
         escaped = re.escape(prefix)
         self._cell = f"<{prefix}c "
-        self._plain, self._full = _PLAIN.replace("{p}", escaped), _FULL.replace("{p}", escaped)
+        self._shapes = [shape.replace("{p}", escaped) for shape in _SHAPES]
         self._between = re.compile(_ROWS.replace("{p}", escaped))
 
     def cells(self, body: bytes) -> pl.DataFrame:
+        """Raw cells. Raises OddShape when a single one looks different."""
         try:
-            return self._match(body.decode())
-        except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+            cut = pl.Series([body.decode()]).str.split(self._cell).explode()
+        except UnicodeDecodeError as error:
             raise OddShape from error
-
-    def _match(self, body: str) -> pl.DataFrame:
-        cut = pl.Series([body]).str.split(self._cell).explode()
         if not self._between.match(cut[0] or ""):
             raise OddShape
-        cut = cut.slice(1)
-        plain = cut.str.extract_groups(self._plain).struct.unnest()
-        plain.columns = ["letters", "number", "attributes", "value"]
-        missed = plain["letters"].is_null()
-        found = plain.with_columns(formula=pl.lit(value=False))
-        if missed.any():
-            full = self._match_full(cut.filter(missed))
-            order = pl.int_range(len(cut), dtype=pl.UInt32, eager=True)
-            place = pl.concat([order.filter(~missed), order.filter(missed)]).arg_sort()
-            found = pl.concat([found.filter(~missed), full])[place]
-        return _typed(found)
+        return _typed(self._match(cut.slice(1)))
 
-    def _match_full(self, cut: pl.Series) -> pl.DataFrame:
-        full = cut.str.extract_groups(self._full).struct.unnest()
-        full.columns = ["letters", "number", "attributes", "formula", "value", "inline"]
-        if full["letters"].null_count():
+    def _match(self, cut: pl.Series) -> pl.DataFrame:
+        found = []
+        left = pl.DataFrame({"cut": cut}).with_row_index("order")
+        for shape in self._shapes:
+            groups = left["cut"].str.extract_groups(shape).struct.unnest()
+            matched = groups["letters"].is_not_null()
+            if "formula" not in groups.columns:
+                groups = groups.with_columns(formula=pl.lit(None, pl.String))
+            groups = groups.with_columns(left["order"]).select(_FOUND)
+            if matched.all():
+                found.append(groups)
+                break
+            found.append(groups.filter(matched))
+            left = left.filter(~matched)
+        else:
             raise OddShape
-        return full.select(
-            "letters",
-            "number",
-            "attributes",
-            pl.coalesce("value", "inline").alias("value"),
-            pl.col("formula").is_not_null(),
-        )
+        return pl.concat(found).sort("order") if len(found) > 1 else found[0]
 
 
 def _typed(found: pl.DataFrame) -> pl.DataFrame:
@@ -112,7 +113,8 @@ def _typed(found: pl.DataFrame) -> pl.DataFrame:
     cells = found.join(columns, on="letters", how="left", maintain_order="left").join(
         meaning, on="attributes", how="left", maintain_order="left"
     )
-    cells = cells.select(pl.col("number").cast(pl.UInt32).sub(1).alias("row"), *list(RAW)[1:])
+    cells = cells.with_columns(row=pl.col("number").cast(pl.UInt32) - 1, formula=pl.col("formula").is_not_null())
+    cells = cells.select(*RAW)
     check_bounds(cells)
     is_text = cells["type"] == Type.TEXT
     if is_text.any():

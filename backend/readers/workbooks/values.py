@@ -12,13 +12,13 @@ from backend.inference.batch import Kind
 from backend.readers.workbooks import texts
 from backend.readers.workbooks.calendar import Calendar
 from backend.readers.workbooks.formats import Format, Style
-from backend.readers.workbooks.protocol import Problem
+from backend.readers.workbooks.protocol import Problem, address
 from backend.readers.workbooks.raw import Type
 
 KEEP = 100
 _CANONICAL = r"^(?:-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,13})\.[0-9]{0,13}[1-9]|0)$"
-_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-_OUT = ["line", "row", "column", "text", "kind"]
+CELLS = {"line": pl.UInt32, "row": pl.UInt32, "column": pl.UInt32, "text": pl.String, "kind": pl.UInt8}
+"""Columns of a frame of cells that have been read."""
 
 
 class Values:
@@ -30,6 +30,7 @@ class Values:
 
     def __init__(self, strings: pl.Series, formats: Sequence[Format], *, from_1904: bool) -> None:
         self._strings = strings
+        self._nul = bool(strings.str.contains("\0", literal=True).any())
         self._formats = formats or (Format(),)
         self._looks = pl.Series([format_.style for format_ in self._formats], dtype=pl.UInt8)
         self._calendar = Calendar(from_1904=from_1904)
@@ -43,16 +44,17 @@ class Values:
         self.problems_total = 0
         return taken
 
-    def resolve(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """The cells that hold something, in another order.
+    def resolve(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+        """The rows (from 0) that may hold something, and the cells that do, in another order than the sheet's.
 
-        Columns `line` (rows counted from 0, gaps left out), `row`, `column`, `text` (null for an error) and `kind`.
-        Raises UnreadableFile where a cell refers to a text that is not there.
+        Cells have `line` (which of those rows), `row`, `column`, `text` (null for an error) and `kind`.
+        Raises UnreadableFile where a cell refers to a text that is not there, or holds a NUL character.
         """
         self._report(cells.filter(pl.col("formula") & pl.col("value").is_null()), "A formula without a stored value")
         valued = cells.filter(pl.col("value").is_not_null())
         valued = valued.with_columns(line=pl.col("row").rle_id())
-        readers: dict[int, Callable[[pl.DataFrame], pl.DataFrame]] = {
+        rows = valued["row"].rle().struct.field("value")
+        readers: dict[object, Callable[[pl.DataFrame], pl.DataFrame]] = {
             Type.NUMBER: self._numbers,
             Type.SHARED: self._shared,
             Type.TEXT: _texts,
@@ -61,10 +63,7 @@ class Values:
             Type.ISO: self._calendar.iso,
         }
         parts = [readers[kind](part) for (kind,), part in valued.partition_by("type", as_dict=True).items()]
-        empty = pl.DataFrame(
-            schema={"line": pl.UInt32, "row": pl.UInt32, "column": pl.UInt32, "text": pl.String, "kind": pl.UInt8}
-        )
-        return pl.concat([empty, *(part.select(_OUT) for part in parts)])
+        return rows, pl.concat([pl.DataFrame(schema=CELLS), *(part.select(*CELLS) for part in parts)])
 
     def _report(self, cells: pl.DataFrame, message: str) -> None:
         self.problems_total += cells.height
@@ -76,6 +75,8 @@ class Values:
         if index.null_count() or (len(index) and int(index.max()) >= len(self._strings)):  # type: ignore[arg-type]
             raise UnreadableFile("The workbook is damaged: a cell refers to a shared text that is not there.")
         found = cells.with_columns(text=self._strings.gather(index))
+        if self._nul:
+            _refuse_nul(found)
         return found.filter(pl.col("text") != "").with_columns(kind=_kind(Kind.TEXT))
 
     def _errors(self, cells: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +94,7 @@ class Values:
                 parts.append(self._padded(group))
             else:
                 parts.append(self._dates(group))
-        return pl.concat([part.select(_OUT) for part in parts])
+        return pl.concat([part.select(*CELLS) for part in parts])
 
     def _dates(self, cells: pl.DataFrame) -> pl.DataFrame:
         read = self._calendar.serials(cells.with_columns(serial=floats(cells["value"])))
@@ -101,7 +102,7 @@ class Values:
         if not read.select(no_date.any()).item():
             return read
         others = _plain_numbers(read.filter(no_date).drop("text", "kind"))
-        return pl.concat([read.filter(~no_date).select(_OUT), others.select(_OUT)])
+        return pl.concat([read.filter(~no_date).select(*CELLS), others.select(*CELLS)])
 
     def _padded(self, cells: pl.DataFrame) -> pl.DataFrame:
         read = _plain_numbers(cells)
@@ -123,12 +124,21 @@ def _kind(kind: Kind) -> pl.Expr:
 
 
 def _texts(cells: pl.DataFrame) -> pl.DataFrame:
-    return cells.filter(pl.col("value") != "").with_columns(text=pl.col("value"), kind=_kind(Kind.TEXT))
+    found = cells.filter(pl.col("value") != "").with_columns(text=pl.col("value"), kind=_kind(Kind.TEXT))
+    _refuse_nul(found)
+    return found
+
+
+def _refuse_nul(cells: pl.DataFrame) -> None:
+    bad = cells.filter(pl.col("text").str.contains("\0", literal=True)).sort("row", "column")
+    if bad.height:
+        raise UnreadableFile(f"Cell {address(bad['row'][0], bad['column'][0])} holds a NUL character.")
 
 
 def _booleans(cells: pl.DataFrame) -> pl.DataFrame:
-    word = pl.col("value").str.strip_chars().str.to_lowercase()
-    known = word.replace_strict({"1": "true", "true": "true", "0": "false", "false": "false"}, default=None)
+    word = pl.col("value").str.strip_chars()
+    yes, no = word.is_in(["1", "true", "TRUE"]), word.is_in(["0", "false", "FALSE"])
+    known = pl.when(yes).then(pl.lit("true")).when(no).then(pl.lit("false"))
     return cells.with_columns(
         text=pl.coalesce(known, "value"),
         kind=pl.when(known.is_null()).then(_kind(Kind.TEXT)).otherwise(_kind(Kind.BOOLEAN)),
@@ -178,6 +188,5 @@ def canonical(values: pl.Series) -> pl.Series:
 
 def floats(values: pl.Series) -> pl.Series:
     """The doubles that these texts name; null for what is no number."""
-    plain = values.str.strip_chars()
-    read = plain.cast(pl.Float64, strict=False)
-    return read.zip_with(plain.str.contains(_NUMBER) & read.is_finite(), pl.Series([None], dtype=pl.Float64))
+    read = values.str.strip_chars().cast(pl.Float64, strict=False)
+    return read.zip_with(read.is_finite(), pl.Series([None], dtype=pl.Float64))

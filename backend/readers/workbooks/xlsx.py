@@ -6,7 +6,6 @@ import posixpath
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from typing import BinaryIO
 
 import polars as pl
 
@@ -25,8 +24,8 @@ _MERGED = re.compile(rb'<(?:[\w.-]+:)?mergeCell [^>]*?ref="([A-Z]+)([0-9]+):([A-
 class Xlsx:
     """An OOXML workbook, with macros or without. Raises UnreadableFile when it is none, is damaged or encrypted."""
 
-    def __init__(self, file: BinaryIO, memory: int) -> None:
-        self._package = Package(file, memory)
+    def __init__(self, package: Package) -> None:
+        self._package = package
         main = self._main_part()
         book = self._tree(main)
         related = self._relations(main)
