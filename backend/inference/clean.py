@@ -6,7 +6,7 @@ import polars as pl
 
 from backend.errors import Invalid
 from backend.inference.batch import Batch
-from backend.inference.convert import Conversion
+from backend.inference.convert import Conversion, only
 from backend.schemas.imports import ImportOptions, Warnings
 from backend.schemas.problems import ErrorItem
 
@@ -45,6 +45,8 @@ class Cleaner:
         errors: list[ErrorItem] = []
         for at in told:
             before = batch.frame.to_series(at)
+            if self._options.types[names[at]] == "json":
+                before = only(before, before.str.strip_chars() != "null")
             after = self._conversion(at, names[at], batch)(before)
             changed.append(after)
             lost = after.is_null() & before.is_not_null()

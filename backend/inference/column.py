@@ -185,11 +185,11 @@ class Column:
         else:
             self.day_range = _wider(self.day_range, str(iso.min()), str(iso.max()))
 
-    def meet_numbers(self, values: pl.Series, floats: pl.Series, low: float, high: float, valid: int) -> None:
+    def meet_numbers(self, values: pl.Series, floats: pl.Series, low: float, high: float) -> None:
         """Take in numbers, with their floats and these floats' range.
 
-        Floats only pre-select. Rounding keeps order, so the least value is among those whose float is least; these
-        are compared as decimals. And only a number whose float is whole can be an integer.
+        Floats only pre-select: rounding keeps order, so the least value is among those whose float is least, and
+        these are compared as decimals.
         """
         known = self.number_range or ("Infinity", "-Infinity")
         if low <= float(_exact(known[0])[0]):
@@ -197,11 +197,12 @@ class Column:
         if high >= float(_exact(known[1])[0]):
             known = known[0], max([known[1], *_different(values.filter(floats == high))], key=_exact)
         self.number_range = known
-        if self.forced:
-            return
-        integers = valid
-        if self.reading == Reading("number"):
-            integers = int(values.filter(floats == floats.floor()).str.contains(anchored(CLASSES["integer"])).sum())
+
+    def meet_whole(self, values: pl.Series, whole: pl.Series, hits: int, valid: int) -> None:
+        """Count integers and other numbers; `whole`: those whose float is, and how many: no others are integers."""
+        integers = valid if self.reading == Reading("integer") else 0
+        if hits and not integers:
+            integers = int(values.filter(whole).str.contains(anchored(CLASSES["integer"])).sum())
         self.counts.update(integer=integers, number=valid - integers)
 
     def plan(self) -> ColumnPlan:

@@ -34,7 +34,7 @@ class Conversion:
             return _through(values, _one_line_json)
         fits = values.str.contains(anchored(CLASSES[self._wanted]))
         if self._wanted in {"datetime", "time"}:
-            return self._in_shape(_only(values, fits))
+            return self._in_shape(only(values, fits))
         if self._comma and self._wanted in {"integer", "number"}:
             fits = values.is_null()
         strange = values.filter(~fits).unique()
@@ -52,29 +52,30 @@ class Conversion:
                 [*_TRUE, *_FALSE], ["true"] * len(_TRUE) + ["false"] * len(_FALSE), default=None, return_dtype=pl.String
             )
         if self._wanted == "date":
-            iso = _only(bare, bare.str.contains(anchored(CLASSES["date"])))
+            iso = only(bare, bare.str.contains(anchored(CLASSES["date"])))
             return iso.zip_with(iso.is_not_null(), to_iso(bare, self._days)) if self._days else iso
         if self._comma:
-            bare = _only(bare, ~bare.str.contains(".", literal=True)).str.replace(",", ".", literal=True)
+            bare = only(bare, ~bare.str.contains(".", literal=True)).str.replace(",", ".", literal=True)
         if (exponents := bare.str.contains("[eE]")).any():
             bare = bare.zip_with(~exponents, _through(bare, _expanded))
         bare = bare.str.replace(r"^\+", "").str.replace(r"^(-?)0+([0-9])", "$1$2").str.replace(r"^(-?)\.", "${1}0.")
         bare = bare.str.replace(r"\.0*$" if self._wanted == "integer" else r"\.$", "")
         bare = bare.str.replace(r"^-(0(?:\.0*)?)$", "$1")
-        return _only(bare, bare.str.contains(anchored(CLASSES[self._wanted])))
+        return only(bare, bare.str.contains(anchored(CLASSES[self._wanted])))
 
     def _in_shape(self, values: pl.Series) -> pl.Series:
         if self._shape is None and values.null_count() < len(values):
             self._shape = shape(str(values.drop_nulls()[0]))
         if self._shape is None:
             return values
-        return _only(values, values.str.contains(pattern(Reading(self._wanted, self._shape))))
+        return only(values, values.str.contains(pattern(Reading(self._wanted, self._shape))))
 
     def _roomy(self, values: pl.Series) -> pl.Series:
-        return _only(values, roomy(values)) if self._wanted in {"integer", "number"} else values
+        return only(values, roomy(values)) if self._wanted in {"integer", "number"} else values
 
 
-def _only(values: pl.Series, where: pl.Series) -> pl.Series:
+def only(values: pl.Series, where: pl.Series) -> pl.Series:
+    """The values where the mask is true, null elsewhere."""
     return pl.select(pl.when(where).then(values)).to_series().rename(values.name)
 
 

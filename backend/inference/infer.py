@@ -140,10 +140,14 @@ class Inference:
         if self._options.decimal_comma:
             stack = stack.str.replace(",", ".", literal=True)
         floats = stack.cast(pl.Float64).rechunk()
+        whole = floats == floats.floor()
         lows, highs = _rows(floats, height).arr.min().to_list(), _rows(floats, height).arr.max().to_list()
+        hits = _rows(whole, height).arr.sum().to_list()
         for place, at in enumerate(numeric):
-            part = floats.slice(place * height, height)
-            self._columns[at].meet_numbers(series[at], part, lows[place], highs[place], valid[at])
+            column, part = self._columns[at], slice(place * height, (place + 1) * height)
+            column.meet_numbers(series[at], floats[part], lows[place], highs[place])
+            if not column.forced:
+                column.meet_whole(series[at], whole[part], hits[place], valid[at])
 
 
 def _rows(stack: pl.Series, height: int) -> pl.Series:

@@ -127,6 +127,7 @@ class TestToldTypes:
         assert [row["n"][1] for row in rows] == ["0.5", "5", "-0.10", "0.0000001", "0.0", "12"]
         assert [row.get("b") for row in rows] == [True, True, False, False, True, None]
         assert rows[0]["j"] == {"a": ("number", "1.50")}
+        assert "j" not in rows[1]
         assert [row["t"] for row in rows] == ["1", "x", "", "2", "3", "4"]
 
     @pytest.mark.parametrize(
