@@ -46,8 +46,7 @@ class Inference:
         cleaned = self._cleaner(batch, names, self._warnings)
         self.rows += cleaned.frame.height
         self.rejected += batch.frame.height - cleaned.frame.height
-        while len(self._columns) < cleaned.frame.width:
-            self._columns.append(self._column(names[len(self._columns)], typed=batch.kinds is not None))
+        self._know(names[: cleaned.frame.width], typed=batch.kinds is not None)
         self._take_in(cleaned)
         return cleaned
 
@@ -75,10 +74,11 @@ class Inference:
         """What holds for each column so far, by position."""
         return tuple(column.plan() for column in self._columns)
 
-    def _column(self, name: str, *, typed: bool) -> Column:
-        forced = self._options.types.get(name)
-        comma = self._options.decimal_comma and not typed and not forced
-        return Column(comma=comma, days=None if forced else self._days, forced=forced)
+    def _know(self, names: Sequence[str], *, typed: bool) -> None:
+        for name in names[len(self._columns) :]:
+            forced = self._options.types.get(name)
+            comma = self._options.decimal_comma and not typed and not forced
+            self._columns.append(Column(comma=comma, days=None if forced else self._days, forced=forced))
 
     def _take_in(self, batch: Batch) -> None:
         """Polars' calls go over many columns at once: a file may have thousands of them."""

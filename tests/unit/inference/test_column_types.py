@@ -2,8 +2,8 @@ import pytest
 from tables import infer, stored, types
 
 from backend.errors import Invalid
-from backend.inference import ColumnPlan, Kind, conflicts
-from backend.schemas.imports import Warnings
+from backend.inference import ColumnPlan, Inference, Kind, conflicts
+from backend.schemas.imports import ImportOptions, Warnings
 
 
 def test_one_late_cell_decides_for_the_whole_column() -> None:
@@ -64,6 +64,10 @@ def test_columns_may_come_later_and_count_as_null_before() -> None:
 def test_a_table_without_rows_or_columns() -> None:
     assert types({}) == {}
     assert types({"a": []}) == {"a": "text"}
+    inference = Inference(ImportOptions())
+    inference.finish(["a", "b"])
+    assert [column.type for column in inference.plan()] == ["text", "text"]
+    assert [evidence.nulls for evidence in inference.evidence()] == [0, 0]
 
 
 def test_the_plan_says_when_to_load_again() -> None:
