@@ -59,7 +59,7 @@ class Inference:
 
         Raises UnknownColumnTold when `types` names a column that never came.
         """
-        self._columns += [self._column(name, typed=False) for name in names[len(self._columns) :]]
+        self._know(names, typed=False)
         if unknown := [name for name in self._options.types if name not in names]:
             near = difflib.get_close_matches(unknown[0], names, n=3)
             hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
