@@ -78,13 +78,23 @@ def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Comp
 def _condition(node: Node, names: Names, scope: Scope) -> str:
     match node:
         case Condition():
-            return OPERATORS[node.operator].build(_field(node, names), node.values, scope)
+            return _single(node, _field(node, names), scope)
         case Not():
             return f"({_condition(node.item, names, scope)}) IS NOT TRUE"
         case And():
             return _joined(" AND ", "TRUE", node.items, names, scope)
         case Or():
             return _joined(" OR ", "FALSE", node.items, names, scope)
+
+
+def _single(condition: Condition, field: Field, scope: Scope) -> str:
+    try:
+        return OPERATORS[condition.operator].build(field, condition.values, scope)
+    except InvalidQuery as error:
+        word, colon, _ = str(condition.values[0]).partition(":")
+        if condition.operator != "eq" or not colon or not word.isidentifier():
+            raise
+        raise InvalidQuery(f"{error} There is no operator {shown(word)}; {nearest(word, OPERATORS)}.") from None
 
 
 def _joined(word: str, empty: str, items: Sequence[Node], names: Names, scope: Scope) -> str:
@@ -111,7 +121,7 @@ def _search(words: str, columns: tuple[Column, ...], scope: Scope) -> str:
     patterns = (scope.bind(f"%{literal_pattern(word)}%", "text") for word in wanted)
     lowered = ", ".join(f"lower({pattern} COLLATE {scope.fold})" for pattern in patterns)
     return (
-        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold}) LIKE ALL (ARRAY[{lowered}])"  # noqa: S608 quoted or bound
+        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold}) LIKE ALL ((SELECT ARRAY[{lowered}])::text[])"  # noqa: S608 quoted or bound
         " FROM (SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x)"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Literal
 from uuid import UUID
@@ -40,6 +41,7 @@ class Cursor(Struct, frozen=True, array_like=True):
 _decoder = msgspec.msgpack.Decoder(Cursor)
 
 
+@lru_cache(maxsize=4096)
 def fingerprint(query: Query) -> bytes:
     """16 bytes that are equal for queries that mean the same, whatever page or version they ask for."""
     plain = structs.replace(query, cursor=None, version=None, as_of=None, given=frozenset(), where=_sorted(query.where))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -10,13 +11,15 @@ from msgspec import Struct
 
 from backend.errors import InvalidQuery, UnknownColumn
 from backend.query.nodes import Json, Value
-from backend.query.sqltext import literal
+from backend.query.sqltext import literal, text_array
 from backend.query.text import nearest, shown
 from backend.query.values import Bound, boolean, number, shaped, whole
 from backend.schemas.columns import Column, ColumnType
 
 ID = "__id"
 """The name of the record's own id in filters and sorts."""
+
+_STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 
 Kind: TypeAlias = ColumnType | Literal["id"]
 
@@ -104,7 +107,7 @@ class Field(Struct, frozen=True):
         """The condition that the value's text matches a LIKE pattern; `fold`: in any case."""
         bound = scope.bind(pattern, "text")
         if fold:
-            return f"lower({self.text} COLLATE {scope.fold}) LIKE lower({bound} COLLATE {scope.fold})"
+            return f"lower({self.text} COLLATE {scope.fold}) LIKE (SELECT lower({bound} COLLATE {scope.fold}))"
         return f'{self.text} COLLATE "C" LIKE {bound}'
 
     def matches(self, pattern: str, scope: Scope) -> str:
@@ -196,7 +199,15 @@ def _path(name: str, names: Names) -> Field | None:
     while (position := name.rfind(".", 0, position)) > 0:
         column = names.get(name[:position])
         if column is not None and column.type == "json":
-            steps = "ARRAY[" + ", ".join(literal(step) for step in (column.key, *name[position + 1 :].split("."))) + "]"
-            text = f"(r.data#>>{steps})"
-            return Field(name, "json", f'({text} COLLATE "C")', text, f"(r.data#>{steps})")
+            path = text_array([column.key, *_steps(name[position + 1 :])])
+            text = f"(r.data#>>{path})"
+            return Field(name, "json", f'({text} COLLATE "C")', text, f"(r.data#>{path})")
     return None
+
+
+def _steps(path: str) -> list[str]:
+    """Member names and list positions between dots; one that holds a dot is quoted."""
+    return [
+        step[1:-1].replace('""', '"') if step.startswith('"') and step.endswith('"') else step
+        for step in _STEP.findall(path)
+    ]

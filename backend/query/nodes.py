@@ -56,7 +56,7 @@ class Sort(Struct, frozen=True, array_like=True):
     descending: bool = False
 
 
-class Query(Struct, frozen=True, array_like=True):
+class Query(Struct, frozen=True, array_like=True, cache_hash=True):
     """Which records, in which order, with which columns, at which version.
 
     `given` names the parameters that the caller wrote (`where` for filters): a cursor lets them be left out.
@@ -74,3 +74,8 @@ class Query(Struct, frozen=True, array_like=True):
     version: str | None = None
     as_of: datetime | None = None
     given: frozenset[str] = frozenset()
+
+    @property
+    def page_size(self) -> int:
+        """How many records a page of this query holds at most."""
+        return self.limit or DEFAULT_LIMIT

@@ -8,11 +8,12 @@ from functools import lru_cache
 import msgspec
 from psycopg import sql
 
-from backend.query.sqltext import literal
+from backend.query.sqltext import literal, text_array
 from backend.schemas.columns import Column
 
 WIDE = 1_600
 """Most columns that a SELECT can return with some room to spare."""
+_NARROW = 30
 _UNPACKED = "(SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x"
 
 
@@ -23,26 +24,33 @@ def record_json(columns: Sequence[Column]) -> sql.SQL:
 
 @lru_cache(maxsize=256)
 def _record_json(columns: tuple[Column, ...]) -> sql.SQL:
-    members = [
-        f"{literal(('{' if position == 0 else ',') + msgspec.json.encode(column.name).decode() + ':')}"
-        f"||COALESCE((d->{literal(column.key)})::text,'null')"
-        for position, column in enumerate(columns)
-    ]
-    if not members:
-        return sql.SQL("'{}'")
-    return sql.SQL(f"(SELECT {_concatenated([*members, _CLOSE])} FROM {_UNPACKED})")  # noqa: S608 quoted by literal()
+    labels = [msgspec.json.encode(column.name).decode() + ":" for column in columns]
+    members = _spelled_out(columns, labels) if len(columns) <= _NARROW else _listed(columns, labels)
+    return sql.SQL(f"(SELECT '{{'||{members}||'}}' FROM {_UNPACKED})")  # noqa: S608 quoted
 
 
-_CLOSE = "'}'"
+def _spelled_out(columns: tuple[Column, ...], labels: list[str]) -> str:
+    """Fastest to run, but each column costs planning time."""
+    values = (f"COALESCE({_json_text(column)},'null')" for column in columns)
+    return "||','||".join(f"{literal(label)}||{value}" for label, value in zip(labels, values, strict=True)) or "''"
 
 
-def _concatenated(parts: list[str]) -> str:
-    """A balanced tree of `||`: each byte is copied log n times, not n times."""
-    while len(parts) > 1:
-        pairs = zip(parts[::2], parts[1::2], strict=False)
-        odd = parts[-1:] if len(parts) % 2 else []
-        parts = [f"({left}||{right})" for left, right in pairs] + odd
-    return parts[0]
+def _json_text(column: Column) -> str:
+    """The JSON of a value; taking the bare text is faster by half, where nothing in it could need an escape."""
+    key = literal(column.key)
+    if column.type in {"integer", "number", "boolean"}:
+        return f"x.d->>{key}"
+    if column.type in {"date", "datetime", "time"}:
+        return f"'\"'||(x.d->>{key})||'\"'"
+    return f"(x.d->{key})::text"
+
+
+def _listed(columns: tuple[Column, ...], labels: list[str]) -> str:
+    """One small plan for any number of columns."""
+    keys = [column.key for column in columns]
+    names = f"unnest({text_array(keys)}, {text_array(labels)}) AS name(key, label)"
+    members = f"SELECT name.label||COALESCE((x.d->name.key)::text,'null') FROM {names}"  # noqa: S608 quoted
+    return f"array_to_string(ARRAY({members}),',')"
 
 
 def is_wide(columns: Sequence[Column]) -> bool:

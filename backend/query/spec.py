@@ -12,7 +12,7 @@ from backend.query.filters import body_filter, parameter_condition
 from backend.query.limits import check_count
 from backend.query.nodes import MAX_LIMIT, PARAMETERS, And, Node, Query, Sort
 from backend.query.text import clean, items, nearest, scan, shown
-from backend.query.values import moment
+from backend.query.values import moment, whole
 
 MEMBERS = ("columns", "filters", "sort_by", "sort_order", *(name for name in PARAMETERS if name != "select"))
 """Names in the body of a query."""
@@ -88,6 +88,8 @@ def _query(found: dict[str, Any], max_limit: int | None) -> Query:
 
 def parse_sort(text: str) -> tuple[Sort, ...]:
     """Sort terms such as `-amount, "odd, name":desc`. Raises InvalidQuery."""
+    if not text.strip():
+        raise InvalidQuery("sort names no column.")
     terms = tuple(_sort(match) for match in scan(_SORT, text))
     if len(terms) > _MAX_SORTS:
         raise InvalidQuery(f"sort may name {_MAX_SORTS} columns; this one has {len(terms)}.")
@@ -111,9 +113,10 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 def _whole(name: str, text: str, low: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or int(text) < low:
-        raise InvalidQuery(f"{name} is a whole number from {low}, not {shown(text)}.")
-    return int(text)
+    number = whole(text)
+    if number is None or number < low:
+        raise InvalidQuery(f"{name} is a whole number from {low} on, not {shown(text)}.")
+    return number
 
 
 def _limit(text: str) -> int:

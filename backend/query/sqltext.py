@@ -3,6 +3,8 @@
 The text is made to be executed with parameters (`{}` where there are none): a percent sign is written twice.
 """
 
+from collections.abc import Iterable
+
 
 def literal(text: str) -> str:
     """A quoted text constant, right whatever `standard_conforming_strings` is."""
@@ -10,6 +12,12 @@ def literal(text: str) -> str:
     if "\\" in quoted:
         return " E'" + quoted.replace("\\", "\\\\") + "'"
     return f"'{quoted}'"
+
+
+def text_array(texts: Iterable[str]) -> str:
+    """A quoted constant of type text[]."""
+    escaped = (text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return literal("{" + ",".join(f'"{text}"' for text in escaped) + "}") + "::text[]"
 
 
 def collation(name: str) -> str:

@@ -54,7 +54,8 @@ def scan(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
         match = pattern.match(text, position)
         if match is None:
             raise InvalidQuery(
-                f"{shown(text[position:])} is not quoted as a whole; write a double quote inside as two."
+                f"{shown(text[position:])} cannot be read: items stand between commas; one that begins with a double "
+                "quote ends with one, and those inside are doubled."
             )
         matches.append(match)
         if match["end"] != ",":

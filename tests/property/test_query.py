@@ -9,23 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from query_model import Row, holds, ordered, text_of, written
+from record_table import AT, RecordTable, record_table
 
 from backend.query import cursor as cursors
-from backend.query.compile import Compiled, compile_query, csv_select, record_json
-from backend.query.nodes import Query
+from backend.query.compile import csv_select, record_json
 from backend.query.spec import parse_body, parse_params
-from backend.repositories.database import FOLDING
 from backend.schemas.columns import Column
 
-VERSION = 5
 DATASET = UUID("0190a000-0000-7000-8000-000000000000")
-TABLE = sql.Identifier("query_model")
 ZONES = {
     "": None,
     "Z": UTC,
@@ -92,6 +87,17 @@ def _in_zone(form: str) -> Any:
     return lambda moment: moment.replace(microsecond=moment.microsecond if ".000" in form else 0, tzinfo=zone)
 
 
+def _fill(records: RecordTable, columns: tuple[Column, ...], rows: dict[int, Row]) -> None:
+    by_key = {column.key: column for column in columns}
+    encode = msgspec.json.Encoder(decimal_format="number").encode
+    records.fill(
+        {
+            record: encode({key: written(by_key[key], value) for key, value in row.items()}).decode()
+            for record, row in rows.items()
+        }
+    )
+
+
 def _operand(column: Column) -> st.SearchStrategy[str]:
     numbers = NUMBERS.map(lambda value: format(value, "f"))
     match column.type:
@@ -145,56 +151,10 @@ def _met(condition: tuple[Column, str, list[str], bool], row: Row) -> bool:
     return holds(column, row.get(column.key), operator, operands) != negated
 
 
-class Records:
-    """A record table that is filled anew for each example."""
-
-    def __init__(self, connection: psycopg.Connection[Any], fold: str) -> None:
-        self.connection, self.fold = connection, fold
-
-    def fill(self, columns: tuple[Column, ...], rows: dict[int, Row]) -> None:
-        by_key = {column.key: column for column in columns}
-        encode = msgspec.json.Encoder(decimal_format="number").encode
-        images = []
-        for record, row in rows.items():
-            data = encode({key: written(by_key[key], value) for key, value in row.items()}).decode()
-            other = encode({"n": record, "x'y%\\": "another image"}).decode()
-            images += [(record, 1, 3, other), (record, 3, 9, data), (record, 9, 2**31 - 1, other)]
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql.SQL("DELETE FROM {}").format(TABLE))
-            cursor.executemany(sql.SQL("INSERT INTO {} VALUES (%s, %s, %s, %s)").format(TABLE), images)
-
-    def ids(
-        self, compiled: Compiled, *, limit: int | None = None, offset: int = 0, after: int | None = None
-    ) -> list[int]:
-        behind = sql.SQL("TRUE") if after is None else compiled.keyset(TABLE)
-        statement = sql.SQL(
-            "SELECT r.id FROM {} r WHERE r.added_in <= %(version)s AND r.removed_in > %(version)s AND {} AND {}"
-            " ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s"
-        ).format(TABLE, compiled.where, behind, compiled.order_by)
-        found = self.connection.execute(
-            statement, {**compiled.params, "version": VERSION, "after": after, "limit": limit, "offset": offset}
-        )
-        return [row[0] for row in found]
-
-    def compile(self, query: Query, columns: tuple[Column, ...]) -> Compiled:
-        return compile_query(query, columns, fold=self.fold)
-
-
 @pytest.fixture(scope="module")
-def records(empty_postgres_url: str) -> Iterator[Records]:
-    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL(
-                "CREATE TEMP TABLE {} (id bigint, added_in integer, removed_in integer, data jsonb,"
-                " PRIMARY KEY (id, added_in))"
-            ).format(TABLE)
-        )
-        yield Records(connection, _folding(connection))
-
-
-def _folding(connection: psycopg.Connection[Any]) -> str:
-    known = connection.execute("SELECT collname FROM pg_collation WHERE collencoding IN (-1, 6)").fetchall()
-    return next(name for name in FOLDING if (name.partition(".")[2],) in known)
+def records(empty_postgres_url: str) -> Iterator[RecordTable]:
+    with record_table(empty_postgres_url) as table:
+        yield table
 
 
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -202,20 +162,20 @@ EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[Heal
 
 @EXAMPLES
 @given(table=tables(), data=st.data())
-def test_filters_let_through_what_the_model_does(records: Records, table: Any, data: st.DataObject) -> None:
+def test_filters_let_through_what_the_model_does(records: RecordTable, table: Any, data: st.DataObject) -> None:
     columns, rows = table
-    records.fill(columns, rows)
+    _fill(records, columns, rows)
     for _ in range(5):
         wanted = data.draw(st.lists(conditions(columns), min_size=1, max_size=3))
         every = [record for record, row in rows.items() if all(_met(condition, row) for condition in wanted)]
         some = [record for record, row in rows.items() if any(_met(condition, row) for condition in wanted)]
         parsed = parse_params(map(_as_parameter, wanted))
-        assert records.ids(records.compile(parsed, columns)) == every
-        assert records.ids(records.compile(parse_body({"filters": [*map(_as_body, wanted)]}), columns)) == every
+        assert records.ids(records.compiled(parsed, columns)) == every
+        assert records.ids(records.compiled(parse_body({"filters": [*map(_as_body, wanted)]}), columns)) == every
         either = parse_body({"filters": {"or": [*map(_as_body, wanted)]}})
-        assert records.ids(records.compile(either, columns)) == some
+        assert records.ids(records.compiled(either, columns)) == some
         neither = parse_body({"filters": {"not": {"or": [*map(_as_body, wanted)]}}})
-        assert records.ids(records.compile(neither, columns)) == [record for record in rows if record not in some]
+        assert records.ids(records.compiled(neither, columns)) == [record for record in rows if record not in some]
 
 
 @st.composite
@@ -226,9 +186,9 @@ def sorts(draw: st.DrawFn, columns: tuple[Column, ...]) -> list[tuple[Column | N
 
 @EXAMPLES
 @given(table=tables(), data=st.data())
-def test_pages_by_cursor_are_the_sorted_list(records: Records, table: Any, data: st.DataObject) -> None:
+def test_pages_by_cursor_are_the_sorted_list(records: RecordTable, table: Any, data: st.DataObject) -> None:
     columns, rows = table
-    records.fill(columns, rows)
+    _fill(records, columns, rows)
     wanted = data.draw(st.lists(conditions(columns), max_size=1))
     sort = data.draw(sorts(columns))
     kept = {record: row for record, row in rows.items() if all(_met(condition, row) for condition in wanted)}
@@ -238,26 +198,26 @@ def test_pages_by_cursor_are_the_sorted_list(records: Records, table: Any, data:
     parameters = [*map(_as_parameter, wanted), *([("sort", ",".join(terms))] if terms else [])]
 
     query = parse_params(parameters)
-    assert records.ids(records.compile(query, columns), limit=3, offset=2) == expected[2:5]
+    assert records.ids(records.compiled(query, columns), limit=3, offset=2) == expected[2:5]
     size = data.draw(st.integers(1, 5))
-    seen = page = records.ids(records.compile(query, columns), limit=size)
+    seen = page = records.ids(records.compiled(query, columns), limit=size)
     while len(page) == size:
-        place = cursors.Cursor(DATASET, VERSION, "token", page[-1], cursors.fingerprint(query), query)
+        place = cursors.Cursor(DATASET, AT, "token", page[-1], cursors.fingerprint(query), query)
         query = cursors.resume(cursors.decode(cursors.encode(place)), parse_params([("cursor", "…")]))
-        page = records.ids(records.compile(query, columns), limit=size, after=page[-1])
+        page = records.ids(records.compiled(query, columns), limit=size, after=page[-1])
         seen = seen + page
     assert seen == expected
 
 
 @EXAMPLES
 @given(table=tables(), data=st.data())
-def test_records_are_written_in_the_order_and_to_the_letter(records: Records, table: Any, data: st.DataObject) -> None:
+def test_records_are_written_in_the_order_and_to_the_letter(
+    records: RecordTable, table: Any, data: st.DataObject
+) -> None:
     columns, rows = table
-    records.fill(columns, rows)
+    _fill(records, columns, rows)
     chosen = data.draw(st.permutations(columns))[: data.draw(st.integers(1, len(columns)))]
-    found = records.connection.execute(
-        sql.SQL("SELECT {} FROM {} r WHERE r.added_in = 3 ORDER BY r.id").format(record_json(chosen), TABLE), {}
-    )
+    found = records.texts(record_json(chosen))
     decode = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
     for (text,), row in zip(found, rows.values(), strict=True):
         written_row = decode(text)
@@ -267,7 +227,9 @@ def test_records_are_written_in_the_order_and_to_the_letter(records: Records, ta
             assert written_row[column.name] == (int(value) if column.type == "integer" and value is not None else value)
             if isinstance(value, Decimal):
                 assert str(written_row[column.name]) == format(value, "f")
-    assert _texts(records, chosen) == [[_cell(column, row) for column in chosen] for row in rows.values()]
+    texts, unpacked = csv_select(chosen)
+    cells = [tuple(_cell(column, row) for column in chosen) for row in rows.values()]
+    assert records.texts(texts, unpacked) == cells
 
 
 def _cell(column: Column, row: Row) -> str | None:
@@ -278,9 +240,3 @@ def _cell(column: Column, row: Row) -> str | None:
     if column.type == "json" and isinstance(value, str):
         return msgspec.json.encode(value).decode()
     return text_of(column, value)
-
-
-def _texts(records: Records, columns: list[Column]) -> list[list[str | None]]:
-    texts, unpacked = csv_select(columns)
-    statement = sql.SQL("SELECT {} FROM {} r, {} WHERE r.added_in = 3 ORDER BY r.id").format(texts, TABLE, unpacked)
-    return [list(row) for row in records.connection.execute(statement, {})]
