@@ -12,8 +12,9 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from backend.controllers.multipart import FormReceiver
-from backend.errors import BadRequest, IncompleteBody, UnknownParameter
-from backend.query.text import nearest
+from backend.controllers.parameters import refuse_unknown
+from backend.errors import BadRequest, IncompleteBody
+from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
 from backend.schemas.datasets import Head, ImportAnswer
 from backend.schemas.imports import ImportOptions
@@ -82,16 +83,23 @@ def options_from_strings(params: Mapping[str, str]) -> ImportOptions:
     values: dict[str, Any] = dict(params)
     if "null_values" in values:
         values["null_values"] = _listed(values["null_values"])
-    if "types" in values and not values["types"].startswith("{"):
-        values["types"] = dict(item.rsplit(":", 1) for item in _listed(values["types"]) if ":" in item)
-    elif "types" in values:
-        values["types"] = _json(values["types"])
+    if "types" in values:
+        values["types"] = _types(values["types"])
     if values.get("sheet", "").isdecimal():
         values["sheet"] = int(values["sheet"])
     try:
         return msgspec.convert(values, ImportOptions, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"An import option cannot be used: {error}.") from error
+
+
+def _types(text: str) -> Any:
+    if text.startswith("{"):
+        return _json(text)
+    pairs = [item.rpartition(":") for item in text.split(",")]
+    if any(not name for name, _, _ in pairs):
+        raise BadRequest(f"`types` is written as column:type,… or as a JSON object, not {shown(text)}.")
+    return {name: kind for name, _, kind in pairs}
 
 
 def _listed(text: str) -> list[str]:
@@ -109,9 +117,7 @@ def _json(text: str) -> Any:
 
 
 def _parameters(request: Request[Caller, Any, Any], known: tuple[str, ...]) -> dict[str, str]:
-    for name in request.query_params:
-        if name not in known:
-            raise UnknownParameter(f"There is no parameter {name!r}; {nearest(name, known)}.")
+    refuse_unknown(request.query_params, known)
     return {name: str(value) for name, value in request.query_params.items()}
 
 

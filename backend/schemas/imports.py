@@ -1,29 +1,32 @@
 """What an import may be told, and what it reports."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from backend.schemas.columns import ColumnType
+
+Lines = Annotated[int, Meta(ge=0, lt=2**31)]
+Delimiter = Annotated[str, Meta(min_length=1, max_length=3, pattern=r"^[^\r\n\x00]*$")]
 
 
 class ImportOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """What the caller tells about a file; what is left out is detected."""
 
     encoding: str | None = None
-    delimiter: str | None = None
-    quote: str | None = None
-    escape: str | None = None
-    header: bool | int | None = None
-    skip_rows: int = 0
-    skip_footer: int = 0
+    delimiter: Delimiter | None = None
+    quote: Annotated[str, Meta(max_length=1)] | None = None
+    escape: Annotated[str, Meta(min_length=1, max_length=1)] | None = None
+    header: bool | Annotated[int, Meta(ge=1, lt=2**31)] | None = None
+    skip_rows: Lines = 0
+    skip_footer: Lines = 0
     sheet: str | int | None = None
     null_values: tuple[str, ...] = ()
     types: dict[str, ColumnType] = field(default_factory=dict)
     on_error: Literal["reject", "null", "skip"] = "reject"
     decimal_comma: bool = False
     date_format: str | None = None
-    comment: str | None = None
+    comment: Delimiter | None = None
     fill_merged: bool = False
 
 
