@@ -21,7 +21,8 @@ from backend import settings as configuration
 from backend.controllers import API, ROOT
 from backend.controllers.datasets import UploadFolder
 from backend.controllers.problems import problem_details
-from backend.observing import configure_logging, observed
+from backend.logs import configure_logging
+from backend.observing import observed
 from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
 from backend.security.auth import Authentication

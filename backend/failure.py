@@ -1,4 +1,4 @@
-"""What an operator is told when a command cannot be carried out."""
+"""What an operator is told when a command or a private server cannot do its work."""
 
 from __future__ import annotations
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 from litestar.enums import ScopeType
 from prometheus_client import Histogram
@@ -76,23 +74,3 @@ def _series(method: str, path: str, status: int) -> Histogram:
 def _request_id(scope: HTTPScope) -> str:
     given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     return given.decode() if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
-
-
-def _to_json(event: object, **_: Any) -> bytes:
-    return msgspec.json.encode(event, enc_hook=repr)
-
-
-def configure_logging(level: str) -> None:
-    """Structured logs: one JSON object a line on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_to_json),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
-        cache_logger_on_first_use=True,
-    )

@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from backend.bootstrap import operator
 from backend.client import Client
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
 from backend.embedded.valkey import EmbeddedValkey
 from backend.failure import Failure, told
+from backend.logs import configure_logging
 from backend.repositories.migrate import upgrade
 from backend.samples import samples
 from backend.settings import Settings
@@ -46,13 +46,14 @@ class _Stop(BaseException):
 
 def serve(request: Request) -> None:
     """Run the service until it is told to stop. Raises Failure when it cannot start."""
+    configure_logging(request.settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
     with contextlib.suppress(_Stop), contextlib.ExitStack() as stack:
         try:
-            _run(request, stack)
-        except EmbeddedError as error:
-            raise Failure(str(error)) from error
+            with told("The service cannot start"):
+                children = _start(request, stack)
+            watch(children)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
@@ -62,7 +63,8 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Stop
 
 
-def _run(request: Request, stack: contextlib.ExitStack) -> NoReturn:
+def _start(request: Request, stack: contextlib.ExitStack) -> list[Restarted]:
+    """Start everything, each with its end on the stack, and say so."""
     settings = request.settings
     runtime = Runtime()
     stack.callback(runtime.close)
@@ -82,7 +84,7 @@ def _run(request: Request, stack: contextlib.ExitStack) -> NoReturn:
     if request.sample and key:
         client.load(samples(), key)
         print("Sample datasets: sales, users, products", flush=True)  # noqa: T201
-    watch([*servers, *workers.each()])
+    return [*servers, *workers.each()]
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,7 +14,6 @@ from typing import NoReturn, Protocol
 
 import structlog
 
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.processes import end
 from backend.failure import Failure
 
@@ -84,7 +83,7 @@ class Restarted:
             self._due, self._started = None, now
             try:
                 self._server.start()
-            except EmbeddedError as error:
+            except Failure as error:
                 log.error("process_not_started", process=self._name, reason=str(error))
 
 

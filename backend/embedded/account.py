@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from backend.embedded.failure import EmbeddedError
+from backend.failure import Failure
 
 
 class Account(Struct, frozen=True):
@@ -46,14 +46,14 @@ def account_for(cluster: Path) -> Account:
     owner = cluster.stat() if cluster.exists() else None
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
-            raise EmbeddedError(f"The database in {cluster} belongs to another user; start as that user or as root.")
+            raise Failure(f"The database in {cluster} belongs to another user; start as that user or as root.")
         return Account(os.geteuid(), os.getegid())
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise EmbeddedError(
+        raise Failure(
             "PostgreSQL does not run as root and this system has no user `nobody`; start as an ordinary user."
         ) from None
     return Account(nobody.pw_uid, nobody.pw_gid)

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from backend.embedded.account import Account
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.runtime import Runtime
+from backend.failure import Failure
 
 _LONGEST = 700  # PostgreSQL keeps 1,024 bytes for a path within its installation
 
@@ -39,7 +39,7 @@ def valkey_program(runtime: Runtime, account: Account) -> Path:
     names = (f"{platform.system().lower()}-{name}" for name in (machine, platform.machine().lower()))
     found = next((path for name in names if (path := folders / name / "valkey-server").is_file()), None)
     if found is None:
-        raise EmbeddedError(f"There is no Valkey for this kind of machine ({platform.system()} {machine}).")
+        raise Failure(f"There is no Valkey for this kind of machine ({platform.system()} {machine}).")
     if _usable(found, account):
         return found
     home = runtime.path / "programs"
@@ -52,7 +52,7 @@ def valkey_program(runtime: Runtime, account: Account) -> Path:
 def _package(name: str) -> Path:
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        raise EmbeddedError(f"The package {name} is not installed; install it or set an address of your own server.")
+        raise Failure(f"The package {name} is not installed; install it or set an address of your own server.")
     return Path(found.origin).parent
 
 

@@ -8,25 +8,25 @@ import os
 import secrets
 from pathlib import Path
 
-from backend.embedded.failure import EmbeddedError
+from backend.failure import Failure
 
 
 class DataFolder:
     """A data folder that this process alone uses, until `close()`."""
 
     def __init__(self, path: Path) -> None:
-        """Make the folder if it is missing and lock it. Raises EmbeddedError when it cannot be used or is in use."""
+        """Make the folder if it is missing and lock it. Raises Failure when it cannot be used or is in use."""
         self.path = path.absolute()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise EmbeddedError(f"The data folder {self.path} cannot be used: {error.strerror}.") from error
+            raise Failure(f"The data folder {self.path} cannot be used: {error.strerror}.") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:
             os.close(self._lock)
-            raise EmbeddedError(
+            raise Failure(
                 f"Another service is running on the data folder {self.path}; stop it or choose another one with --data."
             ) from None
 

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from backend.embedded.account import account_for
 from backend.embedded.binaries import postgres_programs
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.folder import DataFolder
 from backend.embedded.processes import end, end_all, spawn
 from backend.embedded.runtime import Runtime
+from backend.failure import Failure
 
 NAME = "sheaf"
 _PATIENCE = 600.0  # seconds for crash recovery of a large database
@@ -40,7 +40,7 @@ class EmbeddedPostgres:
         self.url = f"postgresql://{NAME}:{self._password}@/{NAME}?host={quote(str(self._sockets), safe='')}"
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections. Raises EmbeddedError with the reason."""
+        """Start the server and wait until it takes connections. Raises Failure with the reason."""
         self._sweep()
         if not self._folder.exists():
             self._create()
@@ -104,7 +104,7 @@ class EmbeddedPostgres:
         )
         output = process.communicate()[0]
         if process.returncode:
-            raise EmbeddedError(f"The database cannot be created: {_last_line(output)}")
+            raise Failure(f"The database cannot be created: {_last_line(output)}")
 
     def _speed(self) -> list[str]:
         return _as_options(fsync="off", synchronous_commit="off", full_page_writes="off") if self._ephemeral else []
@@ -145,7 +145,7 @@ class EmbeddedPostgres:
                     return
             time.sleep(0.01)
         self.stop()
-        raise EmbeddedError(f"The database does not start: {_last_line(self._log.read_bytes()[log_start:])}")
+        raise Failure(f"The database does not start: {_last_line(self._log.read_bytes()[log_start:])}")
 
 
 def _here(folder: Path) -> str:

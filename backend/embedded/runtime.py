@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.embedded.account import Account
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.processes import end_all
+from backend.failure import Failure
 
 _PREFIX = "sheaf-"
 _MARK = ".sheaf-runtime"
@@ -25,7 +25,7 @@ class Runtime:
     """The folder `path`; exists until `close()`, and is swept by the next run should this process be killed."""
 
     def __init__(self) -> None:
-        """Sweep what killed runs left, then make a folder. Raises EmbeddedError when no place is fit."""
+        """Sweep what killed runs left, then make a folder. Raises Failure when no place is fit."""
         for place in _places():
             _sweep(place)
         self.path, self._lock = _make()
@@ -59,7 +59,7 @@ def _make() -> tuple[Path, int]:
             (path / _MARK).touch()  # only from here on would a sweep take the folder for ours
             path.chmod(0o711)
             return path, lock
-    raise EmbeddedError("No temporary folder can be written: neither /tmp nor /var/tmp nor $TMPDIR.")
+    raise Failure("No temporary folder can be written: neither /tmp nor /var/tmp nor $TMPDIR.")
 
 
 def _lock(path: Path) -> int | None:

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from backend.embedded.account import account_for
 from backend.embedded.binaries import valkey_program
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.folder import DataFolder
 from backend.embedded.processes import end, end_all, spawn
 from backend.embedded.runtime import Runtime
+from backend.failure import Failure
 
 _PATIENCE = 30.0
 _CONFIGURATION = """\
@@ -47,7 +47,7 @@ class EmbeddedValkey:
         self.url = f"unix://{self._socket}?{urlencode({'password': self._password, 'db': 0})}"
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises EmbeddedError with the reason."""
+        """Start the server and wait until it answers. Raises Failure with the reason."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._account.own(self._folder)
         self._sweep()
@@ -82,7 +82,7 @@ class EmbeddedValkey:
             time.sleep(0.01)
         self.stop()
         lines = self._log.read_text(errors="replace").strip().splitlines() or ["it ended without a word"]
-        raise EmbeddedError(f"Valkey does not start: {lines[-1]}")
+        raise Failure(f"Valkey does not start: {lines[-1]}")
 
 
 def _answers(path: Path) -> bool:

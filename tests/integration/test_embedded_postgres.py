@@ -17,10 +17,10 @@ from support.program import alive, below
 
 from backend.embedded.account import Account, account_for
 from backend.embedded.binaries import postgres_programs, valkey_program
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
+from backend.failure import Failure
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
@@ -202,5 +202,5 @@ def test_a_cluster_that_cannot_start_says_why(tmp_path: Path, own_runtime: Runti
     with running(tmp_path, own_runtime):
         pass
     (tmp_path / "postgres/PG_VERSION").write_text("9.6\n")
-    with pytest.raises(EmbeddedError, match=r"does not start: .*database files are incompatible"):
+    with pytest.raises(Failure, match=r"does not start: .*database files are incompatible"):
         running(tmp_path, own_runtime).__enter__()

@@ -7,14 +7,13 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import psycopg
 import pytest
 from support.program import Program, alive, below, refused, session
 from support.waiting import until
-
-from backend.embedded.runtime import _MARK, _places
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks at processes through /proc")
 
@@ -31,9 +30,11 @@ def program(data: Path) -> Iterator[Program]:
         yield program
 
 
-def runtimes() -> set[Path]:
-    """The runtime folders of all services on this machine."""
-    return {mark.parent for place in _places() for mark in place.glob(f"sheaf-*/{_MARK}")}
+def runtime_of(program: Program) -> Path:
+    """The runtime folder, by the address of the database that a worker was given."""
+    given = Path(f"/proc/{min(workers(program))}/environ").read_bytes().split(b"\0")
+    address = next(each.decode() for each in given if each.startswith(b"SHEAF_DATABASE_URL="))
+    return Path(unquote(address.partition("host=")[2])).parent
 
 
 class TestARunningService:
@@ -115,24 +116,23 @@ class TestEnding:
         assert {path.name for path in (tmp_path / "data").iterdir()}.isdisjoint({"database_url"})
 
     def test_ctrl_c_ends_an_ephemeral_service_and_removes_its_folder(self) -> None:
-        before = runtimes()
         with Program("--ephemeral") as program:
-            (made,) = runtimes() - before
+            made = runtime_of(program)
             assert (made / "data").is_dir()
             assert program.end(signal.SIGINT) == 0
             assert not made.exists()
 
     def test_after_sigkill_the_next_start_leaves_nothing_of_it(self, tmp_path: Path) -> None:
-        data, before = tmp_path / "data", runtimes()
+        data = tmp_path / "data"
         with Program("--data", data) as killed:
             key, left = killed.key, session(killed) | set(below(tmp_path))
             assert killed.upload("kept", "a,b\n1,2\n").status_code == 201
-            folders = runtimes() - before
+            folder = runtime_of(killed)
             killed.process.kill()
             killed.process.wait()
         with Program("--data", data) as program:
             assert not alive(left)
-            assert not any(folder.exists() for folder in folders)
+            assert not folder.exists()
             assert program.key == key
             assert program.get("/datasets/kept").json()["rows"] == 1
 
@@ -185,7 +185,7 @@ class TestOtherServers:
         with Program("--data", tmp_path, environment=environment) as program:
             assert program.upload("there", "a\n1\n").status_code == 201
             assert not below(tmp_path)
-            assert {path.name for path in tmp_path.iterdir()} == {"api_key", "lock", "operator"}
+            assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"postgres", "valkey", "database_url"})
         with Program("--data", tmp_path, "--no-key", environment=environment) as program:
             assert program.get("/datasets/there", key=(tmp_path / "api_key").read_text().strip()).status_code == 200
 

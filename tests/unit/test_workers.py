@@ -6,7 +6,7 @@ import itertools
 import subprocess
 import sys
 
-from backend.embedded.failure import EmbeddedError
+from backend.failure import Failure
 from backend.workers import Restarted
 
 
@@ -21,7 +21,7 @@ class Child:
     def start(self) -> None:
         self.starts += 1
         if self._refuses:
-            raise EmbeddedError("no")
+            raise Failure("no")
         self.process = subprocess.Popen([sys.executable, "-c", ""])
         self.process.wait()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.embedded.account import Account, account_for
-from backend.embedded.failure import EmbeddedError
+from backend.failure import Failure
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
 as_user = pytest.mark.skipif(os.geteuid() == 0, reason="needs an ordinary user")
@@ -52,5 +52,5 @@ def test_root_takes_nobody_or_the_owner_of_the_cluster(tmp_path: Path) -> None:
 @as_user
 def test_an_ordinary_user_stays_who_he_is_and_takes_no_other_s_cluster(tmp_path: Path) -> None:
     assert account_for(tmp_path) == Account(os.geteuid(), os.getegid())
-    with pytest.raises(EmbeddedError, match="belongs to another user"):
+    with pytest.raises(Failure, match="belongs to another user"):
         account_for(Path("/"))

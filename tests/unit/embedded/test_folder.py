@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.embedded.failure import EmbeddedError
 from backend.embedded.folder import DataFolder
+from backend.failure import Failure
 
 
 def test_it_is_made_and_closed_to_others(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_it_is_made_and_closed_to_others(tmp_path: Path) -> None:
 
 def test_only_one_may_use_it(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
-    with pytest.raises(EmbeddedError, match="Another service is running"):
+    with pytest.raises(Failure, match="Another service is running"):
         DataFolder(tmp_path)
     folder.close()
     DataFolder(tmp_path).close()
@@ -26,7 +26,7 @@ def test_only_one_may_use_it(tmp_path: Path) -> None:
 
 def test_a_file_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    with pytest.raises(EmbeddedError, match="cannot be used"):
+    with pytest.raises(Failure, match="cannot be used"):
         DataFolder(tmp_path / "data")
 
 
