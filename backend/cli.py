@@ -33,16 +33,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sheaf", description="Spreadsheets in, versioned datasets, spreadsheets out.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser(
-        "serve", help="start the service and, unless told where, PostgreSQL and Valkey"
-    )
+    run = commands.add_parser("serve", help="start the service and, unless told where, PostgreSQL and Valkey")
     run.add_argument("--host", help="address to listen on (127.0.0.1)")
     run.add_argument("--port", help="port to listen on; 0 takes a free one (8000)")
     run.add_argument("--data", help="folder of the data (data)")
     run.add_argument("--workers", help="server processes (1)")
-    run.add_argument(
-        "--ephemeral", action="store_true", help="keep the data in a temporary folder until the end"
-    )
+    run.add_argument("--ephemeral", action="store_true", help="keep the data in a temporary folder until the end")
     run.add_argument("--sample", action="store_true", help="load three small datasets: sales, users, products")
     run.add_argument("--no-key", action="store_true", help="print no API key; issue some with `sheaf key`")
     run.set_defaults(run=_serve)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -55,6 +58,10 @@ class TestARunningService:
         assert {name: (data / name).stat().st_mode & 0o777 for name in names} == dict.fromkeys(names, 0o600)
         assert (data / "api_key").read_text().strip() == program.key
 
+    def test_the_operator_issues_keys_beside_it(self, program: Program, data: Path) -> None:
+        said = sheaf("key", "Ann", "--data", str(data))
+        assert program.get("/users/me", key=said.stdout.strip()).json()["name"] == "Ann"
+
     def test_a_port_in_use_is_told(self, program: Program, tmp_path: Path) -> None:
         port = program.address.rpartition(":")[2]
         said = refused("--data", tmp_path, "--port", port)
@@ -82,6 +89,13 @@ class TestARunningService:
         os.kill(killed, signal.SIGKILL)
         until(lambda: set(below(data / "valkey")) - {killed}, "another one runs")
         until(lambda: program.ready, "the service is ready")
+
+
+def sheaf(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run another command of the program to its end."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
+    command = [sys.executable, "-m", "backend", *arguments]
+    return subprocess.run(command, env={**own, **environment}, capture_output=True, text=True, check=False)
 
 
 def workers(program: Program) -> set[int]:
@@ -188,6 +202,20 @@ class TestOtherServers:
             assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"postgres", "valkey", "database_url"})
         with Program("--data", tmp_path, "--no-key", environment=environment) as program:
             assert program.get("/datasets/there", key=(tmp_path / "api_key").read_text().strip()).status_code == 200
+
+    def test_a_database_is_migrated_by_a_command_of_its_own(self, empty_postgres_url: str) -> None:
+        with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE migrated")
+        url = empty_postgres_url.replace("/sheaf?", "/migrated?")
+        for _ in range(2):
+            assert sheaf("migrate", SHEAF_DATABASE_URL=url).returncode == 0
+        made = sheaf("key", "Ann", SHEAF_DATABASE_URL=url)
+        assert re.fullmatch(r"[A-Za-z0-9_-]{8,64}\n", made.stdout), made.stderr
+
+    def test_a_command_that_finds_no_database_says_so(self, tmp_path: Path) -> None:
+        ended = sheaf("key", "Ann", "--data", str(tmp_path))
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("sheaf: Set SHEAF_DATABASE_URL, or start the service")
 
     def test_an_address_where_nobody_answers_is_told(self, tmp_path: Path) -> None:
         environment = {"SHEAF_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "SHEAF_REDIS_URL": "redis://x"}
