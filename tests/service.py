@@ -62,9 +62,10 @@ async def running(app: Any) -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="session")
-async def service(postgres_url: str) -> AsyncIterator[ASGITransport]:
+async def service(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ASGITransport]:
     """The running application, as httpx reaches it."""
-    app = create_app(Settings(database_url=postgres_url, registration="open", log_level="error"))
+    data = tmp_path_factory.mktemp("data")
+    app = create_app(Settings(database_url=postgres_url, data=data, registration="open", log_level="error"))
     async with running(app):
         yield ASGITransport(app)
 
