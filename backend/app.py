@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router
@@ -32,6 +31,7 @@ from backend.services.health import HealthService
 from backend.services.imports import ImportService
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
+from backend.services.spool import Streams
 from backend.services.users import UserService
 from backend.services.versions import VersionService
 from backend.settings import Settings
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """The service; it connects when its lifespan begins."""
     settings = settings or configuration.load(os.environ)
     configure_logging(settings.log_level)
+    _spool(settings).mkdir(parents=True, exist_ok=True)
     return observed(_litestar(settings, _database(settings)))
 
 
@@ -63,7 +64,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         dependencies=_dependencies(settings, database, users),
         middleware=[DefineMiddleware(Authentication, users=users)],
         plugins=[problem_details],
-        lifespan=[_connected(database)],
+        lifespan=[_running(database)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
@@ -76,20 +77,20 @@ def _dependencies(settings: Settings, database: Database, users: UserService) ->
         max_cell=settings.max_cell,
         max_columns=settings.max_columns,
         max_rows=settings.max_rows,
-        workbook_memory=settings.workbook_memory,
+        workbook_memory=int(settings.workbook_memory),
         workbook_seconds=settings.workbook_seconds,
     )
-    spool = Path(gettempdir())
+    streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     parts: dict[str, object] = {
         "users": users,
         "health": HealthService(database),
         "datasets": DatasetService(database, grace=timedelta(days=settings.undelete_days)),
         "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
-        "records": RecordService(database),
+        "records": RecordService(database, streams),
         "record_writes": RecordWriteService(database),
         "versions": VersionService(database),
-        "exports": ExportService(database, spool, concurrency=settings.concurrent_exports),
-        "upload_folder": UploadFolder(spool, settings.max_upload),
+        "exports": ExportService(database, streams),
+        "upload_folder": UploadFolder(_spool(settings), settings.max_upload),
     }
     return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}
 
@@ -101,7 +102,12 @@ def _give(part: object) -> Callable[[], Any]:
     return give
 
 
-def _connected(database: Database) -> Callable[[Litestar], Any]:
+def _spool(settings: Settings) -> Path:
+    """Where uploads and streams to slow clients wait; files without names, so a killed process leaves none."""
+    return settings.data / "spool"
+
+
+def _running(database: Database) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await database.open()

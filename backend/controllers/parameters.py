@@ -30,7 +30,7 @@ READS_PARAMETERS = {"reads_parameters": True}
 """Handler option: it reads the query string itself, and refuses what it does not know."""
 
 
-def only_known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def only_known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard: a query parameter that the handler does not take is refused, never ignored. Raises UnknownParameter."""
     if "reads_parameters" not in handler.opt:
         refuse_unknown(connection.query_params, _declared(handler))

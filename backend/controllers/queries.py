@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,23 +24,28 @@ _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 def string_members(request: CallerRequest, names: frozenset[str]) -> dict[str, str]:
     """Those of the query string's parameters that have one of these names."""
-    return {name: value for name, value in _pairs(request) if name in names}
+    return {name: value for name, value in _pairs(request.scope["query_string"]) if name in names}
 
 
 def query_from_string(
     request: CallerRequest, extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
 ) -> tuple[str | None, Query]:
     """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
-    pairs = _pairs(request)
+    return _parsed(request.scope["query_string"], extra | {"workspace"}, max_limit)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(query_string: bytes, extra: frozenset[str], max_limit: int | None) -> tuple[str | None, Query]:
+    pairs = _pairs(query_string)
     workspace = next((value for name, value in pairs if name == "workspace"), None)
-    return workspace, parse_params(pairs, extra=extra | {"workspace"}, max_limit=max_limit)
+    return workspace, parse_params(pairs, extra=extra, max_limit=max_limit)
 
 
 async def body_members(request: CallerRequest) -> dict[str, Any]:
     """The members of a JSON object; numbers are exact. Raises BadRequest."""
     try:
         body = _DECODER.decode(await request.body() or b"{}")
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
@@ -53,9 +59,8 @@ def query_from_members(
     return parse_body(members, extra=extra, max_limit=max_limit)
 
 
-def _pairs(request: CallerRequest) -> list[tuple[str, str]]:
+def _pairs(query_string: bytes) -> list[tuple[str, str]]:
     try:
-        text = request.scope["query_string"].decode("latin-1")
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError as error:
         raise BadRequest(f"There are more than {_MOST_PARAMETERS:,} query parameters.") from error

@@ -74,7 +74,7 @@ def parse_options(text: str) -> ImportOptions:
     """Import options from JSON. Raises BadRequest."""
     try:
         return msgspec.json.decode(text, type=ImportOptions)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"`options` cannot be used: {error}.") from error
 
 

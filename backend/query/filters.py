@@ -15,7 +15,7 @@ from backend.query.text import clean, items, nearest, shown
 
 _NOT = "not."
 _YES = {"": True, "true": True, "false": False}
-_BRACKETS = re.compile(r"filter\[(.+)\]", re.DOTALL)
+_BRACKETS = re.compile(r"filter\[(.*)\]", re.DOTALL)
 
 
 def parameter_condition(parameter: str, text: str) -> Node:

@@ -13,11 +13,11 @@ from backend.repositories.database import BulkTx
 
 Row = bytes | memoryview
 
-_BATCH = 1 << 19
+_BATCH = 1 << 18
 
 
 def copy_out(tx: BulkTx, statement: bytes) -> Iterator[list[Row]]:
-    """The messages of one COPY, a record each, in lists of about half a megabyte.
+    """The messages of one COPY, a record each, in lists of about a quarter of a megabyte.
 
     It goes below psycopg's `Copy`, which costs a coroutine step per record: that alone would take longer than the
     server takes to make the record. When the reader stops early the connection is closed, which ends the COPY.

@@ -101,8 +101,11 @@ class Database:
     async def read(self) -> AsyncIterator[Tx]:
         """A connection outside of any transaction: each statement sees what is committed when it starts."""
         with translating():
-            async with self._pool.connection() as connection:
+            connection = await self._pool.getconn()
+            try:
                 yield connection
+            finally:
+                await self._pool.putconn(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:

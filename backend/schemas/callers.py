@@ -8,7 +8,7 @@ from msgspec import Struct
 from backend.schemas.users import Role, Scope
 
 
-class WorkspaceScope(Struct, frozen=True):
+class WorkspaceScope(Struct, frozen=True, cache_hash=True):
     """One workspace: what every repository method is bound to.
 
     `has_schema` is false until the workspace holds its first dataset.

@@ -30,18 +30,19 @@ class Authentication(AbstractAuthenticationMiddleware):
         self._users = users
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        key = connection.headers.get("x-api-key") or _bearer(connection.headers.get("authorization", ""))
+        headers = dict(connection.scope["headers"])
+        key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
         return AuthenticationResult(caller, caller.key_id)
 
 
-def _bearer(header: str) -> str:
-    scheme, _, key = header.partition(" ")
+def _bearer(header: bytes) -> str:
+    scheme, _, key = header.decode("latin-1").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def may_write(connection: Connection, _: BaseRouteHandler) -> None:
+async def may_write(connection: Connection, _: BaseRouteHandler) -> None:
     """Guard: refuses keys that may only read."""
     if connection.user.key_scope != "write":
         raise Forbidden("This key may only read.")

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from hashlib import blake2b
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from backend.errors import LimitExceeded
-from backend.query.compile import Compiled, compile_query, is_wide
+from backend.query.compile import is_wide
 from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
 from backend.repositories import lookup, records
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
-from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.datasets import Snapshot
+from backend.repositories.records import Selection
+from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.problems import ErrorItem
 from backend.services import spool
@@ -38,10 +35,9 @@ class Export(Struct, frozen=True):
 
 
 class ExportService:
-    def __init__(self, database: Database, folder: Path, *, concurrency: int) -> None:
+    def __init__(self, database: Database, streams: spool.Streams) -> None:
         self._database = database
-        self._folder = folder
-        self._places = asyncio.Semaphore(concurrency)
+        self._streams = streams
 
     async def start(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, options: ExportOptions
@@ -51,16 +47,15 @@ class ExportService:
         async with self._database.read() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
-            compiled = compile_query(query, snapshot.columns, fold=self._database.fold)
-            await _check_limits(tx, scope, snapshot, compiled, writer)
-            rows = await _row_count(tx, scope, snapshot, compiled, query)
-        table = Table(snapshot.name, compiled.columns, rows, wide=is_wide(compiled.columns))
+            chosen = records.selection(scope, snapshot, query, self._database.fold)
+            await _check_limits(tx, chosen, writer)
+            rows = await _row_count(tx, chosen, query)
+        columns = chosen.compiled.columns
+        table = Table(snapshot.name, columns, rows, wide=is_wide(columns))
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                statement = records.export_statement(
-                    tx, scope, snapshot, compiled, delimiter=writer.delimiter(options), query=query
-                )
+                statement = records.export_statement(tx, chosen, query, delimiter=writer.delimiter(options))
                 for chunk in writer.write(copy_out(tx, statement), table, options):
                     out.put(chunk)
 
@@ -70,39 +65,30 @@ class ExportService:
             etag=f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"',
             version=snapshot.version,
             rows=rows,
-            chunks=self._in_turn(spool.stream(produce, self._folder)),
+            chunks=self._streams.run(produce),
         )
-
-    async def _in_turn(self, chunks: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks, as soon as one of the places for exports is free."""
-        async with self._places, aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
 
 
 def _tag(options: ExportOptions) -> str:
     return blake2b(msgspec.json.encode(options), digest_size=6).hexdigest()
 
 
-async def _row_count(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, query: Query) -> int:
-    everything = query.where is None and query.q is None
-    rows = snapshot.rows if everything else await records.count(tx, scope, snapshot, compiled)
-    left = max(rows - query.offset, 0)
+async def _row_count(tx: Tx, chosen: Selection, query: Query) -> int:
+    left = max(await records.count(tx, chosen) - query.offset, 0)
     return left if query.limit is None else min(left, query.limit)
 
 
-async def _check_limits(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, writer: Writer) -> None:
+async def _check_limits(tx: Tx, chosen: Selection, writer: Writer) -> None:
     """Raises LimitExceeded for what the format cannot hold, before the first byte is sent."""
     limits = writer.limits
     if limits is None:
         return
-    if len(compiled.columns) > limits.columns:
-        raise LimitExceeded(
-            f"This format has at most {limits.columns:,} columns; select fewer than {len(compiled.columns):,}."
-        )
-    found = await records.first_long_cell(tx, scope, snapshot, compiled, limits.cell)
+    columns = chosen.compiled.columns
+    if len(columns) > limits.columns:
+        raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {len(columns):,}.")
+    found = await records.first_long_cell(tx, chosen, limits.cell)
     if found is not None:
         record_id, key = found
-        name = next(column.name for column in compiled.columns if column.key == key)
+        name = next(column.name for column in columns if column.key == key)
         reason = f"This format holds {limits.cell:,} characters a cell; {name!r} of record {record_id} has more."
         raise LimitExceeded(reason, errors=[ErrorItem(reason, pointer=f"/records/{record_id}", column=name)])

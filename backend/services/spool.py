@@ -5,7 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -34,6 +34,20 @@ async def stream(
             yield chunk
     finally:
         spool.close()
+
+
+class Streams:
+    """The streams of one process, of which so many may run at a time; further ones wait for their turn."""
+
+    def __init__(self, folder: Path, *, concurrency: int) -> None:
+        self._folder = folder
+        self._places = asyncio.Semaphore(concurrency)
+
+    async def run(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
+        """What `stream` gives."""
+        async with self._places, aclosing(stream(produce, self._folder)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 class Spool:
