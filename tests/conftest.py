@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
 
 import pytest
+from support.fixtures import caller, server
 
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
 from backend.embedded.valkey import EmbeddedValkey
+from backend.repositories.migrate import upgrade
+
+__all__ = ["caller", "server"]
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +47,7 @@ def empty_postgres_url(data_folder: DataFolder, runtime: Runtime) -> Iterator[st
 @pytest.fixture(scope="session")
 def postgres_url(empty_postgres_url: str) -> str:
     """Address of a running PostgreSQL with the project's schema."""
-    if importlib.util.find_spec("backend.repositories.migrate"):
-        importlib.import_module("backend.repositories.migrate").upgrade(empty_postgres_url)
+    upgrade(empty_postgres_url)
     return empty_postgres_url
 
 

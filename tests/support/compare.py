@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
+
 from support.client import Client
 from support.delimited import parse
 
