@@ -65,7 +65,7 @@ class ExportService:
             etag=f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"',
             version=snapshot.version,
             rows=rows,
-            chunks=self._streams.run(produce),
+            chunks=await self._streams.start(produce),
         )
 
 

@@ -94,7 +94,7 @@ class RecordService:
                 for lines in copy_out(tx, records.stream_statement(tx, reading.chosen, query)):
                     out.put(b"".join(lines))
 
-        return reading.snapshot.version, self._streams.run(produce)
+        return reading.snapshot.version, await self._streams.start(produce)
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that."""

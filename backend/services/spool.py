@@ -43,8 +43,20 @@ class Streams:
         self._folder = folder
         self._places = asyncio.Semaphore(concurrency)
 
-    async def run(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
-        """What `stream` gives."""
+    async def start(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
+        """What `stream` gives, once its first chunk is there: what fails before that is raised here."""
+        chunks = self._in_turn(produce)
+        first = await anext(chunks, b"")
+
+        async def all_chunks() -> AsyncGenerator[bytes]:
+            async with aclosing(chunks):
+                yield first
+                async for chunk in chunks:
+                    yield chunk
+
+        return all_chunks()
+
+    async def _in_turn(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
         async with self._places, aclosing(stream(produce, self._folder)) as chunks:
             async for chunk in chunks:
                 yield chunk
