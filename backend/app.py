@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
@@ -17,9 +19,11 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.prometheus import PrometheusController
 
 from backend import settings as configuration
+from backend.cache import Cache
 from backend.controllers import API, ROOT
 from backend.controllers.datasets import UploadFolder
 from backend.controllers.problems import problem_details
+from backend.errors import AppError
 from backend.logs import configure_logging
 from backend.observing import observed
 from backend.readers.base import ReadLimits
@@ -38,6 +42,8 @@ from backend.settings import Settings
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
+
+log = structlog.get_logger()
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -59,19 +65,23 @@ def _database(settings: Settings) -> Database:
 
 def _litestar(settings: Settings, database: Database) -> Litestar:
     users = UserService(database, registration_open=settings.registration == "open")
+    datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days))
+    cache = Cache(settings.redis_url) if settings.redis_url else None
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT, PrometheusController],
-        dependencies=_dependencies(settings, database, users),
+        dependencies=_dependencies(
+            settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
+        ),
         middleware=[DefineMiddleware(Authentication, users=users)],
         plugins=[problem_details],
-        lifespan=[_running(database)],
+        lifespan=[_running(database, cache, datasets)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
     )
 
 
-def _dependencies(settings: Settings, database: Database, users: UserService) -> dict[str, Provide]:
+def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
     limits = ReadLimits(
         max_line=settings.max_line,
         max_cell=settings.max_cell,
@@ -82,12 +92,10 @@ def _dependencies(settings: Settings, database: Database, users: UserService) ->
     )
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     parts: dict[str, object] = {
-        "users": users,
-        "health": HealthService(database),
-        "datasets": DatasetService(database, grace=timedelta(days=settings.undelete_days)),
+        **made,
         "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
         "records": RecordService(database, streams),
-        "record_writes": RecordWriteService(database),
+        "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "exports": ExportService(database, streams),
         "upload_folder": UploadFolder(_spool(settings), settings.max_upload),
@@ -107,16 +115,31 @@ def _spool(settings: Settings) -> Path:
     return settings.data / "spool"
 
 
-def _running(database: Database) -> Callable[[Litestar], Any]:
+def _running(database: Database, cache: Cache | None, datasets: DatasetService) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await database.open()
+        upkeep = asyncio.create_task(_upkeep(datasets))
         try:
             yield
         finally:
+            upkeep.cancel()
+            await asyncio.wait([upkeep])
             await database.close()
+            if cache is not None:
+                await cache.close()
 
     return lifespan
+
+
+async def _upkeep(datasets: DatasetService) -> None:
+    """What nobody waits for, once an hour."""
+    while True:
+        try:
+            await datasets.sweep()
+        except AppError as error:
+            log.warning("upkeep_failed", error=str(error))
+        await asyncio.sleep(3600)
 
 
 def _openapi() -> OpenAPIConfig:

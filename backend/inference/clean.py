@@ -1,5 +1,6 @@
-"""What the caller tells about the cells of a file, applied before anything is inferred: null words and types."""
+"""What the caller tells about the cells of a file, applied before anything is inferred: null words, types, guards."""
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -13,6 +14,16 @@ from backend.schemas.problems import ErrorItem
 SHOWN_ERRORS = 20
 """Bad cells listed when an import is refused."""
 _NOTED = 100
+_GUARDED = r"^'('*[=+\-@\t\r])"
+
+
+def unguarded(names: Sequence[str]) -> list[str]:
+    """Column names without the apostrophe that an export with `escape_formulas` put before what looks like a formula.
+
+    A name that would then stand there twice keeps it.
+    """
+    plain = [re.sub(_GUARDED, r"\1", name) for name in names]
+    return [short if plain.count(short) == 1 else name for short, name in zip(plain, names, strict=True)]
 
 
 class BadCells(Invalid):
@@ -20,7 +31,7 @@ class BadCells(Invalid):
 
 
 class Cleaner:
-    """Applies `null_values`, `types` and `on_error` of the options to one batch after the other, in file order."""
+    """Applies what the options tell (`null_values`, `types`, `on_error`, …) to one batch after the other."""
 
     def __init__(self, options: ImportOptions, days: str | None) -> None:
         self._options = options
@@ -33,6 +44,8 @@ class Cleaner:
         Raises BadCells when a cell cannot be of its told type and `on_error` is `reject`. Cells made null and rows
         skipped are noted in `warnings`.
         """
+        if self._options.decode_formulas and batch.frame.width:
+            batch = Batch(batch.frame.select(pl.all().str.replace(_GUARDED, "$1")), batch.rows, batch.kinds)
         if self._options.null_values and batch.frame.width:
             words = pl.Series(self._options.null_values, dtype=pl.String)
             keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())

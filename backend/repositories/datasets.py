@@ -115,6 +115,17 @@ async def patch(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, values: Mapping
     await tx.execute(query, {**values, "id": dataset_id})
 
 
+async def expired(tx: Tx, scope: WorkspaceScope, before: datetime) -> list[UUID]:
+    """Datasets deleted before a moment, their head rows locked; those that somebody else has locked are left out."""
+    query = sql.SQL("SELECT id FROM {} WHERE deleted_at < %s FOR UPDATE SKIP LOCKED").format(table(scope, "datasets"))
+    return [row[0] for row in await (await tx.execute(query, (before,))).fetchall()]
+
+
+async def remove(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    """A dataset's head, columns and versions, for good."""
+    await tx.execute(sql.SQL("DELETE FROM {} WHERE id = %s").format(table(scope, "datasets")), (dataset_id,))
+
+
 async def list_columns(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> tuple[Column, ...]:
     """The columns as of a version, in order."""
     query = sql.SQL(

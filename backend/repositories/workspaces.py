@@ -53,6 +53,16 @@ async def lock(tx: Tx, scope: WorkspaceScope) -> None:
     await tx.execute("SELECT 1 FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (scope.id,))
 
 
+async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
+    """Every workspace that holds datasets, for the service's own upkeep."""
+    found = await tx.execute("SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces WHERE has_schema")
+    return [WorkspaceScope(*row) for row in await found.fetchall()]
+
+
+async def remove_from_directory(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    await tx.execute("DELETE FROM sheaf.directory WHERE dataset_id = %s AND workspace_id = %s", (dataset_id, scope.id))
+
+
 async def add_to_directory(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
     await tx.execute("INSERT INTO sheaf.directory (dataset_id, workspace_id) VALUES (%s, %s)", (dataset_id, scope.id))
 

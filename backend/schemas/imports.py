@@ -28,6 +28,7 @@ class ImportOptions(Struct, frozen=True, forbid_unknown_fields=True):
     date_format: str | None = None
     comment: Delimiter | None = None
     fill_merged: bool = False
+    decode_formulas: bool = False
 
 
 class ReadWarning(Struct, frozen=True, omit_defaults=True):

@@ -141,6 +141,18 @@ class DatasetService:
             require_match(if_match, head.etag)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
 
+    async def sweep(self) -> None:
+        """Removes for good what was deleted longer ago than the grace time; a transaction for each workspace."""
+        before = datetime.now(UTC) - self._grace
+        async with self._database.read() as tx:
+            scopes = await workspaces.list_scopes(tx)
+        for scope in scopes:
+            async with self._database.transaction() as tx:
+                for dataset_id in await datasets.expired(tx, scope, before):
+                    await records.drop_table(tx, scope, dataset_id)
+                    await datasets.remove(tx, scope, dataset_id)
+                    await workspaces.remove_from_directory(tx, scope, dataset_id)
+
     async def undelete(self, caller: Caller, ref: str, workspace: str | None) -> Head:
         """Raises DatasetNameTaken when another dataset has taken the name meanwhile."""
         if lookup.as_uuid(ref) is None:

@@ -12,10 +12,10 @@ from backend.errors import LimitExceeded
 from backend.query.compile import is_wide
 from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
-from backend.repositories import lookup, records
+from backend.repositories import lookup, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
-from backend.repositories.records import Selection
+from backend.repositories.selections import Selection
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.problems import ErrorItem
@@ -47,7 +47,7 @@ class ExportService:
         async with self._database.read() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
-            chosen = records.selection(scope, snapshot, query, self._database.fold)
+            chosen = selections.selection(scope, snapshot, query, self._database.fold)
             await _check_limits(tx, chosen, writer)
             rows = await _row_count(tx, chosen, query)
         columns = chosen.compiled.columns
@@ -55,7 +55,7 @@ class ExportService:
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                statement = records.export_statement(tx, chosen, query, delimiter=writer.delimiter(options))
+                statement = selections.export_statement(tx, chosen, query, delimiter=writer.delimiter(options))
                 for chunk in writer.write(copy_out(tx, statement), table, options):
                     out.put(chunk)
 
@@ -74,7 +74,7 @@ def _tag(options: ExportOptions) -> str:
 
 
 async def _row_count(tx: Tx, chosen: Selection, query: Query) -> int:
-    left = max(await records.count(tx, chosen) - query.offset, 0)
+    left = max(await selections.count(tx, chosen) - query.offset, 0)
     return left if query.limit is None else min(left, query.limit)
 
 
@@ -86,7 +86,7 @@ async def _check_limits(tx: Tx, chosen: Selection, writer: Writer) -> None:
     columns = chosen.compiled.columns
     if len(columns) > limits.columns:
         raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {len(columns):,}.")
-    found = await records.first_long_cell(tx, chosen, limits.cell)
+    found = await selections.first_long_cell(tx, chosen, limits.cell)
     if found is not None:
         record_id, key = found
         name = next(column.name for column in columns if column.key == key)

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from backend.errors import DatasetNameTaken, LimitExceeded
-from backend.inference import ColumnPlan, Inference, conflicts, encode
+from backend.inference import ColumnPlan, Inference, conflicts, encode, unguarded
 from backend.readers import open_source
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, records, versions, workspaces
@@ -54,7 +54,7 @@ class ImportService:
             source = await asyncio.to_thread(self._open, upload, options)
             try:
                 await self._ensure_schema(scope)
-                load = Load(source, Inference(options, source.warnings), self._limits)
+                load = Load(source, options, self._limits)
                 head = await self._store(caller, scope, upload, load, wanted)
             finally:
                 await asyncio.to_thread(source.close)
@@ -138,46 +138,52 @@ class Load:
     made, the rest of the file is only looked at, and `lines_again` goes over it once more.
     """
 
-    def __init__(self, source: Source, inference: Inference, limits: ReadLimits) -> None:
+    def __init__(self, source: Source, options: ImportOptions, limits: ReadLimits) -> None:
         self.source = source
-        self.inference = inference
+        self.inference = Inference(options, source.warnings)
         self.rows = 0
         self.redo = False
         self._limits = limits
+        self._unguard = options.decode_formulas
         self._plan: tuple[ColumnPlan, ...] = ()
         self._keys: list[str] = []
 
     @property
+    def names(self) -> list[str]:
+        """The columns' names as far as they are known: longer rows add some."""
+        return unguarded(self.source.names) if self._unguard else self.source.names
+
+    @property
     def columns(self) -> list[Column]:
-        keys = keys_for(self.source.names, self._keys)
+        keys = keys_for(self.names, self._keys)
         return [
             Column(key, name, plan.type, plan.format)
-            for key, name, plan in zip(keys, self.source.names, self.inference.plan(), strict=True)
+            for key, name, plan in zip(keys, self.names, self.inference.plan(), strict=True)
         ]
 
     def lines(self) -> Iterator[bytes]:
         """First pass: looks and encodes. Blocking; for a worker thread."""
         for batch in self.source.batches():
-            cleaned = self.inference.observe(batch, self.source.names)
+            cleaned = self.inference.observe(batch, self.names)
             plan = self.inference.plan()
             self.redo = self.redo or conflicts(self._plan, plan)
             self._plan = plan
             if self.redo:
                 continue
-            self._keys = keys_for(self.source.names, self._keys)
+            self._keys = keys_for(self.names, self._keys)
             data = encode(cleaned, plan, self._keys, first_id=self.rows + 1, version=1)
             self.rows += cleaned.frame.height
             if self.rows > self._limits.max_rows:
                 raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
             yield data
-        self.inference.finish(self.source.names)
+        self.inference.finish(self.names)
 
     def lines_again(self) -> Iterator[bytes]:
         """Second pass, with the types that the whole file asks for."""
         self.rows = 0
-        self._keys = keys_for(self.source.names, self._keys)
+        self._keys = keys_for(self.names, self._keys)
         for batch in self.source.batches():
-            cleaned = self.inference.clean(batch, self.source.names)
+            cleaned = self.inference.clean(batch, self.names)
             yield encode(cleaned, self._plan, self._keys, first_id=self.rows + 1, version=1)
             self.rows += cleaned.frame.height
 
@@ -203,7 +209,7 @@ def _report(upload: Upload, load: Load, seconds: float) -> ImportReport:
         sheet=source.sheet,
         header_row=source.header_row,
         rows=load.rows,
-        columns=len(source.names),
+        columns=len(load.names),
         rejected=load.inference.rejected,
         bytes=upload.size,
         sha256=upload.sha256,

@@ -6,7 +6,7 @@ Values stay raw JSON text (`msgspec.Raw`) from the request to the database, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,35 +23,47 @@ NULL = b"null"
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LONGEST_NUMBER = 16_000
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_ANY = msgspec.json.Decoder(Any, float_hook=str)
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE][+-]?[0-9]{4}|[0-9]{16000}")
 
 
-def check(data: Mapping[str, Raw], columns: Mapping[str, Column], pointer: str) -> tuple[Values, list[ErrorItem]]:
-    """Values by column key, and what is wrong with them; `columns` is by name."""
+class _Number(str):
+    """A JSON number as it is written."""
+
+    __slots__ = ()
+
+
+_ANY = msgspec.json.Decoder(Any, float_hook=_Number)
+
+
+def check(
+    data: Mapping[str, Raw], by_name: Mapping[str, Column], columns: Sequence[Column], at: int | None
+) -> tuple[Values, list[ErrorItem]]:
+    """Values by column key, and what is wrong with the record at index `at`: values, names, and what is missing."""
     values: Values = {}
     errors: list[ErrorItem] = []
     for name, raw in data.items():
-        where = f"{pointer}/{_escaped(name)}"
-        column = columns.get(name)
+        column = by_name.get(name)
         if column is None:
-            errors.append(ErrorItem("There is no such column.", where, column=name, code="UNKNOWN_COLUMN"))
+            errors.append(ErrorItem("There is no such column.", pointer(name, at), column=name, code="UNKNOWN_COLUMN"))
             continue
         stored = stored_value(column, bytes(raw))
         if isinstance(stored, str):
-            errors.append(ErrorItem(stored, where, column=name, code="INVALID_VALUE"))
+            errors.append(ErrorItem(stored, pointer(name, at), column=name, code="INVALID_VALUE"))
         elif stored != NULL:
             values[column.key] = Raw(stored)
+    wrong = {error.column for error in errors}
+    errors += [
+        ErrorItem("This column needs a value.", pointer(each.name, at), column=each.name, code="NULL")
+        for each in columns
+        if not each.nullable and each.key not in values and each.name not in wrong
+    ]
     return values, errors
 
 
-def missing(values: Values, columns: Sequence[Column], pointer: str) -> list[ErrorItem]:
-    """Columns that must have a value and have none."""
-    return [
-        ErrorItem("This column needs a value.", f"{pointer}/{_escaped(each.name)}", column=each.name, code="NULL")
-        for each in columns
-        if not each.nullable and each.key not in values
-    ]
+def pointer(name: str, at: int | None) -> str:
+    """A JSON Pointer (RFC 6901) to a member of the body, or of its item `at`."""
+    token = name.replace("~", "~0").replace("/", "~1")
+    return f"/{token}" if at is None else f"/{at}/{token}"
 
 
 def stored_value(column: Column, raw: bytes) -> bytes | str:
@@ -65,22 +77,34 @@ def stored_value(column: Column, raw: bytes) -> bytes | str:
 
 
 def _why_unstorable(raw: bytes) -> str | None:
-    """U+0000 and lone surrogates have no place in JSONB."""
+    """U+0000, lone surrogates and numbers of more digits than PostgreSQL counts have no place in JSONB."""
     if _SUSPECT.search(raw) is None:
         return None
     try:
         value = _ANY.decode(raw)
     except (msgspec.DecodeError, UnicodeError) as error:
         return f"This is no valid JSON text: {error}."
-    return "U+0000 cannot be stored." if _holds_nul(value) else None
+    return next(_unstorable(value), None)
 
 
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
-    return isinstance(value, list) and any(_holds_nul(each) for each in value)
+def _unstorable(value: Any) -> Iterator[str]:
+    if isinstance(value, _Number):
+        if not _is_number(value.encode()):
+            yield f"{_shown(value.encode())} has too many digits."
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield "U+0000 cannot be stored."
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _unstorable(key)
+            yield from _unstorable(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _unstorable(each)
+
+
+def _is_number(raw: bytes) -> bool:
+    return len(raw) <= _LONGEST_NUMBER and _NUMBER.fullmatch(raw) is not None
 
 
 def _integer(_: Column, raw: bytes) -> bytes | str:
@@ -89,8 +113,7 @@ def _integer(_: Column, raw: bytes) -> bytes | str:
 
 
 def _number(_: Column, raw: bytes) -> bytes | str:
-    fits = _NUMBER.fullmatch(raw) and len(raw) <= _LONGEST_NUMBER
-    return raw if fits else f"{_shown(raw)} is no number."
+    return raw if _is_number(raw) else f"{_shown(raw)} is no number."
 
 
 def _boolean(_: Column, raw: bytes) -> bytes | str:
@@ -131,8 +154,3 @@ _CHECKS: dict[str, Callable[[Column, bytes], bytes | str]] = {
 def _shown(raw: bytes) -> str:
     text = raw.decode()
     return text if len(text) <= 60 else text[:60] + "…"
-
-
-def _escaped(name: str) -> str:
-    """A JSON Pointer token (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 
-from backend.errors import DatasetBusy, InvalidRecord, RecordNotFound
+from backend.errors import DatasetBusy, InvalidRecord, LimitExceeded, RecordNotFound
 from backend.repositories import datasets, lookup, records, versions
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -48,8 +49,10 @@ class Writing(Struct):
 
 
 class RecordWriteService:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, max_columns: int) -> None:
+        """`max_columns`: how far a schemaless dataset may grow."""
         self._database = database
+        self._max_columns = max_columns
 
     async def create(
         self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], *, if_match: str | None
@@ -58,16 +61,33 @@ class RecordWriteService:
         async with self._database.transaction() as tx:
             writing = await _begin(tx, caller, ref, workspace)
             require_match(if_match, writing.head.etag)
-            await _grow(tx, writing, items)
-            rows = _checked(items, writing)
-            if not rows:
+            if not items:
                 return Written([], 0, writing.head.dataset.version), writing.head.etag
             first = writing.head.next_id
-            await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, first, rows)
-            change = Change("create", added=len(rows))
-            token = await _publish(tx, writing, change, next_id=first + len(rows))
-            made = await records.list_range(tx, writing.scope, _after(writing, token), first, first + len(rows))
+            token = await self._insert(tx, writing, items)
+            made = await records.list_range(tx, writing.scope, _after(writing, token), first, first + len(items))
         return Written(made, len(made), writing.version), f'"{token}.{writing.head.revision}"'
+
+    async def create_one(
+        self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
+    ) -> tuple[UUID, Record, str]:
+        """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
+        async with self._database.transaction() as tx:
+            writing = await _begin(tx, caller, ref, workspace)
+            require_match(if_match, writing.head.etag)
+            token = await self._insert(tx, writing, [item], single=True)
+            found = await records.find(tx, writing.scope, _after(writing, token), writing.head.next_id)
+        if found is None:
+            raise RecordNotFound
+        return writing.head.dataset.id, *found
+
+    async def _insert(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> str:
+        """The token of the version that the new records make."""
+        await self._grow(tx, writing, items, single=single)
+        rows = _checked(items, writing, single=single)
+        first = writing.head.next_id
+        await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, first, rows)
+        return await _publish(tx, writing, Change("create", added=len(rows)), next_id=first + len(rows))
 
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, changes: Item, *, if_match: str | None
@@ -100,7 +120,7 @@ class RecordWriteService:
             writing = await _begin(tx, caller, ref, workspace)
             current, etag = await _current(tx, writing, record_id)
             require_match(if_match, etag)
-            await _grow(tx, writing, [item])
+            await self._grow(tx, writing, [item], single=True)
             wanted = combine(msgspec.json.decode(current.data, type=dict[str, Raw]), item)
             (values,) = _checked([wanted], writing, single=True)
             if await records.is_image(tx, writing.scope, writing.head.dataset.id, record_id, values):
@@ -124,6 +144,25 @@ class RecordWriteService:
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
             await _publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
 
+    async def _grow(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> None:
+        """Lets the schema of a schemaless dataset take the items, as part of this write's version."""
+        if not writing.head.open_schema:
+            return
+        _check_names(items, single=single)
+        dataset_id = writing.head.dataset.id
+        used = await datasets.list_keys(tx, writing.scope, dataset_id)
+        columns = tuple(grown(writing.columns, items, used))
+        if len(columns) > self._max_columns:
+            raise LimitExceeded(
+                f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {self._max_columns:,}."
+            )
+        changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
+        if changed:
+            keys = [column.key for _, column, _ in changed]
+            await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
+            await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
+            writing.columns = columns
+
 
 async def _begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
     """Locks the dataset's head row. Raises DatasetNotFound, DatasetBusy."""
@@ -141,19 +180,19 @@ async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, st
     return found
 
 
-async def _grow(tx: Tx, writing: Writing, items: Sequence[Item]) -> None:
-    """Lets the schema of a schemaless dataset take the items, as part of this write's version."""
-    if not writing.head.open_schema:
-        return
-    dataset_id = writing.head.dataset.id
-    used = await datasets.list_keys(tx, writing.scope, dataset_id)
-    columns = tuple(grown(writing.columns, items, used))
-    changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
-    if changed:
-        keys = [column.key for _, column, _ in changed]
-        await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
-        await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
-        writing.columns = columns
+def _check_names(items: Sequence[Item], *, single: bool) -> None:
+    """Raises InvalidRecord for names that no column can have."""
+    errors = [
+        ErrorItem("A column name cannot be blank or hold a NUL character.", pointer, column=name, code="INVALID_NAME")
+        for at, item in enumerate(items)
+        for name in item
+        if not name.strip() or "\0" in name
+        for pointer in [record_values.pointer(name, None if single else at)]
+    ]
+    if errors:
+        raise InvalidRecord(
+            f"{len(errors)} name(s) cannot be columns; nothing was stored.", errors=errors[:_MOST_ERRORS]
+        )
 
 
 def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -> list[Values]:
@@ -161,10 +200,9 @@ def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -
     by_name, rows = writing.by_name, list[Values]()
     errors: list[ErrorItem] = []
     for at, item in enumerate(items):
-        pointer = "" if single else f"/{at}"
-        values, wrong = record_values.check(item, by_name, pointer)
+        values, wrong = record_values.check(item, by_name, writing.columns, None if single else at)
         rows.append(values)
-        errors += wrong or record_values.missing(values, writing.columns, pointer)
+        errors += wrong
     if errors:
         shown = errors[:_MOST_ERRORS]
         raise InvalidRecord(
@@ -196,10 +234,12 @@ def _after(writing: Writing, token: str) -> Snapshot:
 
 
 def _merged(current: Raw | None, patch: Raw) -> Raw:
-    """RFC 7396 below the top level: objects merge, everything else replaces."""
-    if current is None or not (bytes(current).startswith(b"{") and bytes(patch).startswith(b"{")):
+    """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
+    if not bytes(patch).startswith(b"{"):
         return patch
-    target = msgspec.json.decode(current, type=dict[str, Raw])
+    target: dict[str, Raw] = {}
+    if current is not None and bytes(current).startswith(b"{"):
+        target = msgspec.json.decode(current, type=dict[str, Raw])
     for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
         if bytes(raw) == NULL:
             target.pop(name, None)

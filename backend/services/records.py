@@ -13,10 +13,10 @@ from backend.errors import InvalidCursor, InvalidQuery, RecordNotFound
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
-from backend.repositories import lookup, records
+from backend.repositories import lookup, records, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
-from backend.repositories.records import Page, Selection
+from backend.repositories.selections import Page, Selection
 from backend.schemas.callers import Caller
 from backend.schemas.datasets import Snapshot
 from backend.schemas.records import Record, RecordCount, RecordPage
@@ -60,7 +60,7 @@ class RecordService:
                 reading = await self._reading(tx, caller, ref, workspace, query, place)
                 if matches(if_none_match, etag := _etag(reading, place), weak=True):
                     return None, etag
-                found = reading, await records.page(tx, reading.chosen, after=place.last if place else None)
+                found = reading, await selections.page(tx, reading.chosen, after=place.last if place else None)
             reading, page = found
             total, total_is = await _total(tx, reading, place, page)
         following = None if page.last is None else _cursor(reading, page.last, total, total_is)
@@ -76,8 +76,8 @@ class RecordService:
         known = lookup.remembered(caller, ref, workspace)
         if known is None:
             return None
-        chosen = records.selection(*known, query, self._database.fold)
-        page = await records.newest_page(tx, chosen, ref)
+        chosen = selections.selection(*known, query, self._database.fold)
+        page = await selections.newest_page(tx, chosen, ref)
         return None if page is None else (Reading(query, chosen), page)
 
     async def stream(
@@ -91,7 +91,7 @@ class RecordService:
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                for lines in copy_out(tx, records.stream_statement(tx, reading.chosen, query)):
+                for lines in copy_out(tx, selections.stream_statement(tx, reading.chosen, query)):
                     out.put(b"".join(lines))
 
         return reading.snapshot.version, await self._streams.start(produce)
@@ -100,7 +100,7 @@ class RecordService:
         """How many records match, and an ETag for that."""
         async with self._database.read() as tx:
             reading = await self._reading(tx, caller, ref, workspace, query)
-            counted = await records.count(tx, reading.chosen)
+            counted = await selections.count(tx, reading.chosen)
         return RecordCount(counted, reading.snapshot.version), _etag(reading, None)
 
     async def get(
@@ -133,7 +133,7 @@ class RecordService:
             raise InvalidCursor
         if version is None and as_of is None:
             lookup.remember(caller, ref, workspace, (scope, snapshot))
-        return Reading(query, records.selection(scope, snapshot, query, self._database.fold))
+        return Reading(query, selections.selection(scope, snapshot, query, self._database.fold))
 
 
 async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> tuple[int | None, TotalIs]:
@@ -146,8 +146,8 @@ async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> 
     if page.last is None and place is None and (page.count or query.offset == 0):
         return query.offset + page.count, None
     if query.count == "exact" or reading.chosen.unfiltered:
-        return await records.count(tx, reading.chosen), None
-    counted = await records.count(tx, reading.chosen, at_most=BOUNDED)
+        return await selections.count(tx, reading.chosen), None
+    counted = await selections.count(tx, reading.chosen, at_most=BOUNDED)
     return counted, "at_least" if counted == BOUNDED else None
 
 
