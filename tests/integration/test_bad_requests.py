@@ -1,0 +1,144 @@
+"""Uploads that are wrong as requests: bodies that do not come as announced, types that lie, names that mislead."""
+
+import pytest
+from support.client import Client, problem
+from support.hostile import rows, xlsx
+from support.wire import answer, connected, head
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+CSV = b"id,name\n1,ann\n2,bob\n"
+FORM = (
+    b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n'
+    b"Content-Type: text/csv\r\n\r\n" + CSV + b"\r\n--cut"
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param(["Content-Type: text/csv", "Content-Length: 1000"], CSV, id="raw"),
+        pytest.param(
+            ["Content-Type: text/csv", "Transfer-Encoding: chunked"], b"14\r\n" + CSV + b"\r\n", id="in chunks"
+        ),
+        pytest.param(
+            ["Content-Type: multipart/form-data; boundary=cut", "Content-Length: 1000"], FORM + b"--\r\n", id="a form"
+        ),
+    ],
+)
+def test_a_body_that_stops_half_way_stores_nothing(caller: Client, headers: list[str], body: bytes) -> None:
+    with connected(caller) as plain:
+        plain.sendall(head(caller, "/datasets?name=half", *headers) + body)
+        plain.shutdown(1)
+        found = answer(plain)
+    assert found.status in {0, 400}
+    assert caller.names() == []
+
+
+def test_a_form_that_ends_early_is_refused(caller: Client) -> None:
+    headers = {"Content-Type": "multipart/form-data; boundary=cut"}
+    found = problem(caller.http.post("/datasets", content=FORM, headers=headers), 400)
+    assert found["error_code"] == "INCOMPLETE_BODY"
+    assert caller.names() == []
+
+
+def test_a_body_longer_than_announced_stores_nothing(caller: Client) -> None:
+    with connected(caller) as plain:
+        plain.sendall(head(caller, "/datasets?name=long", "Content-Type: text/csv", "Content-Length: 10") + CSV)
+        found = answer(plain)
+    assert found.status == 400
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        pytest.param(xlsx(rows(("id", "name"), ("1", "ann"))), "text/csv", id="a workbook as CSV"),
+        pytest.param(b"id,name\n1,ann\n", XLSX, id="CSV as a workbook"),
+        pytest.param(b"id,name\n1,ann\n", "image/png", id="CSV as an image"),
+        pytest.param(b"id,name\n1,ann\n", "application/octet-stream", id="CSV as anything"),
+    ],
+)
+def test_a_lying_content_type_is_seen_through_and_reported(caller: Client, content: bytes, media_type: str) -> None:
+    answered = caller.send(content, media_type)
+    assert caller.export(caller.made(answered)) == b"id,name\r\n1,ann\r\n"
+    assert answered.json()["import"]["warnings_total"] == (media_type != "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "statuses"),
+    [
+        ("application/json", (400, 422)),
+        ("multipart/form-data", (400,)),
+        ("multipart/form-data; boundary=cut", (400,)),
+    ],
+)
+def test_a_content_type_that_does_not_fit_the_body_is_refused(
+    caller: Client, media_type: str, statuses: tuple[int, ...]
+) -> None:
+    problem(caller.send(CSV, media_type), *statuses)
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a/b",
+        "a\\b",
+        "../../etc/passwd",
+        "a\0b",
+        "a\nb",
+        "a\x1bb",
+        "fdp\u202excod",
+        "\u200fabc",
+        "\ufeff",
+        " ",
+        "x" * 300,
+    ],
+)
+def test_a_name_that_misleads_is_refused(caller: Client, name: str) -> None:
+    assert problem(caller.upload(CSV, "orders.csv", name=name), 422)["errors"][0]["pointer"] == "/name"
+    problem(caller.send(CSV, name=name), 422)
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize("filename", ["../../etc/passwd.csv", "..\\..\\boot.csv", "\u202egpj.csv", "a\tb.csv", ".csv"])
+def test_a_file_name_that_misleads_is_cleaned(caller: Client, filename: str) -> None:
+    caller.made(caller.upload(CSV, filename))
+    (name,) = caller.names()
+    assert name.isprintable()
+    assert not set(name) & set("/\\\u202e")
+
+
+@pytest.mark.parametrize(
+    ("target", "media_type", "begin"),
+    [
+        pytest.param("?name=orders", "text/csv", b"", id="raw"),
+        pytest.param("?name=ORDERS", "multipart/form-data; boundary=cut", b"", id="a form"),
+        pytest.param(
+            "",
+            "multipart/form-data; boundary=cut",
+            b'--cut\r\nContent-Disposition: form-data; name="name"\r\n\r\norders\r\n--cut\r\n',
+            id="a field of the form",
+        ),
+    ],
+)
+def test_a_taken_name_is_refused_before_the_body_is_read(
+    caller: Client, target: str, media_type: str, begin: bytes
+) -> None:
+    caller.made(caller.upload(CSV, "orders.csv", name="orders"))
+    with connected(caller) as plain:
+        headers = [f"Content-Type: {media_type}", "Content-Length: 1000000000"]
+        plain.sendall(head(caller, f"/datasets{target}", *headers) + begin)
+        found = answer(plain)  # the rest of the body never comes
+    assert found.status == 409
+    assert found.problem["error_code"] == "DATASET_NAME_TAKEN"
+    assert caller.names() == ["orders"]
+
+
+def test_without_a_key_no_body_is_read(caller: Client) -> None:
+    stranger = Client(caller.base, "sheaf_nobody_knows_this_key")
+    with connected(stranger) as plain:
+        plain.sendall(head(stranger, "/datasets?name=orders", "Content-Type: text/csv", "Content-Length: 1000000000"))
+        found = answer(plain)
+    stranger.close()
+    assert found.status == 401
