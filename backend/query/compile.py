@@ -163,9 +163,10 @@ def _keyset(terms: Sequence[Term], table: str) -> str:
             f"(SELECT {value} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
             " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
         )
-        after, before_it = ("<", ">") if term.descending else (">", "<")
+        sign, opposite = ("<", ">") if term.descending else (">", "<")
         behind = (
-            f"CASE WHEN {value} {after} {there} THEN TRUE WHEN {value} {before_it} {there} THEN FALSE"
-            f" WHEN {value} IS NULL THEN {there} IS NOT NULL OR {behind} ELSE {there} IS NOT NULL AND {behind} END"
+            f"CASE WHEN {value} {sign} {there} THEN TRUE WHEN {value} {opposite} {there} THEN FALSE"
+            f" WHEN {there} IS NULL AND {value} IS NOT NULL THEN FALSE"
+            f" WHEN {value} IS NULL AND {there} IS NOT NULL THEN TRUE ELSE {behind} END"
         )
     return behind
