@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,10 @@ import psycopg
 import pytest
 from support.program import Program, alive, below, refused, session
 from support.waiting import until
+
+from backend.embedded.account import account_for
+from backend.embedded.processes import spawn
+from backend.embedded.runtime import Runtime
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks at processes through /proc")
 
@@ -188,6 +193,42 @@ def connected(program: Program) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=30)
 
 
+INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+@contextmanager
+def own_postgres(programs: Path) -> Iterator[str]:
+    """A PostgreSQL that this machine brings along, running; its address."""
+    runtime = Runtime()
+    account = account_for(Path("/nowhere"))
+    folder = runtime.folder("other", account)
+    try:
+        made = started([programs / "initdb", "-D", "data", "-U", "sheaf", "-A", "trust", "-E", "UTF8", "-N"], folder)
+        assert made.wait() == 0
+        server = started([programs / "postgres", "-D", "data", "-k", folder, "-h", "", "-F"], folder)
+        url = f"postgresql://sheaf@/postgres?host={folder}"
+        until(lambda: server.poll() is not None or answers(url), "it takes connections")
+        yield url
+        server.send_signal(signal.SIGINT)
+        server.wait()
+    finally:
+        runtime.close()
+
+
+def started(command: list[str | Path], folder: Path) -> subprocess.Popen[bytes]:
+    account = account_for(Path("/nowhere"))
+    text = [str(part) for part in command]
+    return spawn(text, folder=folder, account=account, output=subprocess.DEVNULL, last_signal=signal.SIGQUIT)
+
+
+def answers(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
 class TestOtherServers:
     def test_an_external_postgres_and_valkey_are_used(
         self, empty_postgres_url: str, redis_url: str, tmp_path: Path
@@ -202,6 +243,17 @@ class TestOtherServers:
             assert {path.name for path in tmp_path.iterdir()}.isdisjoint({"postgres", "valkey", "database_url"})
         with Program("--data", tmp_path, "--no-key", environment=environment) as program:
             assert program.get("/datasets/there", key=(tmp_path / "api_key").read_text().strip()).status_code == 200
+
+    @pytest.mark.parametrize("programs", INSTALLED or [None], ids=lambda path: path.parent.name if path else "none")
+    def test_an_older_postgres_serves_as_well(self, programs: Path | None, tmp_path: Path) -> None:
+        if programs is None:
+            pytest.skip("no PostgreSQL is installed on this machine")
+        with own_postgres(programs) as url, Program("--data", tmp_path, environment={"SHEAF_DATABASE_URL": url}) as one:
+            made = one.upload("there", "name,amount\nÉlise,1\nBo,2\n")
+            assert made.status_code == 201, made.text
+            found = one.get("/datasets/there/records?name=ilike:é*&sort=-amount")
+            assert [each["data"]["name"] for each in found.json()["data"]] == ["Élise"]
+            assert one.get("/datasets/there/export?format=csv").text == "name,amount\r\nÉlise,1\r\nBo,2\r\n"
 
     def test_a_database_is_migrated_by_a_command_of_its_own(self, empty_postgres_url: str) -> None:
         with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
