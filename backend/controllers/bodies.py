@@ -34,6 +34,7 @@ def decoded(body: bytes | Raw, kind: type[T]) -> T:
 
 def record(body: bytes) -> Item:
     """One record: column name → JSON text. Raises BadRequest, Invalid."""
+    _check_text(body)
     return decoded(body, dict[str, Raw])
 
 
@@ -42,11 +43,12 @@ def records(body: bytes, media_type: str) -> tuple[Sequence[Item], bool]:
 
     Raises BadRequest, LimitExceeded, and InvalidRecord naming each item that is no object.
     """
+    _check_text(body)
     if media_type in _LINES:
         return _objects([line for line in body.splitlines() if line.strip()]), False
     if body.lstrip()[:1] == b"[":
         return _objects(decoded(body, list[Raw])), False
-    return [record(body)], True
+    return [decoded(body, dict[str, Raw])], True
 
 
 def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
@@ -62,6 +64,14 @@ def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
     if wrong:
         raise InvalidRecord(f"{len(wrong)} item(s) are no objects; nothing was stored.", errors=wrong[:100])
     return objects
+
+
+def _check_text(body: bytes) -> None:
+    """What stays raw is not decoded, so nobody else would notice."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
 
 
 def _pointer(message: str) -> str | None:

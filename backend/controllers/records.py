@@ -91,9 +91,14 @@ class RecordController(Controller):
     ) -> Response[Record | Written]:
         """New records: one object, an array, or NDJSON; all of them or none."""
         items, single = bodies.records(await request.body(), request.content_type[0])
-        written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
-        content: Record | Written = written.data[0] if single else written
-        return Response(content, status_code=201, headers={"ETag": etag} if not single else {})
+        if not single:
+            written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
+            return Response(written, status_code=201, headers={"ETag": etag})
+        dataset, record, etag = await record_writes.create_one(
+            request.user, ref, workspace, items[0], if_match=if_match
+        )
+        location = f"/api/v1/datasets/{dataset}/records/{record.id}"
+        return Response(record, status_code=201, headers={"ETag": etag, "Location": location})
 
     @patch("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
     async def change(
