@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from backend.errors import LimitExceeded
+from backend.errors import Invalid, LimitExceeded
 from backend.inference.batch import Batch
 from backend.readers.base import ReadLimits
 from backend.readers.encoding import Encoding, Utf8Stream, detect_encoding
@@ -20,6 +20,8 @@ from backend.schemas.imports import ImportOptions, Warnings
 
 SAMPLE = 256 * 1024
 """Bytes at the start of a file by which dialect and header are found."""
+MOST_FOOTER = 100_000
+"""Most records at the end that can be skipped, as they are held in memory."""
 
 
 class DelimitedSource:
@@ -76,7 +78,7 @@ class DelimitedSource:
         first, last = int(piece.lines[0]), int(piece.lines[-1])
         self._rows += piece.frame.height
         if self._rows > self._limits.max_rows:
-            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows}")
+            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows:,}")
         if last > self._reported:
             self._report(piece, after=self._reported if first <= self._reported else 0)
             self._reported = last
@@ -87,13 +89,8 @@ class DelimitedSource:
         return Batch(frame, pl.Series("row", piece.lines, pl.UInt32))
 
     def _widen(self, piece: Piece) -> None:
-        width = piece.frame.width
-        if width > self._limits.max_columns:
-            row = int(piece.lines[piece.widths.argmax()])
-            limit = self._limits.max_columns
-            raise LimitExceeded(f"Line {row} has {width} columns, more than max_columns, {limit}")
-        if width > len(self.names):
-            self.names.extend(extra_names(self.names, width))
+        if piece.frame.width > len(self.names):
+            self.names.extend(extra_names(self.names, piece.frame.width))
 
     def _report(self, piece: Piece, *, after: int) -> None:
         """Warnings for damaged and ragged records behind line `after`, which were not reported before."""
@@ -118,20 +115,38 @@ class DelimitedSource:
 def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits) -> DelimitedSource:
     """Recognise encoding, dialect and header of delimited text.
 
-    Raises UnreadableFile for what is no text, LimitExceeded for a line beyond the limit.
+    Raises UnreadableFile for what is no text, Invalid for options that do not fit, LimitExceeded past a limit.
     """
+    _check(options)
     warnings = Warnings()
     encoding = detect_encoding(file, options.encoding, warnings)
-    size = SAMPLE
-    while True:
-        stream = Utf8Stream(file, encoding)
-        sample = stream.read(size)
-        layout = find_layout(sample.decode(errors="ignore"), options, warnings, final=stream.ended())
-        if layout is not None:
-            break
-        if size > limits.max_line:
-            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line} bytes")
-        size = min(8 * size, limits.max_line + 1)
+    layout = _layout(file, encoding, options, limits, warnings)
     if not layout.names:
         warnings.add("The file is empty")
     return DelimitedSource(file, layout, encoding, limits=limits, warnings=warnings, skip_footer=options.skip_footer)
+
+
+def _check(options: ImportOptions) -> None:
+    for sign in (options.delimiter, options.quote, options.escape, options.comment):
+        if sign and any(letter in "\r\n\0" or "\ud800" <= letter <= "\udfff" for letter in sign):
+            raise Invalid("delimiter, quote, escape and comment must be ordinary characters, no line ends")
+    if options.delimiter and options.quote and options.quote in options.delimiter:
+        raise Invalid("delimiter and quote must differ")
+    if options.skip_footer > MOST_FOOTER:
+        raise Invalid(f"skip_footer can be {MOST_FOOTER:,} at most")
+
+
+def _layout(
+    file: BinaryIO, encoding: Encoding, options: ImportOptions, limits: ReadLimits, warnings: Warnings
+) -> Layout:
+    """The layout by as much of the file as it takes to find it."""
+    size = SAMPLE
+    while size <= limits.max_line:
+        stream = Utf8Stream(file, encoding)
+        sample = stream.read(size).decode(errors="ignore")
+        text = sample if stream.ended() else sample.removesuffix("\r")
+        layout = find_layout(text, options, limits, warnings, final=stream.ended())
+        if layout is not None:
+            return layout
+        size = min(8 * size, limits.max_line) if size < limits.max_line else size + 1
+    raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes")

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from backend.readers.records import Dialect, RecordParser, Records
+from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.shapes import tidiness
+from backend.readers.tolerant import RecordParser
 
 _DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~", "\x01", "\x1e", "\x1f", "¦", "§")
 _WEAK = {":": 0.45, " ": 0.45, "^": 0.9, "~": 0.9}
@@ -39,7 +40,10 @@ def detect_dialect(
     best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
     best_score = 0.0
     for dialect in _candidates(sample, delimiter, quote, escape, comment):
-        score = _score(RecordParser(sample, dialect, final=final).parse(), dialect)
+        try:
+            score = _score(RecordParser(sample, dialect, final=final).parse(), dialect)
+        except TooWideError:
+            continue
         if score > best_score * 1.0001:
             best, best_score = dialect, score
     return best

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import polars as pl
 from msgspec import Struct
 
-from backend.errors import UnreadableFile
+from backend.errors import Invalid, UnreadableFile
 from backend.readers.guess import guess, is_damaged_utf8
 from backend.schemas.imports import Warnings
 from backend.schemas.problems import ErrorItem
@@ -25,6 +25,7 @@ _MARKS = (
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 _CODECS = {"windows-1252": "cp1252", "shift_jis": "cp932", "euc-kr": "cp949", "gb18030": "gb18030"}
 """Names as people write them, where Python's codec of that name knows fewer characters than such files hold."""
+_NO_TEXT = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"))
 _C1 = bytes(range(0x80, 0xA0))
 
 
@@ -93,7 +94,9 @@ def _told(told: str, marked: Encoding | None) -> Encoding:
         codec = codecs.lookup(told.strip()).name
         "".encode(codec)
     except (LookupError, UnicodeError) as error:
-        raise UnreadableFile(f"There is no encoding {told[:40]!r}") from error
+        raise Invalid(f"There is no encoding {told[:40]!r}") from error
+    if codec in _NO_TEXT:
+        raise Invalid(f"{codec} is no encoding of files")
     if marked is not None and codec in (marked.codec, marked.codec[:6], f"{marked.codec}-sig"):
         return marked
     if codec in ("utf-16", "utf-32"):

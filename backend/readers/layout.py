@@ -7,14 +7,19 @@ from collections import Counter
 
 from msgspec import Struct
 
-from backend.errors import UnreadableFile
+from backend.errors import Invalid
+from backend.readers.base import ReadLimits
 from backend.readers.dialect import detect_dialect
 from backend.readers.headers import clean_names, made_up
-from backend.readers.records import Dialect, RecordParser, Records
+from backend.readers.limits import too_wide
+from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.table import find_table
+from backend.readers.tolerant import RecordParser
 from backend.schemas.imports import ImportOptions, Warnings
 
 _SEP = re.compile(r'"?sep=(\t|[^"\r\n]{1,3})"?\s*(?=[\r\n]|\Z)', re.IGNORECASE)
+_LOOK = 500
+"""Records that are looked at."""
 _ENOUGH = 10
 """Records by which a header is found."""
 _LARGE = 4 * 2**20
@@ -31,35 +36,50 @@ class Layout(Struct, frozen=True):
     data_line: int
 
 
-def find_layout(sample: str, options: ImportOptions, warnings: Warnings, *, final: bool) -> Layout | None:
+def find_layout(
+    sample: str, options: ImportOptions, limits: ReadLimits, warnings: Warnings, *, final: bool
+) -> Layout | None:
     """The table at the start of a text; None when `sample` ends before that can be said.
 
-    Raises UnreadableFile when a told header line is not there.
+    Raises Invalid when a told header line is not there, LimitExceeded for too many columns.
     """
-    start, line = _skip_lines(sample, options.skip_rows)
-    told = options.delimiter
-    separator = _SEP.match(sample, start)
-    if separator and not options.skip_rows and told is None:
-        told = separator[1]
-        start, line = _skip_lines(sample, 1)
-    if type(options.header) is int and options.header > line + 1:
-        start, line = _skip_lines(sample, options.header - 1)
+    start, line, told = _beginning(sample, options)
+    if start == len(sample) and not final:
+        return None
     text = sample[start:]
     dialect = detect_dialect(
         text, delimiter=told, quote=options.quote, escape=options.escape, comment=options.comment, final=final
     )
-    records = RecordParser(text, dialect, final=final).parse(most=500)
-    if not final and len(records.cells) < _ENOUGH and len(sample) < _LARGE:
+    try:
+        records = RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
+    except TooWideError as error:
+        raise too_wide(line + error.line + 1, error.width, limits) from error
+    if not final and len(records.cells) < _ENOUGH and (not records.cells or len(sample) < _LARGE):
         return None
-    if not records.cells:
-        return Layout(dialect, (), None, len(sample[:start].encode()), line + 1) if final else None
     header, first = _header(records, options, line)
     names = _names(records, header, first, line, warnings)
     _report_preamble(records, header if header is not None else first, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
-    data_start = len(sample[:start].encode()) + len(text[: behind.end].encode())
-    row = None if header is None else line + records.lines[header] + 1
-    return Layout(dialect, tuple(names), row, data_start, line + behind.passed + 1)
+    return Layout(
+        dialect=dialect,
+        names=tuple(names),
+        header_row=None if header is None else line + records.lines[header] + 1,
+        data_start=len(sample[:start].encode()) + len(text[: behind.end].encode()),
+        data_line=line + behind.passed + 1,
+    )
+
+
+def _beginning(sample: str, options: ImportOptions) -> tuple[int, int, str | None]:
+    """Where to look for the table: characters and lines before it; and its delimiter, told by caller or first line."""
+    skip = options.skip_rows
+    delimiter = options.delimiter
+    separator = _SEP.match(sample)
+    if separator and not skip:
+        skip = 1
+        delimiter = delimiter or separator[1]
+    if type(options.header) is int:
+        skip = max(skip, options.header - 1)
+    return *_skip_lines(sample, skip), delimiter
 
 
 def _skip_lines(text: str, count: int) -> tuple[int, int]:
@@ -75,17 +95,16 @@ def _skip_lines(text: str, count: int) -> tuple[int, int]:
 
 def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | None, int]:
     """Index of the header record, if any, and of the first record of data."""
-    if options.header is None:
-        return find_table(records.cells)
     if options.header is False:
         return None, 0
-    if options.header is True:
-        header, first = find_table(records.cells)
-        return (header, first) if header is not None else (first, first + 1)
-    for index, at in enumerate(records.lines):
-        if line + at + 1 == options.header:
-            return index, index + 1
-    raise UnreadableFile(f"There is no header in line {options.header}")
+    if type(options.header) is int:
+        if not records.cells or line + records.lines[0] + 1 != options.header:
+            raise Invalid(f"There is no header in line {options.header}")
+        return 0, 1
+    header, first = find_table(records.cells)
+    if options.header is True and header is None and records.cells:
+        return first, first + 1
+    return header, first
 
 
 def _names(records: Records, header: int | None, first: int, line: int, warnings: Warnings) -> list[str]:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from msgspec import Struct
 
-from backend.errors import LimitExceeded, UnreadableFile
 from backend.readers.base import ReadLimits
 from backend.readers.encoding import Utf8Stream
-from backend.readers.headers import made_up
-from backend.readers.records import Dialect, RecordParser, to_frame
+from backend.readers.limits import refuse_long_cell, refuse_long_line, too_wide, zero_byte
+from backend.readers.records import Dialect, TooWideError, to_frame
 from backend.readers.scan import Piece, scan
-from backend.schemas.problems import ErrorItem
+from backend.readers.tolerant import RecordParser
 
 _CR = 13
 PIECE = 2 * 2**20
@@ -46,21 +45,24 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
             return
         whole = stream.ended() and len(data) <= want
         window = data if whole else _clean_end(data[:want])
+        refuse_long_line(window, cut.limits, line)
         if b"\0" in window:
-            raise _zero_byte(window, cut, line)
-        piece = scan(window, cut.dialect, width=len(cut.names))
+            raise zero_byte(window, cut.dialect, cut.names, line)
+        if not whole and b"\n" not in window and b"\r" not in window:
+            want = _more(want, cut.limits)
+            continue
+        piece = scan(window, cut.dialect, width=len(cut.names), widest=cut.limits.max_columns)
         if piece is None:
             near = window if want > cut.piece else _clean_end(window[: 4 * patience])
-            piece = _tolerant(near, cut, patience, final=whole and len(near) == len(window))
+            piece = _tolerant(near, cut, patience, line, final=whole and len(near) == len(window))
             patience = min(2 * patience, cut.piece)
         elif piece.used > patience:
             patience = cut.tolerant
         if piece is None:
-            _refuse_long_line(data, cut.limits, line)
-            want *= 2
+            want = _more(want, cut.limits)
             continue
         if piece.used > cut.limits.max_cell:
-            _refuse_long_cell(piece, cut, line)
+            refuse_long_cell(piece, cut.names, cut.limits, line)
         data = data[piece.used :]
         want = cut.piece
         piece.lines += line
@@ -68,6 +70,11 @@ def pieces(stream: Utf8Stream, cut: Cut, *, line: int) -> Iterator[Piece]:
         line += piece.passed
         if piece.frame.height:
             yield piece
+
+
+def _more(want: int, limits: ReadLimits) -> int:
+    """Twice as much, but first no more than it takes to see that a line is too long."""
+    return min(2 * want, limits.max_line + 1) if want <= limits.max_line else 2 * want
 
 
 def _fill(data: bytes, stream: Utf8Stream, want: int) -> bytes:
@@ -88,41 +95,22 @@ def _clean_end(window: bytes) -> bytes:
     return window[: end - 1] if end and window[end - 1] == _CR else window[:end]
 
 
-def _tolerant(window: bytes, cut: Cut, budget: int, *, final: bool) -> Piece | None:
+def _tolerant(window: bytes, cut: Cut, budget: int, line: int, *, final: bool) -> Piece | None:
     text = window.decode()
-    parser = RecordParser(text, cut.dialect, width=len(cut.names), final=final, longest=cut.limits.max_cell)
-    records = parser.parse(budget=budget)
+    parser = RecordParser(
+        text,
+        cut.dialect,
+        width=len(cut.names),
+        final=final,
+        longest=cut.limits.max_cell,
+        widest=cut.limits.max_columns,
+    )
+    try:
+        records = parser.parse(budget=budget)
+    except TooWideError as error:
+        raise too_wide(line + error.line, error.width, cut.limits) from error
     if not records.end:
         return None
     frame, widths = to_frame(records.cells)
     used = records.end if len(text) == len(window) else len(text[: records.end].encode())
     return Piece(frame, np.array(records.lines, np.int64), widths, used, records.passed, records.notes)
-
-
-def _zero_byte(window: bytes, cut: Cut, line: int) -> UnreadableFile:
-    records = RecordParser(window.decode(), cut.dialect, width=len(cut.names)).parse()
-    for cells, at in zip(records.cells, records.lines, strict=True):
-        for position, cell in enumerate(cells):
-            if cell and "\0" in cell:
-                column = cut.names[position] if position < len(cut.names) else made_up(position)
-                item = ErrorItem("A NUL byte cannot be stored", row=line + at, column=column, code="NUL_BYTE")
-                return UnreadableFile(f"A NUL byte stands in line {line + at}, column {column}", errors=[item])
-    return UnreadableFile(f"A NUL byte stands behind line {line}")
-
-
-def _refuse_long_line(data: bytes, limits: ReadLimits, line: int) -> None:
-    if len(data) > max(limits.max_line, 2 * limits.max_cell) or (
-        len(data) > limits.max_line and b"\n" not in data and b"\r" not in data
-    ):
-        raise LimitExceeded(f"Line {line} is longer than max_line, {limits.max_line} bytes")
-
-
-def _refuse_long_cell(piece: Piece, cut: Cut, line: int) -> None:
-    for position, column in enumerate(piece.frame.iter_columns()):
-        lengths = column.str.len_bytes()
-        longest = lengths.arg_max()
-        if longest is not None and lengths[longest] > cut.limits.max_cell:
-            name = cut.names[position] if position < len(cut.names) else made_up(position)
-            at = line + int(piece.lines[longest])
-            message = f"The cell in line {at}, column {name} is longer than max_cell, {cut.limits.max_cell} bytes"
-            raise LimitExceeded(message, errors=[ErrorItem(message, row=at, column=name, code="MAX_CELL")])

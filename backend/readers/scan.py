@@ -32,11 +32,12 @@ class Piece(Struct):
     notes: list[tuple[int, str]] = []
 
 
-def scan(data: bytes, dialect: Dialect, *, width: int) -> Piece | None:
+def scan(data: bytes, dialect: Dialect, *, width: int, widest: int) -> Piece | None:
     """The whole records at the start of UTF-8 text `data`, or None when they are not regular enough.
 
     Regular: every quote opens or closes a cell or is doubled inside one, and nothing else is escaped. Lines of
-    white space are records only at a `width` of one. `data` must not end between CR and LF.
+    white space are records only at a `width` of one, and no record has more cells than `widest`. `data` must not
+    end between CR and LF.
     """
     if not data or _has_comment(data, dialect.comment):
         return None
@@ -50,10 +51,10 @@ def scan(data: bytes, dialect: Dialect, *, width: int) -> Piece | None:
     if quote is not None and quote not in data:
         quote = None
     if len(delimiter) == 1:
-        return _scan(data, delimiter, quote, width)
+        return _scan(data, delimiter, quote, width, widest)
     if quote is not None or _STAND_IN in data:
         return None
-    piece = _scan(data.replace(delimiter, _STAND_IN), _STAND_IN, None, width)
+    piece = _scan(data.replace(delimiter, _STAND_IN), _STAND_IN, None, width, widest)
     if piece is not None:
         piece.used += int((piece.widths - 1).sum()) * (len(delimiter) - 1)
     return piece
@@ -79,7 +80,7 @@ def _doubled(data: bytes, dialect: Dialect) -> bytes | None:
     return data.replace(sign + quote, quote + quote)
 
 
-def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int) -> Piece | None:
+def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int, widest: int) -> Piece | None:
     text: Bytes = np.frombuffer(data, np.uint8)
     feeds = text == _LF
     carriages = text == _CR if b"\r" in data else None
@@ -103,6 +104,8 @@ def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int) -> Pie
     lines, passed = _line_numbers(feeds[:used], ends, quoted=quote is not None)
     body, blank = _plain(text[:used], starts, ends)
     widths = np.diff(breaks, prepend=-1)[~blank]
+    if widths.max(initial=0) > widest:
+        return None
     piece = Piece(pl.DataFrame(), lines[~blank], widths, used, passed)
     if not _read(piece, body, delimiter, quote):
         return None

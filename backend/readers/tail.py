@@ -61,4 +61,5 @@ def _filled(frame: pl.DataFrame) -> int:
 
 
 def _rows(batch: Batch, offset: int, length: int) -> Batch:
-    return Batch(batch.frame.slice(offset, length), batch.rows.slice(offset, length))
+    kinds = None if batch.kinds is None else batch.kinds.slice(offset, length)
+    return Batch(batch.frame.slice(offset, length), batch.rows.slice(offset, length), kinds)

@@ -1,0 +1,56 @@
+"""What delimited text is refused for, said so that a person finds the place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backend.errors import LimitExceeded, UnreadableFile
+from backend.readers.base import ReadLimits
+from backend.readers.headers import made_up
+from backend.readers.records import Dialect
+from backend.readers.scan import Piece
+from backend.readers.tolerant import RecordParser
+from backend.schemas.problems import ErrorItem
+
+
+def too_wide(line: int, width: int, limits: ReadLimits) -> LimitExceeded:
+    """The error for a record with too many cells."""
+    return LimitExceeded(f"Line {line} has {width:,} cells, more than max_columns, {limits.max_columns:,}")
+
+
+def zero_byte(window: bytes, dialect: Dialect, names: Sequence[str], line: int) -> UnreadableFile:
+    """The error for the first NUL in text whose first line is `line`."""
+    records = RecordParser(window.decode(), dialect, width=len(names)).parse()
+    for cells, at in zip(records.cells, records.lines, strict=True):
+        for position, cell in enumerate(cells):
+            if cell and "\0" in cell:
+                column = _name(names, position)
+                message = f"Line {line + at}, column {column} holds a NUL byte, which cannot be stored"
+                item = ErrorItem(message, row=line + at, column=column, code="NUL_BYTE")
+                return UnreadableFile(message, errors=[item])
+    return UnreadableFile(f"A comment behind line {line} holds a NUL byte")
+
+
+def refuse_long_line(window: bytes, limits: ReadLimits, line: int) -> None:
+    """Go no further when the first line is too long, or the first record so long that some line or cell must be."""
+    if len(window) <= limits.max_line:
+        return
+    reach = limits.max_line + 1
+    single = window.find(b"\n", 0, reach) < 0 and window.find(b"\r", 0, reach) < 0
+    if single or len(window) > 4 * max(limits.max_line, limits.max_cell):
+        raise LimitExceeded(f"Line {line} is longer than max_line, {limits.max_line:,} bytes")
+
+
+def refuse_long_cell(piece: Piece, names: Sequence[str], limits: ReadLimits, line: int) -> None:
+    """Raise for the first column with a cell beyond the limit; the piece's lines count from `line`."""
+    for position, column in enumerate(piece.frame.iter_columns()):
+        lengths = column.str.len_bytes()
+        longest = lengths.arg_max()
+        if longest is not None and lengths[longest] > limits.max_cell:
+            name, at = _name(names, position), line + int(piece.lines[longest])
+            message = f"The cell in line {at}, column {name} is longer than max_cell, {limits.max_cell:,} bytes"
+            raise LimitExceeded(message, errors=[ErrorItem(message, row=at, column=name, code="MAX_CELL")])
+
+
+def _name(names: Sequence[str], position: int) -> str:
+    return names[position] if position < len(names) else made_up(position)
