@@ -116,7 +116,7 @@ class EmbeddedPostgres:
             listen_addresses="",
             unix_socket_directories=str(self._sockets),
             unix_socket_permissions="0700",
-            max_connections="200",
+            max_connections="400",
             shared_buffers=f"{shared}MB",
             effective_cache_size=f"{memory // 2 // _MEBIBYTE}MB",
             maintenance_work_mem=f"{shared // 2}MB",

@@ -19,6 +19,7 @@ from backend.embedded.account import Account, account_for
 from backend.embedded.binaries import postgres_programs, valkey_program
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
+from backend.embedded.processes import _by_lsof
 from backend.embedded.runtime import Runtime
 from backend.failure import Failure
 
@@ -204,3 +205,9 @@ def test_a_cluster_that_cannot_start_says_why(tmp_path: Path, own_runtime: Runti
     (tmp_path / "postgres/PG_VERSION").write_text("9.6\n")
     with pytest.raises(Failure, match=r"does not start: .*database files are incompatible"):
         running(tmp_path, own_runtime).__enter__()
+
+
+@pytest.mark.skipif(shutil.which("lsof") is None, reason="needs lsof, which finds processes where there is no /proc")
+def test_without_proc_lsof_finds_the_same(tmp_path: Path, own_runtime: Runtime) -> None:
+    with running(tmp_path, own_runtime) as server:
+        assert (pid(server), str(tmp_path / "postgres")) in set(_by_lsof("postgres"))
