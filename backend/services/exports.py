@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 from msgspec import Struct
 
-from backend.errors import LimitExceeded
+from backend.errors import InvalidQuery, LimitExceeded
 from backend.query.compile import is_wide
 from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
@@ -43,6 +43,8 @@ class ExportService:
         self, caller: Caller, ref: str, workspace: str | None, query: Query, options: ExportOptions
     ) -> Export:
         """Checks everything now: once the first byte is out, no error can reach the client."""
+        if query.cursor is not None:
+            raise InvalidQuery("An export has no pages; leave `cursor` out.")
         writer = writer_for(options)
         async with self._database.read() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)

@@ -1,5 +1,5 @@
 """The running service for every integration test."""
 
-from service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
+from support.service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
 
 __all__ = ["anonymous", "client", "connect", "make_user", "reader", "service", "stranger", "upload", "user"]

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from httpx import AsyncClient
-from service import MakeUser, User, without_request_id
+from support.service import MakeUser, User, without_request_id
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 from msgspec import Struct
-from service import User, without_request_id
+from support.service import User, without_request_id
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
-from service import exact
+from support.service import exact
 
 pytestmark = pytest.mark.anyio
 

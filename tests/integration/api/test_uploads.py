@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 from httpx import AsyncClient, Response
-from service import User, exact, without_request_id
+from support.service import User, exact, without_request_id
 
 pytestmark = pytest.mark.anyio
 

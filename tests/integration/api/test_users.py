@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from httpx import AsyncClient
-from service import MakeUser, User, without_request_id
+from support.service import MakeUser, User, without_request_id
 
 pytestmark = pytest.mark.anyio
 

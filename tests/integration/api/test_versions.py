@@ -1,0 +1,81 @@
+"""The versions of a dataset: list, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from support.service import User
+
+pytestmark = pytest.mark.anyio
+
+Upload = Callable[..., Any]
+
+
+class TestList:
+    async def test_the_newest_comes_first(self, user: User, upload: Upload) -> None:
+        await upload()
+        await user.client.post("/datasets/orders/records", json=[{"name": "x"}, {"name": "y"}])
+        await user.client.patch("/datasets/orders/records/1", json={"name": "Anna"})
+        await user.client.delete("/datasets/orders/records/2")
+        listed = (await user.client.get("/datasets/orders/versions")).json()
+        assert (listed["total"], listed["has_more"]) == (4, False)
+        counts = ("version", "operation", "rows", "added", "changed", "removed")
+        assert [tuple(each[name] for name in counts) for each in listed["data"]] == [
+            (4, "delete", 3, 0, 0, 1),
+            (3, "update", 4, 0, 1, 0),
+            (2, "create", 4, 2, 0, 0),
+            (1, "import", 2, 2, 0, 0),
+        ]
+        assert {each["author"] for each in listed["data"]} == {user.id}
+        moments = [datetime.fromisoformat(each["created_at"]) for each in listed["data"]]
+        assert moments == sorted(moments, reverse=True)
+        assert all(moment.tzinfo for moment in moments)
+
+    async def test_is_paged(self, client: AsyncClient, upload: Upload) -> None:
+        await upload()
+        for at in range(3):
+            await client.patch("/datasets/orders/records/1", json={"name": f"{at}"})
+        first = (await client.get("/datasets/orders/versions?limit=3")).json()
+        rest = (await client.get("/datasets/orders/versions?limit=3&offset=3")).json()
+        assert [each["version"] for each in first["data"]] == [4, 3, 2]
+        assert [each["version"] for each in rest["data"]] == [1]
+        assert (first["has_more"], rest["has_more"], rest["total"]) == (True, False, 4)
+
+    async def test_a_rename_is_no_version(self, client: AsyncClient, upload: Upload) -> None:
+        await upload()
+        await client.patch("/datasets/orders", json={"name": "bills", "description": "x"})
+        assert (await client.get("/datasets/bills/versions")).json()["total"] == 1
+
+    @pytest.mark.parametrize(
+        "params", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limt": 1}, {"sort": "version"}]
+    )
+    async def test_a_wrong_parameter_is_400(self, client: AsyncClient, upload: Upload, params: Any) -> None:
+        await upload()
+        assert (await client.get("/datasets/orders/versions", params=params)).status_code == 400
+
+
+class TestRead:
+    async def test_one_version(self, client: AsyncClient, upload: Upload) -> None:
+        await upload()
+        listed = (await client.get("/datasets/orders/versions")).json()["data"][0]
+        assert (await client.get("/datasets/orders/versions/1")).json() == listed
+        assert set(listed) == {
+            "version", "created_at", "author", "operation", "note", "rows", "added", "changed", "removed", "tag",
+            "source",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("version", ["0", "2", "-1", "9999999999", "99999999999999999999"])
+    async def test_one_that_never_was_is_404(self, client: AsyncClient, upload: Upload, version: str) -> None:
+        await upload()
+        answer = await client.get(f"/datasets/orders/versions/{version}")
+        assert answer.status_code == 404
+        assert answer.json()["error_code"] == "VERSION_NOT_FOUND"
+
+    async def test_an_empty_dataset_has_one(self, client: AsyncClient) -> None:
+        await client.post("/datasets", json={"name": "empty"})
+        version = (await client.get("/datasets/empty/versions/1")).json()
+        assert (version["operation"], version["rows"], version["source"]) == ("create", 0, None)
