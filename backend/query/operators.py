@@ -23,7 +23,6 @@ class Operator(Struct, frozen=True):
 
     takes: Literal["none", "one", "pair", "list"]
     build: Build
-    says: str
 
 
 def _compare(symbol: str) -> Build:
@@ -65,22 +64,22 @@ def _is_null(field: Field, _values: tuple[Value, ...], _scope: Scope) -> str:
 
 
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator("one", _compare("="), "equals"),
-    "ne": Operator("one", _not(_compare("=")), "does not equal, or is null"),
-    "gt": Operator("one", _compare(">"), "greater, later, behind"),
-    "gte": Operator("one", _compare(">="), "greater or equal"),
-    "lt": Operator("one", _compare("<"), "less, earlier, before"),
-    "lte": Operator("one", _compare("<="), "less or equal"),
-    "in": Operator("list", _in, "equals one of the list"),
-    "nin": Operator("list", _not(_in), "equals none of the list, or is null"),
-    "between": Operator("pair", _between, "from the first to the second, both included"),
-    "like": Operator("one", _like(wild_pattern), "matches a pattern as a whole: %, * any text, _ any character"),
-    "ilike": Operator("one", _like(wild_pattern, fold=True), "like, any case"),
-    "contains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%"), "holds the text"),
-    "icontains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%", fold=True), "holds it, any case"),
-    "starts": Operator("one", _like(lambda text: f"{literal_pattern(text)}%"), "begins with the text"),
-    "ends": Operator("one", _like(lambda text: f"%{literal_pattern(text)}"), "ends with the text"),
-    "regex": Operator("one", _regex, "holds a match of a PostgreSQL regular expression"),
-    "is_null": Operator("none", _is_null, "has no value"),
-    "is_not_null": Operator("none", lambda field, _values, _scope: f"{field.text} IS NOT NULL", "has a value"),
+    "eq": Operator("one", _compare("=")),
+    "ne": Operator("one", _not(_compare("="))),
+    "gt": Operator("one", _compare(">")),
+    "gte": Operator("one", _compare(">=")),
+    "lt": Operator("one", _compare("<")),
+    "lte": Operator("one", _compare("<=")),
+    "in": Operator("list", _in),
+    "nin": Operator("list", _not(_in)),
+    "between": Operator("pair", _between),
+    "like": Operator("one", _like(wild_pattern)),
+    "ilike": Operator("one", _like(wild_pattern, fold=True)),
+    "contains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%")),
+    "icontains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%", fold=True)),
+    "starts": Operator("one", _like(lambda text: f"{literal_pattern(text)}%")),
+    "ends": Operator("one", _like(lambda text: f"%{literal_pattern(text)}")),
+    "regex": Operator("one", _regex),
+    "is_null": Operator("none", _is_null),
+    "is_not_null": Operator("none", lambda field, _values, _scope: f"{field.text} IS NOT NULL"),
 }

@@ -83,6 +83,9 @@ def _query(found: dict[str, Any], max_limit: int | None) -> Query:
     limit = found.get("limit")
     if limit is not None and max_limit is not None and limit > max_limit:
         raise InvalidQuery(f"limit is a whole number from 1 to {max_limit:,}, not {limit}.")
+    sorts = len(found.get("sort", ()))
+    if sorts > _MAX_SORTS:
+        raise InvalidQuery(f"A query may sort by {_MAX_SORTS} columns; this one has {sorts}.")
     return Query(**found, given=frozenset(found) - {"cursor"})
 
 
@@ -90,10 +93,7 @@ def parse_sort(text: str) -> tuple[Sort, ...]:
     """Sort terms such as `-amount, "odd, name":desc`. Raises InvalidQuery."""
     if not text.strip():
         raise InvalidQuery("sort names no column.")
-    terms = tuple(_sort(match) for match in scan(_SORT, text))
-    if len(terms) > _MAX_SORTS:
-        raise InvalidQuery(f"sort may name {_MAX_SORTS} columns; this one has {len(terms)}.")
-    return terms
+    return tuple(_sort(match) for match in scan(_SORT, text))
 
 
 def _sort(match: re.Match[str]) -> Sort:

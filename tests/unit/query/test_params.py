@@ -108,7 +108,7 @@ class TestSort:
     def test_reads(self, text: str, expected: list[Sort]) -> None:
         assert list(parse_sort(text)) == expected
 
-    @pytest.mark.parametrize("text", ["", " ", "a,,b", "a,", '"a', '"a"b', "-a:desc", ",".join("a" * 21)])
+    @pytest.mark.parametrize("text", ["", " ", "a,,b", "a,", '"a', '"a"b', "-a:desc"])
     def test_refuses(self, text: str) -> None:
         with pytest.raises(InvalidQuery):
             parse_sort(text)
@@ -150,7 +150,14 @@ class TestParameters:
             *(("limit", text) for text in ("0", "-1", "1001", "ten", "", "1.5", "٣", "9" * 30)),
             *(("offset", text) for text in ("-1", "x")),
             *(("count", "some"), ("as_of", "yesterday"), ("as_of", "2026-13-01")),
-            *(("version", ""), ("cursor", ""), ("select", ""), ("select", "a,,b"), ("sort", "")),
+            *(
+                ("version", ""),
+                ("cursor", ""),
+                ("select", ""),
+                ("select", "a,,b"),
+                ("sort", ""),
+                ("sort", ",".join("a" * 21)),
+            ),
         ],
     )
     def test_refuses(self, name: str, text: str) -> None:
