@@ -1,0 +1,59 @@
+"""The baseline of a page: a Litestar handler that runs one statement through psycopg's pool, and nothing else.
+
+Arguments: the database's address and the statement. Settings of uvicorn are those of `backend.worker`.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from litestar import Litestar, Response, get
+from psycopg_pool import AsyncConnectionPool
+
+from backend.embedded.processes import die_with_parent
+
+
+def create_app(url: str, statement: str) -> Litestar:
+    options = {"autocommit": True, "prepare_threshold": 2}
+    pool = AsyncConnectionPool(url, kwargs=options, min_size=1, max_size=10, open=False)
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        async with pool:
+            yield
+
+    @get("/api/v1/page")
+    async def page() -> Response[bytes]:
+        async with pool.connection() as connection:
+            rows = await (await connection.execute(statement)).fetchall()
+        records = ",".join(record for (record,) in rows)
+        return Response(f'{{"data":[{records}]}}'.encode(), media_type="application/json")
+
+    return Litestar([page], lifespan=[running], logging_config=None)
+
+
+def main() -> None:
+    die_with_parent(signal.SIGTERM)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    print(f"port {listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(
+        create_app(*sys.argv[1:3]),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
