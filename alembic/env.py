@@ -15,6 +15,9 @@ def ours(name: str | None, kind: str, _parents: object) -> bool:
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
 with engine.connect() as connection:
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    # A role of the schema's own name has it as its default schema, and Alembic would then compare it with nothing.
+    connection.execute(text("SET search_path TO public"))
+    connection.dialect.default_schema_name = "public"
     connection.commit()
     context.configure(
         connection=connection,
