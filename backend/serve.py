@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from types import FrameType
 from typing import NoReturn
 from uuid import UUID
@@ -44,17 +45,33 @@ class _Stop(BaseException):
     """SIGTERM, SIGINT or SIGHUP has come."""
 
 
+class _Budget:
+    """The seconds in which everything ends, counted from the signal."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._begun = 0.0
+
+    def begin(self) -> None:
+        self._begun = time.monotonic()
+
+    def left(self) -> float:
+        return max(0.5, self._begun + self._seconds - time.monotonic())
+
+
 def serve(request: Request) -> None:
     """Run the service until it is told to stop. Raises Failure when it cannot start."""
     configure_logging(request.settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
+    budget = _Budget(6.5)
     with contextlib.suppress(_Stop), contextlib.ExitStack() as stack:
         try:
             with told("The service cannot start"):
-                children = _start(request, stack)
+                children = _start(request, stack, budget)
             watch(children)
         finally:
+            budget.begin()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
 
@@ -63,7 +80,7 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Stop
 
 
-def _start(request: Request, stack: contextlib.ExitStack) -> list[Restarted]:
+def _start(request: Request, stack: contextlib.ExitStack, budget: _Budget) -> list[Restarted]:
     """Start everything, each with its end on the stack, and say so."""
     settings = request.settings
     runtime = Runtime()
@@ -71,7 +88,7 @@ def _start(request: Request, stack: contextlib.ExitStack) -> list[Restarted]:
     data = DataFolder(runtime.path / "data" if request.ephemeral else settings.data)
     stack.callback(data.close)
     listener = stack.enter_context(_listen(settings.host, settings.port))
-    settings, servers = _start_servers(request, data, runtime, stack)
+    settings, servers = _start_servers(request, data, runtime, stack, budget)
     _migrate(settings.database_url)
     key = _operator_key(settings, data) if request.key else None
 
@@ -99,17 +116,17 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _start_servers(
-    request: Request, data: DataFolder, runtime: Runtime, stack: contextlib.ExitStack
+    request: Request, data: DataFolder, runtime: Runtime, stack: contextlib.ExitStack, budget: _Budget
 ) -> tuple[Settings, list[Restarted]]:
     """Start PostgreSQL and Valkey where no address is given; the settings then hold theirs."""
     settings = replace(request.settings, data=data.path)
     servers: list[Restarted] = []
     if not settings.database_url:
         postgres = EmbeddedPostgres(data, runtime, ephemeral=request.ephemeral)
-        stack.callback(postgres.stop)
+        stack.callback(lambda: postgres.stop(budget.left()))
         postgres.start()
         data.write(DATABASE_ADDRESS, postgres.url)
-        stack.callback((data.path / DATABASE_ADDRESS).unlink)
+        stack.callback((data.path / DATABASE_ADDRESS).unlink, missing_ok=True)
         settings = replace(settings, database_url=postgres.url)
         servers.append(Restarted("postgres", postgres))
     if not settings.redis_url:

@@ -10,7 +10,7 @@ import sys
 import uvicorn
 
 from backend.app import create_app
-from backend.embedded.processes import die_with_parent
+from backend.embedded.launch import die_with_parent
 
 GRACE = 3
 """Seconds that requests get to end when the service stops."""

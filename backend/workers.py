@@ -118,7 +118,7 @@ class Workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
         for process in running:
-            end(process, signals=(), seconds=0)
+            end(process, signals={})
 
 
 def watch(children: Sequence[Restarted]) -> NoReturn:

@@ -54,10 +54,10 @@ class EmbeddedPostgres:
             )
         self._wait_until_ready(start)
 
-    def stop(self) -> None:
-        """End the server in order, at the latest by force; its data stay."""
+    def stop(self, seconds: float = 5.0) -> None:
+        """End the server in order or, after so many seconds, at once: the next start then recovers the data."""
         if self.process is not None:
-            end(self.process, signals=(signal.SIGINT, signal.SIGQUIT), seconds=1.5)
+            end(self.process, signals={signal.SIGINT: seconds, signal.SIGQUIT: 0.5})
         self._sweep()
 
     def _sweep(self) -> None:

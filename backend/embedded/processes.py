@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -14,17 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from backend.embedded import launch
 from backend.embedded.account import Account
 
-_PR_SET_PDEATHSIG = 1
 _LINUX = sys.platform == "linux"
-_libc = ctypes.CDLL(None, use_errno=True) if _LINUX else None
-
-
-def die_with_parent(number: signal.Signals) -> None:
-    """Have the kernel send this process `number` when the thread that started it ends (Linux; elsewhere nothing)."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, int(number))
 
 
 def spawn(
@@ -40,11 +32,12 @@ def spawn(
 
     Nothing of the environment is passed on but the search path. `text` is given on standard input.
     """
+    start = [os.getpid(), int(last_signal), account.uid, account.gid, *command]
     with tempfile.TemporaryFile() as stdin:  # unlike a pipe, a file never blocks
         stdin.write(text)
         stdin.seek(0)
         return subprocess.Popen(  # noqa: S603
-            command,
+            [sys.executable, "-I", "-S", launch.__file__, *map(str, start)],
             cwd=folder,
             env=_environment(),
             stdin=stdin,
@@ -52,10 +45,6 @@ def spawn(
             stderr=subprocess.STDOUT,
             umask=0o077,
             start_new_session=True,
-            preexec_fn=lambda: die_with_parent(last_signal),  # noqa: PLW1509  after the change of user, which clears it
-            user=account.uid if account.foreign else None,
-            group=account.gid if account.foreign else None,
-            extra_groups=[] if account.foreign else None,
         )
 
 
@@ -111,9 +100,9 @@ def end_all(folder: Path, program: str, *, gently: signal.Signals, seconds: floa
         time.sleep(0.02)
 
 
-def end(process: subprocess.Popen[bytes], *, signals: Sequence[signal.Signals], seconds: float) -> None:
-    """End a child: each of `signals` in turn with `seconds` to obey, at last SIGKILL. Ended already is fine."""
-    for number in signals:
+def end(process: subprocess.Popen[bytes], *, signals: Mapping[signal.Signals, float]) -> None:
+    """End a child: each signal in turn with its seconds to obey, at last SIGKILL. Ended already is fine."""
+    for number, seconds in signals.items():
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)

@@ -67,7 +67,7 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """End the server."""
         if self.process is not None:
-            end(self.process, signals=(signal.SIGTERM,), seconds=0.5)
+            end(self.process, signals={signal.SIGTERM: 0.5})
         self._sweep()
 
     def _sweep(self) -> None:
