@@ -82,8 +82,11 @@ def _number(text: str) -> float | None:
 
 
 def _moment(text: str) -> str:
-    plain = re.sub(r"^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:(\.\d*?)0*)?$", r"\1T\2\3", text)
-    return plain.rstrip(".") if plain != text else text
+    """A datetime with `T`, without a fraction that is zero, and a midnight as its day."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d*?)?)\.?0*", text)
+    if found is None:
+        return text
+    return found[1] if found[2].rstrip(".") == "00:00:00" else f"{found[1]}T{found[2].rstrip('.')}"
 
 
 def xlsx_differences(book: bytes, table: Returned) -> list[str]:
@@ -127,7 +130,7 @@ def _same_cell(value: Any, text: str | None, kind: str) -> bool:
 def _may_be_text(text: str, kind: str) -> bool:
     """What a spreadsheet cannot hold as a value: long numbers, moments with a zone, days before March 1900."""
     if kind in {"integer", "number"}:
-        return len(re.sub(r"\D", "", text).strip("0")) > 15
+        return len(re.sub(r"\D", "", text)) > 15
     if kind in {"date", "datetime"}:
         return text < "1900-03-01" or _ZONE.search(text[10:]) is not None
     return kind in {"text", "json"}
