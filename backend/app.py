@@ -73,7 +73,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
             settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
         ),
         middleware=[DefineMiddleware(Authentication, users=users)],
-        plugins=[problem_details],
+        plugins=[problem_details(settings.max_body)],
         lifespan=[_running(database, cache, datasets)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,

@@ -50,6 +50,10 @@ class UnknownParameter(InvalidQuery):
     """No such parameter or column."""
 
 
+class InvalidParameter(BadRequest):
+    """A query parameter has a value that cannot be used."""
+
+
 class InvalidCursor(InvalidQuery):
     """This cursor does not belong to this dataset and query; start again without one."""
 
@@ -136,6 +140,10 @@ class Invalid(AppError):
     """The request is well formed but its content is not valid."""
 
     status = 422
+
+
+class InvalidBody(Invalid):
+    """The JSON body is not what this call takes."""
 
 
 class UnreadableFile(Invalid):

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from backend.errors import BadRequest, Invalid, InvalidRecord, LimitExceeded
+from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded
 from backend.schemas.problems import ErrorItem
 from backend.services.record_writes import Item
 
@@ -22,18 +22,18 @@ T = TypeVar("T")
 
 
 def decoded(body: bytes | Raw, kind: type[T]) -> T:
-    """The body as a `kind`. Raises BadRequest for what is no JSON, Invalid with a pointer for what does not fit."""
+    """The body as a `kind`. Raises BadRequest for what is no JSON, InvalidBody with a pointer for what does not fit."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         text = str(error)
-        raise Invalid(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
+        raise InvalidBody(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
 
 
 def record(body: bytes) -> Item:
-    """One record: column name → JSON text. Raises BadRequest, Invalid."""
+    """One record: column name → JSON text. Raises BadRequest, InvalidBody."""
     _check_text(body)
     return decoded(body, dict[str, Raw])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,7 @@ from backend.controllers.parameters import (
     refuse_unknown,
 )
 from backend.controllers.problems import failures
+from backend.controllers.queries import version_asked
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
@@ -137,8 +137,9 @@ class DatasetController(Controller):
         datasets: NamedDependency[DatasetService],
         workspace: Workspace = None,
         version: FromQuery[str | None] = None,
-        as_of: FromQuery[datetime | None] = None,
+        as_of: FromQuery[str | None] = None,
     ) -> Response[Schema | None]:
         """The columns as of a version, each with what the file said about it."""
-        etag, schema = await datasets.schema(request.user, ref, workspace, version=version, as_of=as_of)
+        number, moment = version_asked(version, as_of)
+        etag, schema = await datasets.schema(request.user, ref, workspace, version=number, as_of=moment)
         return tagged(request, schema, etag)

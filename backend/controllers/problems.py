@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.errors import AppError
+from backend.errors import AppError, InvalidBody, InvalidParameter, TooLarge
 from backend.schemas.problems import ErrorItem, Problem
 
 log = structlog.get_logger()
@@ -46,7 +46,9 @@ def _from_app_error(error: AppError) -> ProblemAnswer:
     return ProblemAnswer(error.status, str(error), error.code(), error.errors, error.headers)
 
 
-def _from_http(error: HTTPException) -> ProblemAnswer:
+def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return _from_app_error(TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {max_body:,} bytes."))
     code = HTTPStatus(error.status_code).name
     return ProblemAnswer(error.status_code, error.detail, code, (), dict(error.headers or {}))
 
@@ -54,12 +56,19 @@ def _from_http(error: HTTPException) -> ProblemAnswer:
 def _from_validation(error: ValidationException) -> ProblemAnswer:
     """A body of the right syntax but the wrong content is 422; a wrong parameter is 400."""
     found = [item for item in error.extra or [] if isinstance(item, dict)]
-    items = tuple(
-        ErrorItem(str(item.get("message", "")), pointer=_pointer(item), code="INVALID_VALUE") for item in found
-    )
-    status = 422 if any(item.get("source") == "body" or item.get("key") == "data" for item in found) else 400
+    of_body = any(item.get("source") == "body" or item.get("key") == "data" for item in found)
+    items = tuple(_body_item(item) if of_body else _parameter_item(item) for item in found)
     detail = "; ".join(item.message for item in items) or error.detail
-    return ProblemAnswer(status, detail, "INVALID_BODY" if status == 422 else "INVALID_PARAMETER", items, {})
+    kind = InvalidBody if of_body else InvalidParameter
+    return _from_app_error(kind(detail, errors=items))
+
+
+def _body_item(item: dict[str, Any]) -> ErrorItem:
+    return ErrorItem(str(item.get("message", "")), pointer=_pointer(item), code="INVALID_VALUE")
+
+
+def _parameter_item(item: dict[str, Any]) -> ErrorItem:
+    return ErrorItem(f"{item.get('key', 'A parameter')}: {item.get('message', '')}", code="INVALID_VALUE")
 
 
 def _pointer(item: dict[str, Any]) -> str | None:
@@ -72,16 +81,19 @@ def _from_bug(error: Exception) -> ProblemAnswer:
     return ProblemAnswer(500, AppError.__doc__ or "", "INTERNAL_ERROR", (), {})
 
 
-problem_details = ProblemDetailsPlugin(
-    ProblemDetailsConfig(
-        exception_to_problem_detail_map={
-            AppError: _from_app_error,
-            ValidationException: _from_validation,
-            HTTPException: _from_http,
-            Exception: _from_bug,
-        }
+def problem_details(max_body: int) -> ProblemDetailsPlugin:
+    """Every failure as a problem; `max_body` is the largest JSON body, in bytes."""
+    return ProblemDetailsPlugin(
+        ProblemDetailsConfig(
+            exception_to_problem_detail_map={
+                AppError: _from_app_error,
+                ValidationException: _from_validation,
+                HTTPException: lambda error: _from_http(error, max_body),
+                Exception: _from_bug,
+            }
+        )
     )
-)
+
 
 _MEANING = {
     400: "The request cannot be understood",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -32,6 +33,13 @@ def query_from_string(
 ) -> tuple[str | None, Query]:
     """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
     return _parsed(request.scope["query_string"], extra | {"workspace"}, max_limit)
+
+
+def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, datetime | None]:
+    """`version` and `as_of` where they stand alone, read as in a query. Raises InvalidQuery."""
+    given = [("version", version), ("as_of", as_of)]
+    query = parse_params([(name, value) for name, value in given if value is not None])
+    return query.version, query.as_of
 
 
 @lru_cache(maxsize=2048)

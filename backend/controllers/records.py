@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
@@ -14,7 +12,7 @@ from backend.controllers.answers import tagged
 from backend.controllers.bodies import NDJSON
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
-from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string
+from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
 from backend.schemas.records import Record, RecordCount, RecordPage, Written
 from backend.security.auth import may_write
@@ -74,10 +72,11 @@ class RecordController(Controller):
         records: NamedDependency[RecordService],
         workspace: Workspace = None,
         version: FromQuery[str | None] = None,
-        as_of: FromQuery[datetime | None] = None,
+        as_of: FromQuery[str | None] = None,
     ) -> Response[Record | None]:
         """One record."""
-        record, etag = await records.get(request.user, ref, workspace, record_id, version=version, as_of=as_of)
+        number, moment = version_asked(version, as_of)
+        record, etag = await records.get(request.user, ref, workspace, record_id, version=number, as_of=moment)
         return tagged(request, record, etag)
 
     @post("/records", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
