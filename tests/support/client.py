@@ -55,6 +55,12 @@ class Client:
         assert answer.status_code == 200, answer.text
         return [each["name"] for each in answer.json()["data"]]
 
+    def version(self, dataset: str) -> int:
+        """The newest version's number."""
+        answer = self.http.get(f"/datasets/{dataset}")
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["version"])
+
     def schema(self, dataset: str) -> list[dict[str, Any]]:
         """The columns of the newest version."""
         answer = self.http.get(f"/datasets/{dataset}/schema")
