@@ -120,10 +120,11 @@ def _search(words: str, columns: tuple[Column, ...], scope: Scope) -> str:
         return "FALSE" if wanted else "TRUE"
     patterns = (scope.bind(f"%{literal_pattern(word)}%", "text") for word in wanted)
     lowered = ", ".join(f"lower({pattern} COLLATE {scope.fold})" for pattern in patterns)
-    return (
-        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold}) LIKE ALL ((SELECT ARRAY[{lowered}])::text[])"  # noqa: S608 quoted or bound
+    text = (
+        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold})"  # noqa: S608 quoted or bound
         " FROM (SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x)"
     )
+    return f"{text} LIKE ALL ((SELECT ARRAY[{lowered}])::text[])"
 
 
 def _everything(columns: tuple[Column, ...]) -> str:
