@@ -8,7 +8,6 @@ import resource
 import select
 import sys
 from collections.abc import Callable, Iterator
-from errno import EFBIG
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -23,6 +22,12 @@ from backend.readers.workbooks.protocol import Chosen, End, Job, Message, Part, 
 from backend.readers.workbooks.raw import Area
 from backend.readers.workbooks.values import KEEP, Values
 from backend.readers.workbooks.xlsx import Xlsx
+
+
+AREA = 50_000_000
+"""Cells, empty ones included, from which on a sheet must not be all but empty."""
+SPARE = 2**30
+"""What one more part may take on the spool, in bytes."""
 
 
 class Book(Protocol):
@@ -64,6 +69,8 @@ class Reading:
         self._spool = spool
         self._send = send
         self._last_row = 0
+        self._area = 0
+        self._cells = 0
         self._problems: list[Problem] = []
         self._problems_total = 0
 
@@ -124,7 +131,17 @@ class Reading:
                 offset = self._spool.tell()
                 frame.write_ipc_stream(self._spool, compat_level=pl.CompatLevel.oldest())
                 self._spool.flush()
+                self._check_area(frame.height * len(columns), resolved.height)
+                if self._spool.tell() > 2 * self._job.memory:
+                    raise TooLarge(f"The sheet holds more text than {_allowed(self._job)} allows.")
                 yield Part(offset, self._spool.tell() - offset, columns, *self._take_problems())
+
+    def _check_area(self, area: int, cells: int) -> None:
+        """Raises TooLarge for a few cells spread so far that the table would be hardly anything but nulls."""
+        self._area += area
+        self._cells += cells
+        if self._area > AREA and self._cells < self._area / 1000:
+            raise TooLarge(f"The sheet spreads {self._cells:,} cells over an area of more than {AREA:,}.")
 
     def _take_problems(self) -> tuple[tuple[Problem, ...], int]:
         taken = tuple(self._problems), self._problems_total
@@ -151,13 +168,17 @@ def _wanted(sheets: list[SheetInfo], sheet: str | int | None) -> list[int]:
     )
 
 
+def _allowed(job: Job) -> str:
+    return f"SHEAF_WORKBOOK_MEMORY ({job.memory:,} bytes)"
+
+
 def _limit(job: Job) -> None:
     """Bound memory on top of what the program itself takes, processor time, and the spool."""
     with Path("/proc/self/status").open(encoding="ascii") as status:
         own = next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmData")), 0)
     resource.setrlimit(resource.RLIMIT_DATA, (own + job.memory, own + job.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * job.memory, 4 * job.memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * job.memory + SPARE, 2 * job.memory + SPARE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -188,11 +209,6 @@ def main() -> None:
             Reading(job, file, spool, send).run()
         except (UnreadableFile, TooLarge, Invalid) as error:
             send(Refused(cast("Any", type(error).__name__), str(error)))
-        except OSError as error:
-            if error.errno != EFBIG:
-                raise
-            limit = f"SHEAF_WORKBOOK_MEMORY ({job.memory:,} bytes)"
-            send(Refused("TooLarge", f"The workbook holds more than four times what {limit} allows."))
 
 
 if __name__ == "__main__":

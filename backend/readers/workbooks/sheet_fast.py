@@ -32,7 +32,7 @@ _ATTRIBUTE = re.compile(r'([\w:]+)="([^"]*)"')
 
 def fast(blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
     """Raw cells by vectorised matching. Raises OddShape as soon as the XML is not of the usual shape."""
-    head = bytearray()
+    head, start = bytearray(), None
     for block in blocks:
         head += block
         if (start := _START.search(head)) or len(head) > CHUNK:

@@ -88,4 +88,4 @@ def _cell(row: int, column: int, kind: int, value: Any, style: int) -> RawCell:
 def _refusal(error: Exception) -> UnreadableFile:
     if "encrypted" in str(error):
         return UnreadableFile("The workbook is encrypted; save it without a password.")
-    return UnreadableFile("The file is damaged or holds no workbook: it cannot be read as XLS.")
+    return UnreadableFile("The file is damaged or holds no workbook.")

@@ -11,6 +11,12 @@ from msgspec import Struct, field
 from backend.errors import UnreadableFile
 
 
+LONGEST = 16 * 2**20
+"""Bytes that may pass before the parser understands more."""
+DEEPEST = 200
+"""Elements within one another in a small part."""
+
+
 class Node(Struct):
     """An element by its local name, its attributes by theirs."""
 
@@ -48,10 +54,14 @@ def parser(
 
 
 def feed(made: expat.XMLParserType, blocks: Iterable[bytes], name: str) -> Iterator[None]:
-    """Parse block by block, pausing after each. Raises UnreadableFile where the XML is broken."""
+    """Parse block by block, pausing after each. Raises UnreadableFile where the XML is broken or a tag has no end."""
+    fed = 0
     try:
         for block in blocks:
             made.Parse(block, False)
+            fed += len(block)
+            if fed - made.CurrentByteIndex > LONGEST:
+                raise UnreadableFile(f"The workbook is damaged: its part {name} holds a tag without end.")
             yield
         made.Parse(b"", True)
         yield
@@ -68,6 +78,8 @@ def tree(blocks: Iterable[bytes], name: str) -> Node:
         node = Node(local(tag), {local(key): value for key, value in attributes.items()})
         stack[-1].children.append(node)
         stack.append(node)
+        if len(stack) > DEEPEST:
+            raise UnreadableFile(f"The workbook is damaged: its part {name} is nested too deep.")
 
     def end(_: str) -> None:
         stack.pop()
