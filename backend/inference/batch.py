@@ -1,22 +1,11 @@
 """What a reader hands on: a slice of a table as text, with where each row came from."""
 
-from enum import IntEnum
-
 import polars as pl
 from msgspec import Struct
 
+from backend.schemas.kinds import Kind
 
-class Kind(IntEnum):
-    """What a workbook says a cell is."""
-
-    EMPTY = 0
-    TEXT = 1
-    NUMBER = 2
-    BOOLEAN = 3
-    DATE = 4
-    DATETIME = 5
-    TIME = 6
-    ERROR = 7
+__all__ = ["Batch", "Kind"]
 
 
 class Batch(Struct, frozen=True):

@@ -58,12 +58,14 @@ def _tidy(cell: str | None, delimiter: str) -> float:
         return 0.8
     if not cell or delimiter in cell or "\n" in cell or "\r" in cell or shape(cell) != "text":
         return 1.0
+    if (cell[0] in "'\"") != (cell[-1] in "'\""):
+        return 0.3
     padded = 0.8 if cell[0] == " " or cell[-1] == " " else 1.0
     if _WORDS.fullmatch(cell):
         return padded * (0.5 if _several_values(cell) else 0.95)
     if "://" in cell or "@" in cell:
         return padded * 0.9
-    return padded * 0.7 if _PROSE.fullmatch(cell) else 0.15
+    return padded * 0.7 if _PROSE.fullmatch(cell) else 0.3
 
 
 def _several_values(cell: str) -> bool:

@@ -141,13 +141,15 @@ class RecordParser:
 
     def _repair(self, start: int) -> tuple[Cells, int, str]:
         """The reading of a damaged record that comes nearest to the width that it should have."""
-        best: tuple[int, Cells, int, str] | None = None
+        best: tuple[float, Cells, int, str] | None = None
         for mode, how in _READINGS:
             try:
                 cells, end = self._record(start, mode)
             except _DamagedError:
                 continue
-            distance = 0 if self._width is None else abs(len(cells) - self._width)
+            distance = 0.0 if self._width is None else abs(len(cells) - self._width)
+            if mode == "literal" and self._width is not None and not self._goes_on(end):
+                distance += 0.5
             if best is None or distance < best[0]:
                 best = (distance, cells, end, how)
             if distance == 0:
@@ -155,6 +157,15 @@ class RecordParser:
         if best is None:
             raise AssertionError("the literal reading takes any text")
         return best[1:]
+
+    def _goes_on(self, start: int) -> bool:
+        """Whether what follows is a record of the right width, and not the rest of the one before."""
+        after = self._after_line(start)
+        if after == self._size and not self._final:
+            raise _IncompleteError
+        if start == after or not self._text[start : self._content_end(start, after)].strip(BLANKS):
+            return True
+        return len(self._record(start, "literal")[0]) == self._width
 
     def _record(self, start: int, mode: Mode) -> tuple[Cells, int]:
         """One record under a way of reading quotes, and where the next one begins."""
@@ -213,13 +224,10 @@ class RecordParser:
     def _quoted_cell(self, position: int, mode: Mode, stop: int) -> tuple[str, int]:
         """The cell whose opening quote stands at `position`, and where it ends."""
         try:
-            value, end = self._strict_cell(position + 1)
+            return self._strict_cell(position + 1)
         except _DamagedError:
             if mode == "strict":
                 raise
-        else:
-            if mode != "literal" or end <= stop:
-                return value, end
         if mode == "literal":
             return self._bare_cell(position, stop)
         if mode == "lines":

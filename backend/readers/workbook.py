@@ -12,11 +12,11 @@ from backend.inference.batch import Batch
 from backend.readers.base import ReadLimits
 from backend.readers.headers import extra_names
 from backend.readers.tail import drop_last
-from backend.readers.workbooks.layout import LOOK, SheetLayout, find_sheet_layout, holding
-from backend.readers.workbooks.process import Child
-from backend.readers.workbooks.protocol import Chosen, End, Job, Part
-from backend.readers.workbooks.report import SheetReport
+from backend.readers.workbook_child import Child
+from backend.readers.workbook_layout import LOOK, SheetLayout, find_sheet_layout, holding
+from backend.readers.workbook_report import SheetReport
 from backend.schemas.imports import ImportOptions, Warnings
+from backend.sheets.protocol import Chosen, End, Job, Part
 
 
 class WorkbookSource:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import polars as pl
 
 from backend.errors import TooLarge, UnreadableFile
-from backend.readers.workbooks import raw, xml
-from backend.readers.workbooks.package import Package
-from backend.readers.workbooks.protocol import SheetInfo
-from backend.readers.workbooks.raw import MAX_COLUMNS, Area, RawCell, Type
-from backend.readers.workbooks.values import Values
+from backend.sheets import raw, xml
+from backend.sheets.package import Package
+from backend.sheets.protocol import SheetInfo
+from backend.sheets.raw import MAX_COLUMNS, Area, RawCell, Type
+from backend.sheets.values import Values
 
 BATCH = 50_000
 CONTENT = "content.xml"

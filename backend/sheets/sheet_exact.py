@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from backend.readers.workbooks import raw, texts, xml
-from backend.readers.workbooks.raw import TYPES, RawCell, Type, column_index
-from backend.readers.workbooks.strings import StringItem
+from backend.sheets import raw, texts, xml
+from backend.sheets.raw import TYPES, RawCell, Type, column_index
+from backend.sheets.strings import StringItem
 
 BATCH = 50_000
 

@@ -8,12 +8,12 @@ from decimal import Decimal
 import polars as pl
 
 from backend.errors import UnreadableFile
-from backend.inference.batch import Kind
-from backend.readers.workbooks import texts
-from backend.readers.workbooks.calendar import Calendar
-from backend.readers.workbooks.formats import Format, Style
-from backend.readers.workbooks.protocol import Problem, address
-from backend.readers.workbooks.raw import Type
+from backend.schemas.kinds import Kind
+from backend.sheets import texts
+from backend.sheets.calendar import Calendar
+from backend.sheets.formats import Format, Style
+from backend.sheets.protocol import Problem, address
+from backend.sheets.raw import Type
 
 KEEP = 100
 _CANONICAL = r"^(?:-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,13})\.[0-9]{0,13}[1-9]|0)$"

@@ -11,11 +11,11 @@ import polars as pl
 import xlrd
 
 from backend.errors import UnreadableFile
-from backend.readers.workbooks import raw
-from backend.readers.workbooks.formats import BUILTIN, GENERAL, Format, classify
-from backend.readers.workbooks.protocol import SheetInfo
-from backend.readers.workbooks.raw import Area, RawCell, Type
-from backend.readers.workbooks.values import Values
+from backend.sheets import raw
+from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
+from backend.sheets.protocol import SheetInfo
+from backend.sheets.raw import Area, RawCell, Type
+from backend.sheets.values import Values
 
 BATCH = 50_000
 _ENCRYPTED = "EncryptedPackage".encode("utf-16le")

@@ -6,8 +6,8 @@ from functools import cache
 
 import polars as pl
 
-from backend.inference.batch import Kind
-from backend.readers.workbooks.formats import Style
+from backend.schemas.kinds import Kind
+from backend.sheets.formats import Style
 
 DAY = 86_400_000
 """Milliseconds: as fine as a spreadsheet tells time, and coarse enough to lose the noise of its doubles."""

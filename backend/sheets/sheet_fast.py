@@ -8,9 +8,9 @@ from itertools import chain
 
 import polars as pl
 
-from backend.readers.workbooks import texts
-from backend.readers.workbooks.raw import RAW, TYPES, Type, check_bounds, column_index
-from backend.readers.workbooks.strings import OddShape, pieces
+from backend.sheets import texts
+from backend.sheets.raw import RAW, TYPES, Type, check_bounds, column_index
+from backend.sheets.strings import OddShape, pieces
 
 CHUNK = 3 << 20
 _START = re.compile(rb"<((?:[A-Za-z_][\w.-]*:)?)sheetData\s*(/?)>")

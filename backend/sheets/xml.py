@@ -10,7 +10,6 @@ from msgspec import Struct, field
 
 from backend.errors import UnreadableFile
 
-
 LONGEST = 16 * 2**20
 """Bytes that may pass before the parser understands more."""
 DEEPEST = 200

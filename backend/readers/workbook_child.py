@@ -17,8 +17,8 @@ from msgspec import DecodeError, structs
 
 from backend.errors import AppError, Invalid, TooLarge, UnreadableFile
 from backend.readers.base import ReadLimits
-from backend.readers.workbooks import protocol
-from backend.readers.workbooks.protocol import End, Job, Message, Part, Refused
+from backend.sheets import protocol
+from backend.sheets.protocol import End, Job, Message, Part, Refused
 
 _ERRORS: dict[str, type[AppError]] = {"UnreadableFile": UnreadableFile, "TooLarge": TooLarge, "Invalid": Invalid}
 _OUT_OF_MEMORY = (b"memory allocation", b"MemoryError", b"Cannot allocate memory", b"capacity overflow")
@@ -38,7 +38,7 @@ class Child:
         try:
             job = structs.replace(job, file=file.fileno(), spool=self.spool.fileno(), messages=theirs)
             self._process = subprocess.Popen(  # noqa: S603 (this very program)
-                [sys.executable, "-P", "-m", "backend.readers.workbooks.child", protocol.encode(job)],
+                [sys.executable, "-P", "-m", "backend.sheets.child", protocol.encode(job)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,

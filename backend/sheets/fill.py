@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from backend.errors import TooLarge
-from backend.readers.workbooks.raw import Area
-from backend.readers.workbooks.values import CELLS
+from backend.sheets.raw import Area
+from backend.sheets.values import CELLS
 
 MOST = 16_000_000
 """Cells that one slice of a sheet may be filled up by."""

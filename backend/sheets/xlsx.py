@@ -10,13 +10,13 @@ from functools import cached_property
 import polars as pl
 
 from backend.errors import UnreadableFile
-from backend.readers.workbooks import sheet_exact, sheet_fast, xml
-from backend.readers.workbooks.formats import BUILTIN, GENERAL, Format, classify
-from backend.readers.workbooks.package import Package
-from backend.readers.workbooks.protocol import SheetInfo
-from backend.readers.workbooks.raw import Area, check_bounds, column_index
-from backend.readers.workbooks.strings import OddShape, shared_strings
-from backend.readers.workbooks.values import Values
+from backend.sheets import sheet_exact, sheet_fast, xml
+from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
+from backend.sheets.package import Package
+from backend.sheets.protocol import SheetInfo
+from backend.sheets.raw import Area, check_bounds, column_index
+from backend.sheets.strings import OddShape, shared_strings
+from backend.sheets.values import Values
 
 _MERGED = re.compile(rb'<(?:[\w.-]+:)?mergeCell [^>]*?ref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
 

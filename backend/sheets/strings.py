@@ -8,8 +8,8 @@ from itertools import chain
 
 import polars as pl
 
-from backend.readers.workbooks import texts, xml
-from backend.readers.workbooks.package import Package
+from backend.sheets import texts, xml
+from backend.sheets.package import Package
 
 CHUNK = 8 << 20
 _ROOT = re.compile(rb"<((?:[A-Za-z_][\w.-]*:)?)sst[\s>/]")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from backend.readers.workbooks.layout import SheetLayout
-from backend.readers.workbooks.protocol import Chosen, End, Part, address
+from backend.readers.workbook_layout import SheetLayout
 from backend.schemas.imports import Warnings
+from backend.sheets.protocol import Chosen, End, Part, address
 
 
 class SheetReport:

@@ -13,10 +13,10 @@ import polars as pl
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from backend.errors import UnreadableFile
-from backend.readers.workbooks import raw
-from backend.readers.workbooks.protocol import SheetInfo
-from backend.readers.workbooks.raw import Area, RawCell, Type
-from backend.readers.workbooks.values import Values
+from backend.sheets import raw
+from backend.sheets.protocol import SheetInfo
+from backend.sheets.raw import Area, RawCell, Type
+from backend.sheets.values import Values
 
 BATCH = 50_000
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from backend.errors import Invalid
 from backend.readers.headers import clean_names, made_up
 from backend.readers.table import find_table
-from backend.readers.workbooks.protocol import column_letters
 from backend.schemas.imports import Warnings
+from backend.sheets.protocol import column_letters
 
 LOOK = 200
 """Rows in which the header is looked for."""

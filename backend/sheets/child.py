@@ -15,14 +15,13 @@ from typing import Any, BinaryIO, Protocol, cast
 import polars as pl
 
 from backend.errors import Invalid, TooLarge, UnreadableFile
-from backend.readers.workbooks import grid, protocol
-from backend.readers.workbooks.fill import Fill
-from backend.readers.workbooks.package import Package
-from backend.readers.workbooks.protocol import Chosen, End, Job, Message, Part, Problem, Refused, SheetInfo
-from backend.readers.workbooks.raw import Area
-from backend.readers.workbooks.values import KEEP, Values
-from backend.readers.workbooks.xlsx import Xlsx
-
+from backend.sheets import grid, protocol
+from backend.sheets.fill import Fill
+from backend.sheets.package import Package
+from backend.sheets.protocol import Chosen, End, Job, Message, Part, Problem, Refused, SheetInfo
+from backend.sheets.raw import Area
+from backend.sheets.values import KEEP, Values
+from backend.sheets.xlsx import Xlsx
 
 AREA = 50_000_000
 """Cells, empty ones included, from which on a sheet must not be all but empty."""
@@ -57,7 +56,7 @@ def open_book(job: Job, file: BinaryIO) -> Book:
 
 def _module(name: str) -> Any:
     """A reader that is imported only when it is needed."""
-    return import_module(f"backend.readers.workbooks.{name}")
+    return import_module(f"backend.sheets.{name}")
 
 
 class Reading:
