@@ -16,7 +16,6 @@ from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.plugins.prometheus import PrometheusController
 
 from backend import settings as configuration
 from backend.cache import Cache
@@ -68,7 +67,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days))
     cache = Cache(settings.redis_url) if settings.redis_url else None
     return Litestar(
-        [Router("/api/v1", route_handlers=API), *ROOT, PrometheusController],
+        [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies=_dependencies(
             settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
         ),
@@ -98,7 +97,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "exports": ExportService(database, streams),
-        "upload_folder": UploadFolder(_spool(settings), settings.max_upload),
+        "upload_folder": UploadFolder(_spool(settings), settings.max_upload, settings.max_body),
     }
     return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}
 

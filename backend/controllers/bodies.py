@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded
+from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
 from backend.schemas.problems import ErrorItem
 from backend.services.record_writes import Item
 
@@ -30,6 +30,16 @@ def decoded(body: bytes | Raw, kind: type[T]) -> T:
         raise InvalidBody(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}.") from error
+
+
+async def limited(chunks: AsyncIterable[bytes], most: int) -> bytes:
+    """A whole body, where Litestar does not watch its size. Raises TooLarge."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > most:
+            raise TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {most:,} bytes.")
+    return bytes(body)
 
 
 def record(body: bytes) -> Item:

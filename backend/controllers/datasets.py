@@ -11,7 +11,8 @@ from litestar.params import FromQuery, JSONBody
 
 from backend.controllers import uploads
 from backend.controllers.answers import created, tagged
-from backend.controllers.bodies import decoded
+from backend.controllers.bodies import decoded, limited
+from backend.controllers.documented import FILE, FORM, IF_NONE_MATCH, JSON, UPLOAD, documented, schema_of
 from backend.controllers.parameters import (
     READS_PARAMETERS,
     CallerRequest,
@@ -32,10 +33,11 @@ from backend.services.uploads import Upload
 
 
 class UploadFolder(msgspec.Struct, frozen=True):
-    """Where files are kept while they arrive, and the largest that is taken, in bytes."""
+    """Where files are kept while they arrive; the largest file and the largest JSON body that are taken, in bytes."""
 
     path: Path
     limit: int
+    json_limit: int
 
     def open(self) -> Upload:
         return Upload(self.path, limit=self.limit)
@@ -50,6 +52,9 @@ class DatasetController(Controller):
         guards=[may_write],
         request_max_body_size=None,
         opt=READS_PARAMETERS,
+        operation_class=documented(
+            parameters=UPLOAD, body={"multipart/form-data": FORM, "text/csv": FILE, JSON: schema_of(DatasetCreate)}
+        ),
         responses=failures(403, 404, 409, 413, 415, 422),
         description="Upload a file as `multipart/form-data` (`file`, `name`, `workspace`, `options`) or as the raw"
         " body; `application/json` makes an empty dataset.",
@@ -65,7 +70,7 @@ class DatasetController(Controller):
         kind = uploads.kind_of_body(request)
         if kind == "json":
             refuse_unknown(request.query_params, ("workspace",))
-            wanted = decoded(await request.body(), DatasetCreate)
+            wanted = decoded(await limited(request.stream(), upload_folder.json_limit), DatasetCreate)
             head = await datasets.create(request.user, wanted, workspace=request.query_params.get("workspace"))
             return created(head.dataset, head)
         receive = uploads.upload_form if kind == "form" else uploads.upload_raw
@@ -87,7 +92,7 @@ class DatasetController(Controller):
         """The caller's datasets in one workspace."""
         return await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
 
-    @get("/{ref:str}", responses=failures(404))
+    @get("/{ref:str}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self, request: CallerRequest, ref: Ref, datasets: NamedDependency[DatasetService], workspace: Workspace = None
     ) -> Response[Dataset | None]:
@@ -95,7 +100,7 @@ class DatasetController(Controller):
         head = await datasets.get(request.user, ref, workspace)
         return tagged(request, head.dataset, head.etag)
 
-    @patch("/{ref:str}", guards=[may_write], responses=failures(403, 404, 409, 412, 422))
+    @patch("/{ref:str}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
     async def change(
         self,
         request: CallerRequest,
@@ -129,7 +134,7 @@ class DatasetController(Controller):
         head = await datasets.undelete(request.user, ref, workspace)
         return Response(head.dataset, headers={"ETag": head.etag})
 
-    @get("/{ref:str}/schema", responses=failures(404))
+    @get("/{ref:str}/schema", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def schema(
         self,
         request: CallerRequest,

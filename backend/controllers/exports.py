@@ -10,6 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
@@ -18,15 +19,24 @@ from backend.query.nodes import Query
 from backend.schemas.exports import ExportOptions
 from backend.services.exports import ExportService
 from backend.services.preconditions import matches
+from backend.writers import WRITERS
 
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
+_FILES = {writer.media_type.partition(";")[0]: FILE for writer in WRITERS.values()}
 
 
 class ExportController(Controller):
     path = "/datasets/{ref:str}/export"
     tags = ("exports",)
 
-    @get("/", opt=READS_PARAMETERS, responses=failures(404, 422), description=DESCRIPTION)
+    @get(
+        "/",
+        opt=READS_PARAMETERS,
+        responses=failures(304, 404, 422),
+        operation_class=documented(parameters=EXPORT, answers=_FILES),
+        media_type="text/csv",
+        description=DESCRIPTION,
+    )
     async def export(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:
@@ -34,7 +44,14 @@ class ExportController(Controller):
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
         return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
 
-    @post("/", status_code=200, opt=READS_PARAMETERS, responses=failures(404, 422))
+    @post(
+        "/",
+        status_code=200,
+        opt=READS_PARAMETERS,
+        responses=failures(304, 404, 413, 422),
+        operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, answers=_FILES),
+        media_type="text/csv",
+    )
     async def export_query(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:

@@ -2,6 +2,7 @@
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
+from litestar.plugins.prometheus import PrometheusController
 from msgspec import Struct
 
 from backend.controllers.problems import failures
@@ -19,6 +20,12 @@ class Readiness(Struct, frozen=True):
     status: str
     database: str
     cache: str
+
+
+class MetricsController(PrometheusController):
+    """`GET /metrics`, in the format of Prometheus."""
+
+    include_in_schema = False
 
 
 class HealthController(Controller):

@@ -96,6 +96,7 @@ def problem_details(max_body: int) -> ProblemDetailsPlugin:
 
 
 _MEANING = {
+    304: "As the caller has it already; no body",
     400: "The request cannot be understood",
     401: "No valid API key",
     403: "This key may not do that",
@@ -111,7 +112,9 @@ _MEANING = {
 
 def failures(*statuses: int) -> dict[int, ResponseSpec]:
     """These statuses as documented answers; 400, 401 and 503 are always among them."""
-    return {
-        status: ResponseSpec(Problem, description=_MEANING[status], media_type=MEDIA_TYPE)
-        for status in sorted({400, 401, 503, *statuses})
-    }
+    return {status: _documented(status) for status in sorted({400, 401, 503, *statuses})}
+
+
+def _documented(status: int) -> ResponseSpec:
+    content = None if status == 304 else Problem
+    return ResponseSpec(content, generate_examples=False, description=_MEANING[status], media_type=MEDIA_TYPE)

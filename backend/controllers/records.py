@@ -8,8 +8,20 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from backend.controllers import bodies
-from backend.controllers.answers import tagged
+from backend.controllers.answers import success, tagged
 from backend.controllers.bodies import NDJSON
+from backend.controllers.documented import (
+    COUNT,
+    IF_NONE_MATCH,
+    JSON,
+    PAGE,
+    QUERY,
+    RECORD,
+    RECORD_LINES,
+    RECORDS,
+    STREAM,
+    documented,
+)
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
@@ -24,7 +36,13 @@ class RecordController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
 
-    @get("/records", opt=READS_PARAMETERS, responses=failures(404), description=DESCRIPTION)
+    @get(
+        "/records",
+        opt=READS_PARAMETERS,
+        responses={200: success(RecordPage, "A page of records"), **failures(304, 404)},
+        operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
+        description=DESCRIPTION,
+    )
     async def list_page(
         self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordPage | None] | Stream:
@@ -34,7 +52,12 @@ class RecordController(Controller):
             return await _stream(request, ref, workspace, query, records)
         return await _page(request, ref, workspace, query, records)
 
-    @post("/query", status_code=200, responses=failures(404, 422))
+    @post(
+        "/query",
+        status_code=200,
+        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 413, 422)},
+        operation_class=documented(parameters=[IF_NONE_MATCH], body={JSON: QUERY}, answers={NDJSON: RECORD_LINES}),
+    )
     async def query(
         self,
         request: CallerRequest,
@@ -48,13 +71,24 @@ class RecordController(Controller):
             return await _stream(request, ref, workspace, query, records)
         return await _page(request, ref, workspace, query, records)
 
-    @get("/records/stream", opt=READS_PARAMETERS, responses=failures(404), media_type=NDJSON)
+    @get(
+        "/records/stream",
+        opt=READS_PARAMETERS,
+        responses=failures(404),
+        operation_class=documented(parameters=STREAM),
+        media_type=NDJSON,
+    )
     async def stream(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> Stream:
         """All records that match, one JSON object a line."""
         workspace, query = query_from_string(request, max_limit=None)
         return await _stream(request, ref, workspace, query, records)
 
-    @get("/records/count", opt=READS_PARAMETERS, responses=failures(404))
+    @get(
+        "/records/count",
+        opt=READS_PARAMETERS,
+        responses=failures(304, 404),
+        operation_class=documented(parameters=COUNT),
+    )
     async def count(
         self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
     ) -> Response[RecordCount | None]:
@@ -63,7 +97,11 @@ class RecordController(Controller):
         answer, etag = await records.count(request.user, ref, workspace, query)
         return tagged(request, answer, etag)
 
-    @get("/records/{record_id:int}", responses=failures(404))
+    @get(
+        "/records/{record_id:int}",
+        responses=failures(304, 404),
+        operation_class=documented(parameters=[IF_NONE_MATCH]),
+    )
     async def read(
         self,
         request: CallerRequest,
@@ -79,7 +117,12 @@ class RecordController(Controller):
         record, etag = await records.get(request.user, ref, workspace, record_id, version=number, as_of=moment)
         return tagged(request, record, etag)
 
-    @post("/records", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    @post(
+        "/records",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
+    )
     async def create(
         self,
         request: CallerRequest,
@@ -99,7 +142,12 @@ class RecordController(Controller):
         location = f"/api/v1/datasets/{dataset}/records/{record.id}"
         return Response(record, status_code=201, headers={"ETag": etag, "Location": location})
 
-    @patch("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    @patch(
+        "/records/{record_id:int}",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORD}),
+    )
     async def change(
         self,
         request: CallerRequest,
@@ -114,7 +162,12 @@ class RecordController(Controller):
         record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
         return Response(record, headers={"ETag": etag})
 
-    @put("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    @put(
+        "/records/{record_id:int}",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORD}),
+    )
     async def replace(
         self,
         request: CallerRequest,

@@ -17,7 +17,7 @@ class UserController(Controller):
     path = "/users"
     tags = ("users",)
 
-    @post("/", opt=PUBLIC, responses=failures(403, 422))
+    @post("/", opt=PUBLIC, responses=failures(403, 413, 422))
     async def register(self, data: JSONBody[UserCreate], users: NamedDependency[UserService]) -> Registered:
         """Registers a user; the key is shown this once."""
         return await users.register(data.name)
@@ -32,7 +32,7 @@ class UserController(Controller):
         """The caller's keys, without their secrets."""
         return await users.list_keys(request.user)
 
-    @post("/me/keys", guards=[may_write], responses=failures(403, 422))
+    @post("/me/keys", guards=[may_write], responses=failures(403, 413, 422))
     async def issue_key(
         self, request: CallerRequest, data: JSONBody[KeyCreate], users: NamedDependency[UserService]
     ) -> KeyIssued:

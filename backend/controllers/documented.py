@@ -1,0 +1,146 @@
+"""What the OpenAPI document cannot learn from a handler's signature: parameters and bodies that it reads itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
+
+from backend.query.nodes import DEFAULT_LIMIT, MAX_LIMIT
+from backend.schemas.exports import ExportOptions
+from backend.schemas.imports import ImportOptions
+
+JSON = "application/json"
+Fields = Mapping[str, Any]
+"""A JSON Schema."""
+
+TEXT: Fields = {"type": "string"}
+RECORD: Fields = {"type": "object", "description": "Column name → value."}
+RECORDS: Fields = {"oneOf": [RECORD, {"type": "array", "items": RECORD, "maxItems": 10_000}]}
+RECORD_LINES: Fields = {"type": "string", "description": "A JSON object a line."}
+FILE: Fields = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+def documented(
+    *,
+    parameters: Sequence[Parameter] = (),
+    body: Mapping[str, Fields] | None = None,
+    answers: Mapping[str, Fields] | None = None,
+) -> type[Operation]:
+    """For a handler's `operation_class`: more parameters, a body (media type → schema), more forms of the 200."""
+
+    @dataclass
+    class Documented(Operation):
+        def __post_init__(self) -> None:
+            self.parameters = [*(self.parameters or ()), *parameters]
+            if body is not None:
+                self.request_body = RequestBody(content=_content(body), required=True)
+            success = (self.responses or {}).get("200")
+            if answers is not None and success is not None:
+                success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
+
+    return Documented
+
+
+def parameter(name: str, schema: Fields, description: str, *, where: str = "query", **more: Any) -> Parameter:
+    return Parameter(name=name, param_in=where, schema=cast("Schema", schema), description=description, **more)
+
+
+def schema_of(kind: type) -> dict[str, Any]:
+    """The JSON Schema of a struct, what it refers to written out in place."""
+    (reference,), known = msgspec.json.schema_components([kind])
+    written: dict[str, Any] = _inlined(reference, known)
+    return written
+
+
+def _inlined(node: Any, known: Mapping[str, Any]) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            return _inlined(known[node["$ref"].rpartition("/")[2]], known)
+        return {name: _inlined(value, known) for name, value in node.items()}
+    return [_inlined(value, known) for value in node] if isinstance(node, list) else node
+
+
+def _content(schemas: Mapping[str, Fields]) -> dict[str, OpenAPIMediaType]:
+    return {media_type: OpenAPIMediaType(schema=cast("Schema", schema)) for media_type, schema in schemas.items()}
+
+
+def _options(kind: type, *, leave_out: Sequence[str] = ()) -> list[Parameter]:
+    members = schema_of(kind)["properties"]
+    return [
+        parameter(name, {key: value for key, value in member.items() if key != "default"}, f"Option `{name}`.")
+        for name, member in members.items()
+        if name not in leave_out
+    ]
+
+
+IF_NONE_MATCH = parameter("If-None-Match", TEXT, "Entity tags: 304 when the answer has one of them.", where="header")
+WORKSPACE = parameter("workspace", TEXT, "The workspace that a slug is looked up in: its id or slug.")
+_SELECTION = (
+    WORKSPACE,
+    parameter(
+        "filter",
+        {"type": "object", "additionalProperties": TEXT},
+        "`filter[column]=operator:value`; the short form `column=operator:value` means the same.",
+        style="deepObject",
+        explode=True,
+    ),
+    parameter("q", TEXT, "Words that a record must hold in any column."),
+    parameter("sort", TEXT, "Columns, `-` for descending: `-amount,date`."),
+    parameter("select", TEXT, "Columns to answer, in this order: `name,amount`."),
+    parameter("offset", {"type": "integer", "minimum": 0}, "Records to skip."),
+    parameter("version", TEXT, "The version to read: its number or tag."),
+    parameter("as_of", {"type": "string", "format": "date-time"}, "The moment to read the dataset as of."),
+)
+_COUNT = parameter("count", {"enum": ["exact", "bounded", "none"]}, "How to find `total`.")
+_LIMIT = parameter("limit", {"type": "integer", "minimum": 1}, "Most records to answer.")
+
+PAGE = (
+    *_SELECTION,
+    parameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        "Most records on the page.",
+    ),
+    parameter("cursor", TEXT, "`next` of the page before."),
+    _COUNT,
+    IF_NONE_MATCH,
+)
+STREAM = (*_SELECTION, _LIMIT)
+COUNT = (*_SELECTION, IF_NONE_MATCH)
+EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), IF_NONE_MATCH)
+EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
+UPLOAD = (
+    WORKSPACE,
+    parameter("name", TEXT, "The dataset's name; the file's without it."),
+    parameter("format", {"enum": ["csv", "tsv", "xlsx", "xls", "ods"]}, "Where the media type does not say."),
+    *_options(ImportOptions, leave_out=["null_values", "types", "header"]),
+    parameter("header", TEXT, "`true`, `false` or the header's row number."),
+    parameter("null_values", TEXT, "Texts that mean null, separated by commas or as a JSON list."),
+    parameter("types", TEXT, "`column:type,…` or a JSON object."),
+)
+FORM: Fields = {
+    "type": "object",
+    "properties": {"file": FILE, "name": TEXT, "workspace": TEXT, "options": TEXT},
+    "required": ["file"],
+}
+QUERY: Fields = {
+    "type": "object",
+    "properties": {
+        "columns": {"type": "array", "items": TEXT},
+        "filters": {"type": ["object", "array", "null"]},
+        "q": TEXT,
+        "sort_by": TEXT,
+        "sort_order": {"enum": ["asc", "desc"]},
+        "sort": {"oneOf": [TEXT, {"type": "array", "items": TEXT}]},
+        "limit": {"type": "integer", "minimum": 1},
+        "offset": {"type": "integer", "minimum": 0},
+        "cursor": TEXT,
+        "count": {"enum": ["exact", "bounded", "none"]},
+        "version": {"type": ["integer", "string"]},
+        "as_of": {"type": "string", "format": "date-time"},
+    },
+}
