@@ -70,7 +70,13 @@ class Database:
             url, kwargs=options, min_size=1, max_size=size, timeout=30, open=False, configure=self._configure
         )
         self._bulk = ConnectionPool(
-            url, kwargs={"autocommit": True}, min_size=0, max_size=bulk_size, timeout=30, open=False
+            url,
+            kwargs={"autocommit": True},
+            min_size=0,
+            max_size=bulk_size,
+            timeout=30,
+            open=False,
+            check=ConnectionPool.check_connection,
         )
         self.fold = FOLDING[-1]
 
