@@ -126,6 +126,7 @@ class EmbeddedPostgres:
             max_logical_replication_workers="0",
             max_wal_size="4GB",
             checkpoint_timeout="15min",
+            jit="off",  # costs more than it saves on statements with many short expressions
             timezone="UTC",
             log_timezone="UTC",
             log_min_messages="log",  # an ERROR belongs to a request, and its text may hold a cell

@@ -70,10 +70,10 @@ def _page_statement(
     return sql.SQL(
         "SELECT string_agg({line}, ',') FILTER (WHERE p.n <= {limit}), count(*) FILTER (WHERE p.n <= {limit}),"
         " max(p.id) FILTER (WHERE p.n = {limit} AND p.more)"
-        " FROM (SELECT page.*, row_number() OVER () AS n, count(*) OVER () > {limit} AS more FROM ("
-        "SELECT r.id, r.added_in, {data} AS data FROM {source} r"
+        " FROM (SELECT r.id, r.added_in, {data} AS data, row_number() OVER () AS n, count(*) OVER () > {limit} AS more"
+        " FROM (SELECT r.id, r.added_in, r.data FROM {source} r"
         " WHERE r.added_in <= {version} AND r.removed_in > {version} AND {where}{behind}"
-        " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS page) AS p"
+        " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS r) AS p"
     ).format(
         line=line,
         limit=query.page_size,
