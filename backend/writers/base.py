@@ -8,8 +8,7 @@ from msgspec import Struct
 from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
 
-Row = bytes | memoryview
-Rows = Iterable[Sequence[Row]]
+Rows = Iterable[Sequence[bytes]]
 """Records in lists of any length, each record as one message of `COPY … TO STDOUT (FORMAT csv)`, its LF included.
 
 Null is an unquoted empty field, empty text `""`. A wide table's record is one field, a JSON array of its texts and

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
-from backend.writers.base import Limits, Row, Rows, Table
+from backend.writers.base import Limits, Rows, Table
 from backend.writers.frames import frames, made, rewritten
 
 _FORMULA = r"^'*[=+\-@\t\r]"
@@ -51,7 +51,7 @@ class DelimitedWriter(Struct, frozen=True):
                     yield _lines(some, line_end)
 
 
-def _lines(rows: Sequence[Row], line_end: bytes) -> bytes:
+def _lines(rows: Sequence[bytes], line_end: bytes) -> bytes:
     joined = b"".join(rows)
     if line_end == b"\n":
         return joined

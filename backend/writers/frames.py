@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from backend.writers.base import Row, Rows, Table
+from backend.writers.base import Rows, Table
 
 _BYTES = 1 << 18
 
@@ -49,7 +49,7 @@ def rewritten(text: pl.Series, where: pl.Series, how: Callable[[pl.Expr], pl.Exp
 
 def _joined(rows: Rows) -> Iterator[bytes]:
     """Whole records, enough of them that a call to polars pays."""
-    held: list[Row] = []
+    held: list[bytes] = []
     size = 0
     for some in rows:
         held += some

@@ -5,7 +5,6 @@ Arguments: the database's address and the statement. Settings of uvicorn are tho
 
 from __future__ import annotations
 
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -14,8 +13,6 @@ from contextlib import asynccontextmanager
 import uvicorn
 from litestar import Litestar, Response, get
 from psycopg_pool import AsyncConnectionPool
-
-from backend.embedded.processes import die_with_parent
 
 
 def create_app(url: str, statement: str) -> Litestar:
@@ -38,7 +35,6 @@ def create_app(url: str, statement: str) -> Litestar:
 
 
 def main() -> None:
-    die_with_parent(signal.SIGTERM)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(f"port {listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(

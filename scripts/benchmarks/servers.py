@@ -15,9 +15,10 @@ from pathlib import Path
 import psycopg
 from msgspec import Struct
 
+from backend.embedded import launch
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
-from backend.embedded.processes import die_with_parent, end
+from backend.embedded.processes import end
 from backend.embedded.runtime import Runtime
 from scripts.benchmarks.client import Client
 from scripts.benchmarks.processes import children
@@ -85,18 +86,18 @@ def _running(
 ) -> Iterator[tuple[int, re.Match[str]]]:
     """A process, and where it said that it is ready; ended with the block, or with this process."""
     with log.open("wb") as output:
+        ours = map(str, (os.getpid(), int(signal.SIGTERM), os.geteuid(), os.getegid()))
         process = subprocess.Popen(
-            command,
+            [sys.executable, launch.__file__, *ours, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=lambda: die_with_parent(signal.SIGTERM),  # noqa: PLW1509
         )
     try:
         yield process.pid, _wait(process, log, ready)
     finally:
-        end(process, signals=(signal.SIGTERM,), seconds=10)
+        end(process, signals={signal.SIGTERM: 10})
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path, ready: str) -> re.Match[str]:

@@ -37,12 +37,6 @@ class TestDefaults:
     def test_a_null_alone_is_an_empty_line_and_empty_text_is_not(self):
         assert written([b"\n", b'""\n', b"x\n"], A) == b'a\r\n\r\n""\r\nx\r\n'
 
-    def test_messages_may_be_memoryviews(self):
-        chosen = ExportOptions()
-        rows = [[memoryview(b"x,1\n"), memoryview(b'"p\nq",2\n')]]
-        chunks = writer_for(chosen).write(rows, Table("t", (A, B), 2), chosen)
-        assert b"".join(chunks) == b'a,b\r\nx,1\r\n"p\nq",2\r\n'
-
     def test_the_header_leaves_before_the_first_record_is_asked_for(self):
         def rows():
             pytest.fail("the records were asked for")
