@@ -11,11 +11,11 @@ from backend.readers.shapes import shape, tidiness
 from backend.readers.tolerant import RecordParser
 
 _DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~", "\x01", "\x1e", "\x1f", "¦", "§")
-_WEAK = {":": 0.45, " ": 0.45, "^": 0.9, "~": 0.9}
+_WEAK = {":": 0.4, " ": 0.4, "^": 0.9, "~": 0.9}
 """Signs that stand in ordinary text as well count for less."""
 _SINGLE = 0.5
 """What a table of one column counts for, so that any sound split is taken before it."""
-_SOUND = 1.35
+_SOUND = 1.6
 """How much more a reading counts in which every record is of one width and nothing had to be repaired."""
 _RUNS = re.compile(r"[^\w\s\"'\\.+\-()]{2,4}")
 _CELLS = 3000
@@ -74,7 +74,10 @@ def _delimiters(sample: str) -> list[str]:
     found += [run for run, count in runs.most_common(3) if count >= 0.8 * len(lines) and run not in found]
     text = "\n".join(lines)
     found += [f"{sign} " for sign in found if sign in ",;|" and text.count(f"{sign} ") >= 0.8 * text.count(sign)]
-    return found if "," in found else [",", *found]
+    absent = next((sign for sign in _DELIMITERS if sign not in sample), None)
+    if absent is None:
+        return found
+    return [absent, *found] if absent == "," else [*found, absent]
 
 
 def _quotes(sample: str, delimiter: str) -> Sequence[str | None]:
