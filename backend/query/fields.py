@@ -163,7 +163,7 @@ Names: TypeAlias = Mapping[str, Column]
 """A version's columns by name."""
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def by_name(columns: tuple[Column, ...]) -> Names:
     return {column.name: column for column in columns}
 

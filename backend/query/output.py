@@ -22,7 +22,7 @@ def record_json(columns: Sequence[Column]) -> sql.SQL:
     return _record_json(tuple(columns))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _record_json(columns: tuple[Column, ...]) -> sql.SQL:
     labels = [msgspec.json.encode(column.name).decode() + ":" for column in columns]
     members = _spelled_out(columns, labels) if len(columns) <= _NARROW else _listed(columns, labels)
@@ -67,7 +67,7 @@ def csv_select(columns: Sequence[Column]) -> tuple[sql.SQL, sql.SQL]:
     return _csv_select(tuple(columns))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _csv_select(columns: tuple[Column, ...]) -> tuple[sql.SQL, sql.SQL]:
     texts = ", ".join(_text(column) for column in columns)
     if is_wide(columns):

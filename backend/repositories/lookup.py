@@ -8,13 +8,15 @@ from uuid import UUID
 from backend.errors import DatasetNotFound, VersionNotFound, WorkspaceNotFound
 from backend.repositories import datasets, versions, workspaces
 from backend.repositories.database import Tx
+from backend.repositories.remembered import Remembered
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
 
-_REMEMBERED = 2_000
-_columns: dict[str, tuple[Column, ...]] = {}
-_newest: dict[tuple[tuple[WorkspaceScope, ...], str, str | None], tuple[WorkspaceScope, Snapshot]] = {}
+_COLUMNS = 200_000
+"""So many columns are remembered: of 2,000 versions of 100 columns, say."""
+_columns = Remembered[str, tuple[Column, ...]](_COLUMNS)
+_newest = Remembered[tuple[tuple[WorkspaceScope, ...], str, str | None], tuple[WorkspaceScope, Snapshot]](_COLUMNS)
 
 
 def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
@@ -66,9 +68,7 @@ async def snapshot(
 
 def remember(caller: Caller, ref: str, workspace_ref: str | None, newest: tuple[WorkspaceScope, Snapshot]) -> None:
     """Keeps what was the newest version under this name; whoever uses it checks that it still is."""
-    if len(_newest) >= _REMEMBERED:
-        del _newest[next(iter(_newest))]
-    _newest[caller.workspaces, ref, workspace_ref] = newest
+    _newest.put((caller.workspaces, ref, workspace_ref), newest, len(newest[1].columns) + 10)
 
 
 def remembered(caller: Caller, ref: str, workspace_ref: str | None) -> tuple[WorkspaceScope, Snapshot] | None:
@@ -81,9 +81,7 @@ async def _columns_at(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: 
     if (known := _columns.get(token)) is not None:
         return known
     columns = await datasets.list_columns(tx, scope, dataset_id, version)
-    if len(_columns) >= _REMEMBERED:
-        del _columns[next(iter(_columns))]
-    _columns[token] = columns
+    _columns.put(token, columns, len(columns) + 10)
     return columns
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -12,6 +11,7 @@ from backend.query.compile import Compiled, compile_query, csv_select, record_js
 from backend.query.nodes import Query
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, records
+from backend.repositories.remembered import Remembered
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
@@ -29,6 +29,10 @@ class Selection(Struct, frozen=True):
     newest_page: bytes
 
 
+_selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](32 * 2**20)
+"""By the bytes of their statements."""
+
+
 class Page(Struct, frozen=True):
     """`records`: a JSON array; `last`: the id of its last one where more follow."""
 
@@ -37,9 +41,17 @@ class Page(Struct, frozen=True):
     last: int | None
 
 
-@lru_cache(maxsize=2048)
 def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     """`query` over `snapshot`. Raises InvalidQuery and its kin for what does not fit the columns."""
+    key = (scope, snapshot, query, fold)
+    if (known := _selections.get(key)) is None:
+        known = _selection(*key)
+        weight = len(known.first_page) + len(known.next_page) + len(known.newest_page)
+        _selections.put(key, known, weight)
+    return known
+
+
+def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     compiled = compile_query(query, snapshot.columns, fold=fold)
     source = records(scope, snapshot.dataset_id)
     behind = sql.SQL(" AND ({})").format(compiled.keyset(source))
