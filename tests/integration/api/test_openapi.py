@@ -1,0 +1,146 @@
+"""The OpenAPI document is valid and whole, and no call that it describes meets what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import schemathesis
+from httpx import ASGITransport, AsyncClient, Response
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.service import User
+
+from backend.app import create_app
+from backend.settings import Settings
+
+Upload = Callable[..., Any]
+HOST = "http://sheaf.test"
+CONTRACT = """
+POST /users
+GET /users/me
+GET /users/me/keys
+POST /users/me/keys
+DELETE /users/me/keys/{key_id}
+POST /users/me/keys/rotate
+POST /datasets
+GET /datasets
+GET /datasets/{ref}
+PATCH /datasets/{ref}
+DELETE /datasets/{ref}
+POST /datasets/{ref}/undelete
+GET /datasets/{ref}/schema
+GET /datasets/{ref}/records
+GET /datasets/{ref}/records/stream
+GET /datasets/{ref}/records/count
+GET /datasets/{ref}/records/{record_id}
+POST /datasets/{ref}/records
+PATCH /datasets/{ref}/records/{record_id}
+PUT /datasets/{ref}/records/{record_id}
+DELETE /datasets/{ref}/records/{record_id}
+POST /datasets/{ref}/query
+GET /datasets/{ref}/export
+POST /datasets/{ref}/export
+GET /datasets/{ref}/versions
+GET /datasets/{ref}/versions/{version}
+"""
+
+
+async def _document() -> Any:
+    """The document of a service that has no database: it tells what there is before anything runs."""
+    with TemporaryDirectory() as folder:
+        app = create_app(Settings(data=Path(folder), log_level="error"))
+        async with AsyncClient(transport=ASGITransport(app), base_url=HOST) as client:
+            return (await client.get("/schema/openapi.json")).raise_for_status().json()
+
+
+DOCUMENT = asyncio.run(_document())
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
+CALLED = [each for each in OPERATIONS if not each.path.endswith("/rotate")]
+"""Not the one that takes the caller's key away."""
+
+
+def operations() -> list[tuple[str, str, Any]]:
+    return [
+        (method.upper(), path, operation)
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+class TestDocument:
+    def test_is_valid(self) -> None:
+        assert DOCUMENT["openapi"].startswith("3.1")
+        SCHEMA.validate()
+
+    def test_has_every_call_of_the_contract(self) -> None:
+        documented = {f"{method} {path.removeprefix('/api/v1')}" for method, path, _ in operations()}
+        assert set(CONTRACT.split("\n")) - {""} <= documented
+        assert {"GET /health/live", "GET /health/ready"} <= documented
+
+    def test_each_failure_is_a_problem(self) -> None:
+        for method, path, operation in operations():
+            for status, response in operation["responses"].items():
+                if status >= "4":
+                    assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+            if path.startswith("/api"):
+                assert {"400", "401", "503"} <= set(operation["responses"])
+
+    def test_whatever_takes_a_body_says_so(self) -> None:
+        without = {"/api/v1/users/me/keys/rotate", "/api/v1/datasets/{ref}/undelete"}
+        for method, path, operation in operations():
+            if method in {"POST", "PUT", "PATCH"}:
+                assert ("requestBody" in operation) == (path not in without), (method, path)
+
+    @pytest.mark.anyio
+    async def test_the_browsable_page(self, anonymous: AsyncClient) -> None:
+        answer = await anonymous.get(f"{HOST}/schema")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[schemathesis.Case, bool]:
+    """A call, right or wrong, and whether it is to be about the dataset that is there."""
+    operation = draw(st.sampled_from(CALLED))
+    mode = draw(st.sampled_from(list(schemathesis.GenerationMode)))
+    return draw(operation.as_strategy(generation_mode=mode)), draw(st.sampled_from([True, True, False]))
+
+
+@pytest.mark.anyio
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(call=calls())
+async def test_no_call_meets_a_status_that_is_not_documented(
+    user: User, upload: Upload, call: tuple[schemathesis.Case, bool]
+) -> None:
+    case, about_ours = call
+    listed = (await user.client.get("/datasets")).json()["data"]
+    ours = listed[0] if listed else await upload("name,amount,day\nAnn,1,2025-01-31\nBob,2.50,\n")
+    known = {"ref": ours["id"], "record_id": 1, "version": 1} if about_ours else {}
+    case.path_parameters = {name: known.get(name, value) for name, value in (case.path_parameters or {}).items()}
+    answer = await send(user, case)
+    assert answer.status_code < 500, answer.text
+    allowed = {*case.operation.definition.raw["responses"], *(() if case.method == case.operation.method else ("405",))}
+    assert str(answer.status_code) in allowed, (case, answer.text)
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def send(user: User, case: schemathesis.Case) -> Response:
+    told = case.as_transport_kwargs(base_url=HOST)
+    headers = {
+        name: value.encode("utf-8", "surrogateescape")
+        for name, value in told.pop("headers").items()
+        if name.lower() not in {"authorization", "x-api-key", "content-length", "transfer-encoding"}
+    }
+    told.pop("cookies", None)
+    body = told.pop("data", None)
+    content = body.encode() if isinstance(body, str) else body
+    if content is not None:
+        told["content"] = content
+    return await user.client.request(headers={**headers, "X-API-Key": user.key}, **told)
