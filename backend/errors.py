@@ -114,10 +114,6 @@ class DatasetNameTaken(Conflict):
     """A dataset of this name exists already in this workspace."""
 
 
-class DatasetBusy(Conflict):
-    """Another import into this dataset is running; try again when it has ended."""
-
-
 class PreconditionFailed(AppError):
     """The resource has changed since you read it."""
 

@@ -18,7 +18,6 @@ from backend.errors import InvalidQuery
 from backend.query.nodes import Query
 from backend.schemas.exports import ExportOptions
 from backend.services.exports import ExportService
-from backend.services.preconditions import matches
 from backend.writers import WRITERS
 
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
@@ -76,15 +75,16 @@ async def _export(
         told = msgspec.convert(options, ExportOptions, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidQuery(f"An export option cannot be used: {error}.") from error
-    export = await exports.start(request.user, ref, workspace, query, told)
+    known = request.headers.get("if-none-match")
+    export, etag = await exports.start(request.user, ref, workspace, query, told, if_none_match=known)
+    if export is None:
+        return Response(None, status_code=304, headers={"ETag": etag})
     headers = {
         "Content-Disposition": _disposition(export.filename),
         "X-Row-Count": str(export.rows),
         "X-Dataset-Version": str(export.version),
-        "ETag": export.etag,
+        "ETag": etag,
     }
-    if matches(request.headers.get("if-none-match"), export.etag, weak=True):
-        return Response(None, status_code=304, headers=headers)
     return Stream(export.chunks, media_type=export.media_type.removesuffix("; charset=utf-8"), headers=headers)
 
 

@@ -22,11 +22,11 @@ from backend.controllers.documented import (
     STREAM,
     documented,
 )
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, Workspace
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
-from backend.schemas.records import Record, RecordCount, RecordPage, Written
+from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage, Written
 from backend.security.auth import may_write
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
@@ -116,6 +116,20 @@ class RecordController(Controller):
         number, moment = version_asked(version, as_of)
         record, etag = await records.get(request.user, ref, workspace, record_id, version=number, as_of=moment)
         return tagged(request, record, etag)
+
+    @get("/records/{record_id:int}/history", responses=failures(404))
+    async def history(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_id: FromPath[int],
+        records: NamedDependency[RecordService],
+        workspace: Workspace = None,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> RecordHistory:
+        """All that a record ever was, the oldest first, with who wrote it and when."""
+        return await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
 
     @post(
         "/records",

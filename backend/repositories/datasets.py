@@ -19,7 +19,7 @@ from backend.schemas.datasets import Dataset, Head
 
 _HEAD = sql.SQL(
     "id, slug, name, description, kind, owner, version, rows, columns, bytes, created_at, updated_at,"
-    " token, revision, open_schema, next_id, coalesce(busy_until > statement_timestamp(), false)"
+    " token, revision, open_schema, next_id"
 )
 _COLUMN = sql.SQL("key, name, type, format, nullable, description")
 
@@ -133,6 +133,15 @@ async def list_columns(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version:
     ).format(_COLUMN, table(scope, "columns"))
     rows = await (await tx.execute(query, {"id": dataset_id, "v": version})).fetchall()
     return tuple(Column(*row) for row in rows)
+
+
+async def list_schema_changes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> list[int]:
+    """The versions in which columns began or ended, in order."""
+    query = sql.SQL(
+        "SELECT added_in FROM {0} WHERE dataset_id = %(id)s UNION SELECT removed_in FROM {0} WHERE dataset_id = %(id)s"
+        " ORDER BY 1"
+    ).format(table(scope, "columns"))
+    return [row[0] for row in await (await tx.execute(query, {"id": dataset_id})).fetchall()]
 
 
 async def list_evidence(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> dict[str, Any]:

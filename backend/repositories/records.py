@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import AsyncIterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
@@ -12,13 +14,14 @@ from msgspec import Raw
 from psycopg import sql
 
 from backend.query.compile import record_json
+from backend.repositories import datasets
 from backend.repositories.database import Tx
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
-from backend.schemas.records import Record
+from backend.schemas.records import Image, Record
 
 AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
@@ -99,10 +102,41 @@ async def find(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int
     return Record(row[0], row[1], Raw(row[2])), f'"{row[3]}.{row[0]}.{schema_tag(snapshot.columns)}"'
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def schema_tag(columns: tuple[Column, ...]) -> str:
     """Changes with whatever makes a record look different while its image stays."""
     return blake2b(msgspec.json.encode(columns), digest_size=6).hexdigest()
+
+
+async def history(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, record_id: int, *, limit: int, offset: int
+) -> tuple[list[Image], int]:
+    """A page of a record's images, the oldest first, and how many there are; each with its own version's columns."""
+    source = records(scope, dataset_id)
+    counted = await tx.execute(sql.SQL("SELECT count(*) FROM {} WHERE id = %s").format(source), (record_id,))
+    total = (await counted.fetchone() or (0,))[0]
+    query = sql.SQL(
+        "SELECT r.added_in, nullif(r.removed_in, {live}), v.created_at, v.author, v.operation FROM {source} r"
+        " JOIN {versions} v ON v.dataset_id = %s AND v.version = r.added_in WHERE r.id = %s"
+        " ORDER BY r.added_in LIMIT %s OFFSET %s"
+    ).format(live=LIVE, source=source, versions=table(scope, "versions"))
+    rows = await (await tx.execute(query, (dataset_id, record_id, limit, offset))).fetchall()
+    data: dict[int, Raw] = {}
+    for columns, numbers in await _by_schema(tx, scope, dataset_id, [row[0] for row in rows]):
+        image = sql.SQL("SELECT r.added_in, {} FROM {} r WHERE r.id = %s AND r.added_in = ANY(%s)")
+        images = await tx.execute(image.format(record_json(columns), source), (record_id, numbers))
+        data |= {version: Raw(text) for version, text in await images.fetchall()}
+    return [Image(row[0], row[1], row[2], row[3], row[4], data[row[0]]) for row in rows], total
+
+
+async def _by_schema(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, numbers: Sequence[int]
+) -> list[tuple[tuple[Column, ...], list[int]]]:
+    """The versions of these numbers, in order, grouped by what the columns were."""
+    changes = await datasets.list_schema_changes(tx, scope, dataset_id)
+    groups = groupby(numbers, key=lambda number: bisect_right(changes, number))
+    listed = [list(group) for _, group in groups]
+    return [(await datasets.list_columns(tx, scope, dataset_id, group[0]), group) for group in listed]
 
 
 async def list_range(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, first: int, end: int) -> list[Record]:

@@ -36,7 +36,6 @@ class Head(Struct, frozen=True):
     revision: int
     open_schema: bool
     next_id: int
-    busy: bool
 
     @property
     def etag(self) -> str:

@@ -1,6 +1,8 @@
 """Records as they go over the wire. `data` is JSON text straight from the database."""
 
+from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from msgspec import Raw, Struct
 
@@ -22,6 +24,25 @@ class RecordPage(Struct, frozen=True, omit_defaults=True):
     execution_time_ms: float
     total: int | None = None
     total_is: Literal["at_least"] | None = None
+
+
+class Image(Struct, frozen=True):
+    """What a record was from `version` on, until before `until` (null: to this day), and who wrote it."""
+
+    version: int
+    until: int | None
+    created_at: datetime
+    author: UUID
+    operation: str
+    data: Raw
+
+
+class RecordHistory(Struct, frozen=True):
+    """A record's images, the oldest first."""
+
+    data: list[Image]
+    total: int
+    has_more: bool
 
 
 class RecordCount(Struct, frozen=True):

@@ -20,6 +20,7 @@ from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.problems import ErrorItem
 from backend.services import spool
+from backend.services.preconditions import matches
 from backend.writers import Table, Writer, writer_for
 
 
@@ -28,7 +29,6 @@ class Export(Struct, frozen=True):
 
     filename: str
     media_type: str
-    etag: str
     version: int
     rows: int
     chunks: AsyncIterator[bytes]
@@ -40,9 +40,19 @@ class ExportService:
         self._streams = streams
 
     async def start(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query, options: ExportOptions
-    ) -> Export:
-        """Checks everything now: once the first byte is out, no error can reach the client."""
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        query: Query,
+        options: ExportOptions,
+        *,
+        if_none_match: str | None,
+    ) -> tuple[Export | None, str]:
+        """The export and its ETag; no export when `if_none_match` names that.
+
+        Everything is checked now: once the first byte is out, no error can reach the client.
+        """
         if query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
         writer = writer_for(options)
@@ -50,6 +60,9 @@ class ExportService:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
             chosen = selections.selection(scope, snapshot, query, self._database.fold)
+            etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"'
+            if matches(if_none_match, etag, weak=True):
+                return None, etag
             await _check_limits(tx, chosen, writer)
             rows = await _row_count(tx, chosen, query)
         columns = chosen.compiled.columns
@@ -61,14 +74,14 @@ class ExportService:
                 for chunk in writer.write(copy_out(tx, statement), table, options):
                     out.put(chunk)
 
-        return Export(
+        export = Export(
             filename=f"{snapshot.name}.{writer.extension}",
             media_type=writer.media_type,
-            etag=f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"',
             version=snapshot.version,
             rows=rows,
             chunks=await self._streams.start(produce),
         )
+        return export, etag
 
 
 def _tag(options: ExportOptions) -> str:

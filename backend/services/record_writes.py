@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from backend.errors import DatasetBusy, InvalidRecord, LimitExceeded, RecordNotFound
+from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
 from backend.repositories import datasets, lookup, records, versions
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -165,10 +165,8 @@ class RecordWriteService:
 
 
 async def _begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
-    """Locks the dataset's head row. Raises DatasetNotFound, DatasetBusy."""
+    """Locks the dataset's head row. Raises DatasetNotFound."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
-    if head.busy:
-        raise DatasetBusy(headers={"Retry-After": "5"})
     snapshot = await lookup.snapshot(tx, scope, head)
     return Writing(caller, scope, head, snapshot, snapshot.columns)
 

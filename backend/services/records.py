@@ -19,7 +19,7 @@ from backend.repositories.database import Database, Tx
 from backend.repositories.selections import Page, Selection
 from backend.schemas.callers import Caller
 from backend.schemas.datasets import Snapshot
-from backend.schemas.records import Record, RecordCount, RecordPage
+from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
 from backend.services import spool
 from backend.services.preconditions import matches
 
@@ -121,6 +121,17 @@ class RecordService:
         if found is None:
             raise RecordNotFound
         return found
+
+    async def history(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, *, limit: int, offset: int
+    ) -> RecordHistory:
+        """All that a record ever was, a deleted one too. Raises RecordNotFound for one that never was."""
+        async with self._database.read() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            images, total = await records.history(tx, scope, head.dataset.id, record_id, limit=limit, offset=offset)
+        if not total:
+            raise RecordNotFound
+        return RecordHistory(images, total, offset + len(images) < total)
 
     async def _reading(
         self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from support.service import User
+from support.service import User, exact, without_request_id
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +79,49 @@ class TestRead:
         await client.post("/datasets", json={"name": "empty"})
         version = (await client.get("/datasets/empty/versions/1")).json()
         assert (version["operation"], version["rows"], version["source"]) == ("create", 0, None)
+
+
+class TestHistory:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient, upload: Upload) -> None:
+        dataset = await upload()
+        assert (await anonymous.get(f"/datasets/{dataset['id']}/records/1/history")).status_code == 401
+
+    async def test_a_stranger_sees_what_is_missing(self, stranger: AsyncClient, upload: Upload) -> None:
+        dataset = await upload()
+        answer = await stranger.get(f"/datasets/{dataset['id']}/records/1/history")
+        missing = await stranger.get("/datasets/01890000-0000-7000-8000-000000000000/records/1/history")
+        assert without_request_id(answer) == without_request_id(missing)
+        assert answer.status_code == 404
+
+    async def test_tells_every_image_with_its_author_and_when_it_ended(self, user: User, upload: Upload) -> None:
+        await upload("name,amount\nAnn,0.10\nBob,2\n", name="people")
+        await user.client.patch("/datasets/people/records/1", json={"amount": 0.5})
+        await user.client.patch("/datasets/people/records/2", json={"amount": 7})
+        await user.client.delete("/datasets/people/records/1")
+        told = exact(await user.client.get("/datasets/people/records/1/history"))
+        assert [(image["version"], image["until"], image["data"]) for image in told["data"]] == [
+            ("1", "2", {"name": "Ann", "amount": "0.10"}),
+            ("2", "4", {"name": "Ann", "amount": "0.5"}),
+        ]
+        assert {image["author"] for image in told["data"]} == {user.id}
+        assert [image["operation"] for image in told["data"]] == ["import", "update"]
+        assert (told["total"], told["has_more"]) == ("2", False)
+
+    async def test_shows_each_image_with_the_columns_of_its_time(self, client: AsyncClient) -> None:
+        await client.post("/datasets", json={"name": "open"})
+        await client.post("/datasets/open/records", json={"a": 1})
+        await client.patch("/datasets/open/records/1", json={"b": "x"})
+        told = (await client.get("/datasets/open/records/1/history")).json()["data"]
+        assert [image["data"] for image in told] == [{"a": 1}, {"a": 1, "b": "x"}]
+
+    async def test_is_paged(self, client: AsyncClient, upload: Upload) -> None:
+        await upload("amount\n0\n", name="counter")
+        for n in range(1, 5):
+            await client.patch("/datasets/counter/records/1", json={"amount": n})
+        told = (await client.get("/datasets/counter/records/1/history?limit=2&offset=2")).json()
+        assert [image["data"]["amount"] for image in told["data"]] == [2, 3]
+        assert (told["total"], told["has_more"]) == (5, True)
+
+    async def test_a_record_that_never_was_is_not_found(self, client: AsyncClient, upload: Upload) -> None:
+        dataset = await upload()
+        assert (await client.get(f"/datasets/{dataset['id']}/records/99/history")).status_code == 404
