@@ -65,7 +65,12 @@ class ExportService:
                 return None, etag
             await _check_limits(tx, chosen, writer)
             rows = await _row_count(tx, chosen, query)
-        columns = chosen.compiled.columns
+        return await self._started(chosen, query, options, writer, rows), etag
+
+    async def _started(
+        self, chosen: Selection, query: Query, options: ExportOptions, writer: Writer, rows: int
+    ) -> Export:
+        snapshot, columns = chosen.snapshot, chosen.compiled.columns
         table = Table(snapshot.name, columns, rows, wide=is_wide(columns))
 
         def produce(out: spool.Spool) -> None:
@@ -74,14 +79,13 @@ class ExportService:
                 for chunk in writer.write(copy_out(tx, statement), table, options):
                     out.put(chunk)
 
-        export = Export(
+        return Export(
             filename=f"{snapshot.name}.{writer.extension}",
             media_type=writer.media_type,
             version=snapshot.version,
             rows=rows,
             chunks=await self._streams.start(produce),
         )
-        return export, etag
 
 
 def _tag(options: ExportOptions) -> str:
