@@ -3,7 +3,7 @@
 import pytest
 from later import marks
 from support.client import Client, problem
-from support.compare import differences, returned, same_encoding, xlsx_differences
+from support.compare import differences, page_differences, returned, same_encoding, xlsx_differences
 from support.delimited import NotPlain, Record, parse
 from support.expected import DATA, MISSING, Expected, expected, name
 
@@ -26,7 +26,7 @@ def test_file_goes_in_and_comes_out(client: Client, entry: Expected) -> None:
     check_report(answer.json(), entry)
     table = returned(client, dataset)
     check_columns(dict(zip(table.names, table.types, strict=True)), entry)
-    wrong = []
+    wrong = page_differences(client, dataset, table)
     for record, column, text in entry.cells:
         at = column - 1 if isinstance(column, int) else table.names.index(column)
         found = table.rows[record - 1][at]

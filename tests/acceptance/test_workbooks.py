@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from later import marks
 from support.client import Client
-from support.compare import Returned, returned, same_value, xlsx_differences
+from support.compare import Returned, page_differences, returned, same_value, xlsx_differences
 from support.expected import DATA, MISSING, Expected, Sheet, expected, name, sheets
 
 if not DATA.is_dir():
@@ -23,7 +23,7 @@ def test_workbook_goes_in_and_comes_out(client: Client, entry: Expected) -> None
     table = returned(client, dataset)
     check_report(report, entry)
     check_columns(table, entry)
-    wrong = []
+    wrong = page_differences(client, dataset, table)
     for record, column, text in entry.cells:
         at = column - 1 if isinstance(column, int) else table.names.index(column)
         found = table.rows[record - 1][at]

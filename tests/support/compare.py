@@ -1,5 +1,6 @@
 """A dataset as it came back, against what its file holds."""
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -40,6 +41,24 @@ def returned(client: Client, dataset: str) -> Returned:
     assert list(header.cells) == names
     assert {len(row.cells) for row in rows} <= {len(names)}
     return Returned(names, types, [row.cells for row in rows])
+
+
+def page_differences(client: Client, dataset: str, table: Returned) -> list[str]:
+    """Where the first page of records is not what the CSV export says."""
+    answer = client.http.get(f"/datasets/{dataset}/records", params={"limit": 500})
+    assert answer.status_code == 200, answer.text
+    page = json.loads(answer.text, parse_int=str, parse_float=str)
+    assert int(page["total"]) == len(table.rows)
+    wrong = []
+    for number, (record, cells) in enumerate(zip(page["data"], table.rows, strict=False), 1):
+        assert record["id"] == str(number)
+        assert list(record["data"]) == table.names
+        wrong += [
+            f"record {number}, column {name!r}: {value!r} in JSON, {text!r} in CSV"
+            for (name, value), text in zip(record["data"].items(), cells, strict=True)
+            if value != (text.lower() == "true" if isinstance(value, bool) and text else text)
+        ]
+    return wrong[:10]
 
 
 def differences(found: Sequence[Cells], source: Sequence[Cells]) -> list[str]:
