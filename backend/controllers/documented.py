@@ -29,8 +29,12 @@ def documented(
     parameters: Sequence[Parameter] = (),
     body: Mapping[str, Fields] | None = None,
     answers: Mapping[str, Fields] | None = None,
+    files: Sequence[str] = (),
 ) -> type[Operation]:
-    """For a handler's `operation_class`: more parameters, a body (media type → schema), more forms of the 200."""
+    """For a handler's `operation_class`: more parameters, a body and more forms of the 200 (media type → schema).
+
+    `files`: the media types of a 200 that is a file and nothing else.
+    """
 
     @dataclass
     class Documented(Operation):
@@ -41,6 +45,8 @@ def documented(
             success = (self.responses or {}).get("200")
             if answers is not None and success is not None:
                 success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
+            if files and success is not None:
+                success.content = _content(dict.fromkeys(files, FILE))  # type: ignore[union-attr]
 
     return Documented
 

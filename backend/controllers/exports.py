@@ -10,7 +10,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
-from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented
+from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, JSON, QUERY, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
@@ -21,7 +21,7 @@ from backend.services.exports import ExportService
 from backend.writers import WRITERS
 
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
-_FILES = {writer.media_type.partition(";")[0]: FILE for writer in WRITERS.values()}
+_MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
 
 
 class ExportController(Controller):
@@ -32,8 +32,7 @@ class ExportController(Controller):
         "/",
         opt=READS_PARAMETERS,
         responses=failures(304, 404, 422),
-        operation_class=documented(parameters=EXPORT, answers=_FILES),
-        media_type="text/csv",
+        operation_class=documented(parameters=EXPORT, files=_MEDIA_TYPES),
         description=DESCRIPTION,
     )
     async def export(
@@ -48,8 +47,7 @@ class ExportController(Controller):
         status_code=200,
         opt=READS_PARAMETERS,
         responses=failures(304, 404, 413, 422),
-        operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, answers=_FILES),
-        media_type="text/csv",
+        operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, files=_MEDIA_TYPES),
     )
     async def export_query(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]

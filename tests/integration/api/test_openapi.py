@@ -112,6 +112,7 @@ def calls(draw: st.DrawFn) -> tuple[schemathesis.Case, bool]:
     return draw(operation.as_strategy(generation_mode=mode)), draw(st.sampled_from([True, True, False]))
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # another thread does, the pool of connections
 @pytest.mark.anyio
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(call=calls())
