@@ -1,5 +1,7 @@
 """Real files that cannot be imported, or need not be: a clear refusal or a sensible dataset, never a 500."""
 
+from collections import Counter
+
 import pytest
 from support.client import Client, problem
 from support.compare import returned, same_value
@@ -31,6 +33,15 @@ def test_file_loads_or_is_refused(client: Client, entry: Expected) -> None:
     assert len(table.rows) == answer.json()["dataset"]["rows"]
     if entry.rows is not None:
         assert len(table.rows) == entry.rows
+    report = answer.json()["import"]
+    if report["delimiter"] and not report["warnings_total"]:
+        written = entry.file.read_bytes().decode(report["encoding"])
+        kept = "".join([*table.names, *[cell or "" for row in table.rows for cell in row]])
+        assert not letters(written) - letters(kept)
     for record, column, text in entry.cells:
         at = min(column, len(table.names)) - 1 if isinstance(column, int) else table.names.index(column)
         assert same_value(table.rows[record - 1][at], text), (record, column)
+
+
+def letters(text: str) -> Counter[str]:
+    return Counter(filter(str.isalnum, text))
