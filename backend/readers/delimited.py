@@ -20,6 +20,8 @@ from backend.schemas.imports import ImportOptions, Warnings
 
 SAMPLE = 256 * 1024
 """Bytes at the start of a file by which dialect and header are found."""
+LARGE = 4 * 2**20
+"""Bytes beyond which a few records will do."""
 MOST_FOOTER = 100_000
 """Most records at the end that can be skipped, as they are held in memory."""
 
@@ -57,6 +59,7 @@ class DelimitedSource:
         self._skip_footer = skip_footer
         self._cut = Cut(layout.dialect, tuple(layout.names), limits, piece, tolerant)
         self._reported = 0
+        self._reported_tail = 0
         self._rows = 0
 
     def batches(self) -> Iterator[Batch]:
@@ -109,6 +112,9 @@ class DelimitedSource:
         self.warnings.total += max(0, len(rows) - shown)
 
     def _report_trailing(self, rows: int, first: int) -> None:
+        if first <= self._reported_tail:
+            return
+        self._reported_tail = first
         self.warnings.add(f"{rows} empty records at the end were left out", row=first)
 
 
@@ -140,13 +146,15 @@ def _layout(
     file: BinaryIO, encoding: Encoding, options: ImportOptions, limits: ReadLimits, warnings: Warnings
 ) -> Layout:
     """The layout by as much of the file as it takes to find it."""
-    size = SAMPLE
-    while size <= limits.max_line:
+    size = min(SAMPLE, limits.max_line)
+    while True:
         stream = Utf8Stream(file, encoding)
         sample = stream.read(size).decode(errors="ignore")
         text = sample if stream.ended() else sample.removesuffix("\r")
-        layout = find_layout(text, options, limits, warnings, final=stream.ended())
+        hopeful = size < min(LARGE, limits.max_line)
+        layout = find_layout(text, options, limits, warnings, final=stream.ended(), hopeful=hopeful)
         if layout is not None:
             return layout
-        size = min(8 * size, limits.max_line) if size < limits.max_line else size + 1
-    raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes")
+        if size >= limits.max_line:
+            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes")
+        size = min(8 * size, limits.max_line)

@@ -69,7 +69,8 @@ def _candidates(
 def _delimiters(sample: str) -> list[str]:
     lines = [line for line in sample.splitlines()[:200] if line.strip()]
     enough = max(1, len(lines) // 5)
-    found = [sign for sign in _DELIMITERS if sum(sign in line for line in lines) >= enough]
+    top = "\n".join(lines[:3])
+    found = [sign for sign in _DELIMITERS if sum(sign in line for line in lines) >= enough or _is_usual(sign, top)]
     runs = Counter(run for line in lines for run in set(_RUNS.findall(line)))
     found += [run for run, count in runs.most_common(3) if count >= 0.8 * len(lines) and run not in found]
     text = "\n".join(lines)
@@ -78,6 +79,11 @@ def _delimiters(sample: str) -> list[str]:
     if absent is None:
         return found
     return [absent, *found] if absent == "," else [*found, absent]
+
+
+def _is_usual(sign: str, top: str) -> bool:
+    """Whether a sign that is a delimiter more often than not stands in the top lines."""
+    return sign in ",;\t|" and sign in top
 
 
 def _quotes(sample: str, delimiter: str) -> Sequence[str | None]:

@@ -22,8 +22,6 @@ _LOOK = 500
 """Records that are looked at."""
 _ENOUGH = 10
 """Records by which a header is found."""
-_LARGE = 4 * 2**20
-"""Characters beyond which fewer will do."""
 
 
 class Layout(Struct, frozen=True):
@@ -37,9 +35,11 @@ class Layout(Struct, frozen=True):
 
 
 def find_layout(
-    sample: str, options: ImportOptions, limits: ReadLimits, warnings: Warnings, *, final: bool
+    sample: str, options: ImportOptions, limits: ReadLimits, warnings: Warnings, *, final: bool, hopeful: bool
 ) -> Layout | None:
     """The table at the start of a text; None when `sample` ends before that can be said.
+
+    `hopeful`: a larger sample can be had if this one holds only a few records.
 
     Raises Invalid when a told header line is not there, LimitExceeded for too many columns.
     """
@@ -54,7 +54,7 @@ def find_layout(
         records = RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
     except TooWideError as error:
         raise too_wide(line + error.line + 1, error.width, limits) from error
-    if not final and len(records.cells) < _ENOUGH and (not records.cells or len(sample) < _LARGE):
+    if not final and (not records.cells or (hopeful and len(records.cells) < _ENOUGH)):
         return None
     header, first = _header(records, options, line)
     names = _names(records, header, first, line, warnings)

@@ -41,7 +41,7 @@ def _first_full(rows: Sequence[Row]) -> int:
     if not extents:
         return 0
     width = max(extents, key=lambda size: (extents[size], size))
-    if width == 1:
+    if width == 1 or extents[width] < 2:
         return 0
     filled = sorted(_filled(row) for row in rows if _extent(row) >= width)
     enough = max(2, filled[len(filled) // 2] / 2)

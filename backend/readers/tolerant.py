@@ -11,7 +11,7 @@ from typing import Literal
 from backend.readers.records import BLANKS, Dialect, Records, TooWideError, count_lines
 
 LOOKAHEAD = 16_384
-"""Characters behind a damaged quote in which its cell may still be closed on a later line."""
+"""Characters behind the line of a damaged quote in which its cell may still be closed on a later line."""
 LONGEST = 32 * 2**20
 """Characters after which a quoted cell counts as never closed."""
 WIDEST = 1_000_000
@@ -230,11 +230,12 @@ class RecordParser:
                 raise
         if mode == "literal":
             return self._bare_cell(position, stop)
-        if mode == "lines":
-            stop = position + LOOKAHEAD
-            if stop > self._size and not self._final:
-                raise _IncompleteError
-        return self._lenient_cell(position + 1, min(stop, self._size))
+        if mode == "line":
+            return self._lenient_cell(position + 1, position + 1, stop)
+        reach = stop + LOOKAHEAD
+        if reach > self._size and not self._final:
+            raise _IncompleteError
+        return self._lenient_cell(position + 1, stop, min(reach, self._size))
 
     def _strict_cell(self, begin: int) -> tuple[str, int]:
         """A cell that is closed by a quote in front of a delimiter or line end; inner ones doubled or escaped."""
@@ -258,9 +259,9 @@ class RecordParser:
             raise _IncompleteError
         return self._text.startswith(self._delimiter, behind)
 
-    def _lenient_cell(self, begin: int, stop: int) -> tuple[str, int]:
-        """A cell that is closed by the first quote before `stop` that could close one; quotes inside are text."""
-        found = self._closing.search(self._text, begin, stop)
+    def _lenient_cell(self, begin: int, since: int, stop: int) -> tuple[str, int]:
+        """A cell that ends at the first quote between `since` and `stop` that could close one; others are text."""
+        found = self._closing.search(self._text, since, stop)
         if found is None or not self._closes(found.start()):
             raise _DamagedError("A quote is never closed")
         quote = found[0]
