@@ -39,7 +39,8 @@ class Calendar:
         whole = (serial * DAY).round().cast(pl.Int64, strict=False)
         of_day = (serial >= 0) & (serial < 1) & ((look == Style.TIME) | ((serial > 0) & (self._first > 0)))
         kind = (
-            pl.when(look == Style.DURATION).then(int(Kind.TEXT))
+            pl.when(serial.is_null()).then(None)
+            .when(look == Style.DURATION).then(int(Kind.TEXT))
             .when(of_day).then(int(Kind.TIME))
             .when((serial < self._first) | (serial >= self._last)).then(None)
             .when((look == Style.DATE) & (whole % DAY == 0)).then(int(Kind.DATE))

@@ -123,6 +123,7 @@ class Reading:
                 continue
             self._last_row = max(self._last_row, int(cells["row"].max()) + 1)  # type: ignore[arg-type]
             rows, resolved = values.resolve(cells)
+            self._cells += resolved.height
             problems, total = values.take_problems()
             self._problems += problems[: KEEP - len(self._problems)]
             self._problems_total += total
@@ -130,15 +131,14 @@ class Reading:
                 offset = self._spool.tell()
                 frame.write_ipc_stream(self._spool, compat_level=pl.CompatLevel.oldest())
                 self._spool.flush()
-                self._check_area(frame.height * len(columns), resolved.height)
+                self._check_area(frame.height * len(columns))
                 if self._spool.tell() > 2 * self._job.memory:
                     raise TooLarge(f"The sheet holds more text than {_allowed(self._job)} allows.")
                 yield Part(offset, self._spool.tell() - offset, columns, *self._take_problems())
 
-    def _check_area(self, area: int, cells: int) -> None:
+    def _check_area(self, area: int) -> None:
         """Raises TooLarge for a few cells spread so far that the table would be hardly anything but nulls."""
         self._area += area
-        self._cells += cells
         if self._area > AREA and self._cells < self._area / 1000:
             raise TooLarge(f"The sheet spreads {self._cells:,} cells over an area of more than {AREA:,}.")
 

@@ -62,12 +62,13 @@ def _starts(cells: pl.DataFrame, height: int, width: int) -> list[int]:
 
 
 def _frame(cells: pl.DataFrame, rows: pl.Series, width: int, start: int) -> pl.DataFrame:
-    area = (cells["line"].cast(pl.UInt64) - start) * width + cells["place"]
-    source = pl.Series([None], dtype=pl.UInt32).new_from_index(0, len(rows) * width)
+    height = len(rows)
+    area = cells["place"].cast(pl.UInt64) * height + (cells["line"] - start)
+    source = pl.Series([None], dtype=pl.UInt32).new_from_index(0, height * width)
     source = source.scatter(area, pl.int_range(cells.height, dtype=pl.UInt32, eager=True))
+    text, kind = cells["text"].gather(source), cells["kind"].gather(source).fill_null(0)
     made = [rows.alias("row")]
     for position in range(width):
-        of_column = source.gather_every(width, position)
-        made.append(cells["text"].gather(of_column).alias(f"t{position}"))
-        made.append(cells["kind"].gather(of_column).fill_null(0).alias(f"k{position}"))
+        made.append(text.slice(position * height, height).alias(f"t{position}"))
+        made.append(kind.slice(position * height, height).alias(f"k{position}"))
     return pl.DataFrame(made)

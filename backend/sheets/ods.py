@@ -95,6 +95,7 @@ class _Table:
         self._budget = most
         self._path: list[str] = []
         self._depth = 0
+        self._inner = 0
         self._at = [0, 0]
         self._row: list[RawCell] = []
         self._rows = 1
@@ -107,8 +108,10 @@ class _Table:
         if name == "table" and self._path[-2:-1] == ["spreadsheet"]:
             self._left -= 1
             self._depth = len(self._path) if self._left == -1 else 0
-        elif not self._depth:
-            return
+        elif not self._depth or self._inner:
+            self._inner += name == "table" and self._inner > 0
+        elif name == "table":
+            self._inner = 1
         elif name == "table-row":
             self._row.clear()
             self._rows = _count(attributes, _ROWS_REPEATED)
@@ -126,15 +129,17 @@ class _Table:
         if len(self._path) == self._depth:
             self._depth = 0
         self._path.pop()
-        if not self._depth:
+        if self._inner:
+            self._inner -= name == "table"
+        elif not self._depth:
             return
-        if name in ("table-cell", "covered-table-cell"):
+        elif name in ("table-cell", "covered-table-cell"):
             self._finish_cell()
         elif name == "table-row":
             self._finish_row()
 
     def text(self, data: str) -> None:
-        if self._depth:
+        if self._depth and not self._inner:
             self._add(_SPACE.sub(" ", data))
 
     def _add(self, text: str) -> None:

@@ -113,7 +113,9 @@ class Xlsx:
         found = {}
         for node in self._tree(listed).all("Relationship"):
             kind = node.attributes.get("Type", "").rpartition("/")[2]
-            target = posixpath.normpath(posixpath.join("/", folder, node.attributes.get("Target", "")))
+            target = posixpath.normpath(
+                posixpath.join("/", folder, node.attributes.get("Target", "").replace("\\", "/"))
+            )
             found[node.attributes.get("Id", "")] = kind, target.lstrip("/")
         return found
 
