@@ -52,6 +52,7 @@ OF_A_DATASET = [
     Call("GET", "/datasets/{ref}/records/stream"),
     Call("GET", "/datasets/{ref}/records/count"),
     Call("GET", "/datasets/{ref}/records/{record}"),
+    Call("GET", "/datasets/{ref}/records/{record}/history"),
     Call("POST", "/datasets/{ref}/records", {"name": "Eve"}, {"nothing": 1}),
     Call("PATCH", "/datasets/{ref}/records/{record}", {"name": "Eve"}, {"nothing": 1}),
     Call("PUT", "/datasets/{ref}/records/{record}", {"name": "Eve"}, {"nothing": 1}),

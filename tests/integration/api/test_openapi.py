@@ -38,6 +38,7 @@ GET /datasets/{ref}/records
 GET /datasets/{ref}/records/stream
 GET /datasets/{ref}/records/count
 GET /datasets/{ref}/records/{record_id}
+GET /datasets/{ref}/records/{record_id}/history
 POST /datasets/{ref}/records
 PATCH /datasets/{ref}/records/{record_id}
 PUT /datasets/{ref}/records/{record_id}

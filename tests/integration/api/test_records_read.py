@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
-from support.service import exact
+from support.service import User, exact
 
 pytestmark = pytest.mark.anyio
 
@@ -344,6 +344,27 @@ class TestRead:
         answer = await client.get(f"/datasets/people/records/{record}")
         assert answer.status_code in {400, 404}, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.usefixtures("people")
+class TestHistory:
+    async def test_tells_every_image_and_who_made_it(self, client: AsyncClient, user: User) -> None:
+        await client.patch("/datasets/people/records/2", json={"name": "Anna"})
+        await client.patch("/datasets/people/records/1", json={"name": "Anna"})
+        await client.patch("/datasets/people/records/1", json={"amount": 11})
+        await client.delete("/datasets/people/records/1")
+        told = (await client.get("/datasets/people/records/1/history")).json()
+        assert (told["total"], told["has_more"]) == (3, False)
+        versions = sorted(image["version"] for image in told["data"])
+        assert versions == [1, 3, 4]
+        newest = max(told["data"], key=lambda image: image["version"])
+        assert (newest["data"]["name"], newest["data"]["amount"]) == ("Anna", 11)
+        assert {image["author"] for image in told["data"]} == {user.id}
+
+    async def test_of_a_record_that_never_was_is_404(self, client: AsyncClient) -> None:
+        answer = await client.get("/datasets/people/records/99/history")
+        assert answer.status_code == 404
+        assert answer.json()["error_code"] == "RECORD_NOT_FOUND"
 
 
 class TestOlderVersions:
