@@ -49,6 +49,11 @@ class Child:
         finally:
             os.close(theirs)
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     def messages(self) -> Iterator[Message]:
         """What the child says, up to its last message. Raises UnreadableFile, TooLarge or Invalid as it refuses."""
         while not self._over:

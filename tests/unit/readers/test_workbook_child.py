@@ -1,0 +1,126 @@
+"""The child process when it does not end well."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pytest
+from support.waiting import until
+from support.workbooks import opened, records, sheet, strings, xlsx
+
+from backend.errors import TooLarge, UnreadableFile
+from backend.readers.base import ReadLimits
+from backend.readers.workbook_child import Child
+from backend.sheets.protocol import Job
+
+ROWS = "".join(f'<row r="{row}"><c s="0" r="A{row}"><v>{row}</v></c></row>' for row in range(1, 400_000))
+JOB = Job(format="xlsx", sheet=None, fill_merged=False, memory=2**30, seconds=60)
+
+
+def children() -> list[int]:
+    """Ids of the processes that read workbooks for this one."""
+    return [
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if _parent(folder) == os.getpid() and b"backend.sheets.child" in _read(folder / "cmdline")
+    ]
+
+
+def _parent(folder: Path) -> int:
+    status = _read(folder / "stat").rpartition(b")")[2].split()
+    return int(status[1]) if status else 0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_beyond_its_time() -> None:
+    limits = ReadLimits(workbook_seconds=1)
+    with (
+        pytest.raises(TooLarge, match=r"SHEAF_WORKBOOK_SECONDS \(1 s\)"),
+        opened(xlsx(sheet(ROWS)), limits=limits) as source,
+    ):
+        records(source)
+    assert children() == []
+
+
+def test_beyond_its_memory() -> None:
+    made = xlsx(
+        sheet("<row><c t='s'><v>0</v></c></row>"), shared=strings("<t>" + os.urandom(15_000_000).hex() + "</t>")
+    )
+    limits = ReadLimits(workbook_memory=2**24)
+    with pytest.raises(TooLarge, match=r"SHEAF_WORKBOOK_MEMORY \(16,777,216 bytes\)"), opened(made, limits=limits):
+        pass
+    assert children() == []
+
+
+def test_killed_from_outside() -> None:
+    with TemporaryFile() as file:
+        file.write(xlsx(sheet(ROWS)))
+        file.flush()
+        child = Child(JOB, file, ReadLimits())
+        assert children() == [child.pid]
+        os.kill(child.pid, signal.SIGSEGV)
+        with pytest.raises(UnreadableFile, match="could not be read"):
+            list(child.messages())
+        child.spool.close()
+
+
+def test_stopped_is_beyond_its_time() -> None:
+    with TemporaryFile() as file:
+        file.write(xlsx(sheet(ROWS)))
+        file.flush()
+        child = Child(JOB, file, ReadLimits(workbook_seconds=1))
+        os.kill(child.pid, signal.SIGSTOP)
+        with pytest.raises(TooLarge, match="SHEAF_WORKBOOK_SECONDS"):
+            list(child.messages())
+        child.spool.close()
+    assert children() == []
+
+
+def test_left_before_its_end() -> None:
+    with opened(xlsx(sheet(ROWS))) as source:
+        next(source.batches())
+    assert children() == []
+
+
+def test_refused_before_anything_was_read() -> None:
+    with pytest.raises(UnreadableFile, match="no workbook"), opened(b"nothing of the kind"):
+        pass
+    assert children() == []
+
+
+PARENT = """
+import sys, time
+from backend.readers.base import ReadLimits
+from backend.readers.workbook_child import Child
+from backend.sheets.protocol import Job
+job = Job(format="xlsx", sheet=None, fill_merged=False, memory=2**30, seconds=60)
+child = Child(job, open(sys.argv[1], "rb"), ReadLimits())
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_dies_with_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "big.xlsx"
+    path.write_bytes(xlsx(sheet(ROWS * 3)))
+    with subprocess.Popen([sys.executable, "-c", PARENT, path], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        parent.kill()
+        parent.wait()
+        os.kill(pid, signal.SIGCONT)
+        until(
+            lambda: b" Z " in _read(Path(f"/proc/{pid}/stat")) or not Path(f"/proc/{pid}").exists(), "the child's end"
+        )
