@@ -1,6 +1,7 @@
 """Every failure a caller can meet: one class each, with its HTTP status and default sentence.
 
 The class name gives the `error_code` (`DatasetNotFound` → `DATASET_NOT_FOUND`), the docstring the default text.
+Default or given, a text is a sentence and ends in a period; only `… not found` stands without one.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class RegistrationClosed(Forbidden):
 
 
 class NotFound(AppError):
-    """Not found."""
+    """Not found"""
 
     status = 404
 
@@ -138,12 +139,24 @@ class Invalid(AppError):
     status = 422
 
 
+class InvalidName(Invalid):
+    """This name cannot be used."""
+
+
 class InvalidBody(Invalid):
     """The JSON body is not what this call takes."""
 
 
 class UnreadableFile(Invalid):
     """The file cannot be read as what it claims to be."""
+
+
+class BadCells(Invalid):
+    """Some cells do not fit the type that was told for their column."""
+
+
+class UnknownTypedColumn(Invalid):
+    """The option `types` names a column that the file does not have."""
 
 
 class LimitExceeded(Invalid):

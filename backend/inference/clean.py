@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from backend.errors import Invalid
+from backend.errors import BadCells
 from backend.inference.batch import Batch
 from backend.inference.convert import Conversion, only
 from backend.schemas.imports import ImportOptions, Warnings
@@ -24,10 +24,6 @@ def unguarded(names: Sequence[str]) -> list[str]:
     """
     plain = [re.sub(_GUARDED, r"\1", name) for name in names]
     return [short if plain.count(short) == 1 else name for short, name in zip(plain, names, strict=True)]
-
-
-class BadCells(Invalid):
-    """Some cells do not fit the type that was told for their column."""
 
 
 class Cleaner:

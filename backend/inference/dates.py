@@ -37,7 +37,7 @@ def strptime_pattern(date_format: str) -> str:
     named = sorted(part[1].lower() for part in parts)
     if foreign or named not in (["d", "m", "y"], ["b", "d", "y"]) or not set(parts) <= _PARTS.keys():
         raise Invalid(
-            f"date_format {date_format!r} must name a day, a month and a year once each, such as DD.MM.YYYY or %d.%m.%Y"
+            f"date_format {date_format!r} must name a day, a month and a year once each (DD.MM.YYYY, %d.%m.%Y)."
         )
     return wanted
 

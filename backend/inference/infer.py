@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from backend.errors import Invalid
+from backend.errors import UnknownTypedColumn
 from backend.inference.batch import Batch, Kind
 from backend.inference.clean import Cleaner
 from backend.inference.column import NUMERIC, Codes, Column
@@ -16,10 +16,6 @@ from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
 from backend.schemas.imports import Evidence, ImportOptions, Warnings
 from backend.schemas.problems import ErrorItem
-
-
-class UnknownColumnTold(Invalid):
-    """The options name a column that the file does not have."""
 
 
 class Inference:
@@ -57,14 +53,14 @@ class Inference:
     def finish(self, names: Sequence[str]) -> None:
         """After the last batch: columns without any value count too.
 
-        Raises UnknownColumnTold when `types` names a column that never came.
+        Raises UnknownTypedColumn when `types` names a column that never came.
         """
         self._know(names, typed=False)
         if unknown := [name for name in self._options.types if name not in names]:
             near = difflib.get_close_matches(unknown[0], names, n=3)
-            hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+            hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
             items = [ErrorItem(f"no column {name!r}", pointer=f"/types/{name}") for name in unknown]
-            raise UnknownColumnTold(f"types: the file has no column {unknown[0]!r}{hint}", errors=items)
+            raise UnknownTypedColumn(f"types: the file has no column {unknown[0]!r}{hint}", errors=items)
 
     def evidence(self) -> list[Evidence]:
         """What was seen of each column, by position."""

@@ -81,7 +81,7 @@ class DelimitedSource:
         first, last = int(piece.lines[0]), int(piece.lines[-1])
         self._rows += piece.frame.height
         if self._rows > self._limits.max_rows:
-            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows:,}")
+            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows:,}.")
         if last > self._reported:
             self._report(piece, after=self._reported if first <= self._reported else 0)
             self._reported = last
@@ -135,11 +135,11 @@ def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits
 def _check(options: ImportOptions) -> None:
     for sign in (options.delimiter, options.quote, options.escape, options.comment):
         if sign and any(letter in "\r\n\0" or "\ud800" <= letter <= "\udfff" for letter in sign):
-            raise Invalid("delimiter, quote, escape and comment must be ordinary characters, no line ends")
+            raise Invalid("delimiter, quote, escape and comment must be ordinary characters, no line ends.")
     if options.delimiter and options.quote and options.quote in options.delimiter:
-        raise Invalid("delimiter and quote must differ")
+        raise Invalid("delimiter and quote must differ.")
     if options.skip_footer > MOST_FOOTER:
-        raise Invalid(f"skip_footer can be {MOST_FOOTER:,} at most")
+        raise Invalid(f"skip_footer can be {MOST_FOOTER:,} at most.")
 
 
 def _layout(
@@ -156,5 +156,5 @@ def _layout(
         if layout is not None:
             return layout
         if size >= limits.max_line:
-            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes")
+            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes.")
         size = min(8 * size, limits.max_line)

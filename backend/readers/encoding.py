@@ -94,9 +94,9 @@ def _told(told: str, marked: Encoding | None) -> Encoding:
         codec = codecs.lookup(told.strip()).name
         "".encode(codec)
     except (LookupError, UnicodeError) as error:
-        raise Invalid(f"There is no encoding {told[:40]!r}") from error
+        raise Invalid(f"There is no encoding {told[:40]!r}.") from error
     if codec in _NO_TEXT:
-        raise Invalid(f"{codec} is no encoding of files")
+        raise Invalid(f"{codec} is no encoding of files.")
     if marked is not None and codec in (marked.codec, marked.codec[:6], f"{marked.codec}-sig"):
         return marked
     if codec in ("utf-16", "utf-32"):
@@ -148,7 +148,7 @@ def _misfit(file: BinaryIO, encoding: Encoding, damage: int) -> UnreadableFile:
         text = decoder.decode(block)
         line += text.count("\n") or text.count("\r")
     what = f"byte 0x{byte.hex().upper()}" if byte else "a character that is cut off"
-    message = f"Line {line} holds {what}, which is not {encoding.name} as the rest of the file is"
+    message = f"Line {line} holds {what}, which is not {encoding.name} as the rest of the file is."
     return UnreadableFile(message, errors=[ErrorItem(message, row=line, code="INVALID_ENCODING")])
 
 
@@ -195,7 +195,7 @@ class Utf8Stream:
         try:
             return self._decoder.decode(block, final=self._ended).encode()
         except UnicodeError as error:
-            raise UnreadableFile(f"The file holds bytes that are not {self._name}") from error
+            raise UnreadableFile(f"The file holds bytes that are not {self._name}.") from error
 
     def skip(self, count: int) -> None:
         """Leave out the first `count` bytes of the text."""

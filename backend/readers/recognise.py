@@ -77,13 +77,13 @@ def _by_content(file: BinaryIO, head: bytes, claimed: str | None) -> Format:
         return "xls"
     for signature, what in _REFUSED:
         if head.startswith(signature):
-            raise UnsupportedFormat(f"This is {what}, which cannot be imported")
+            raise UnsupportedFormat(f"This is {what}, which cannot be imported.")
     if _MARKUP.match(head):
-        raise UnsupportedFormat("This is HTML or XML, which cannot be imported; save it as CSV or XLSX")
+        raise UnsupportedFormat("This is HTML or XML, which cannot be imported; save it as CSV or XLSX.")
     if claimed == "json" and _JSON.match(head):
-        raise UnsupportedFormat("JSON cannot be imported yet; send CSV, XLSX, XLS or ODS")
+        raise UnsupportedFormat("JSON cannot be imported yet; send CSV, XLSX, XLS or ODS.")
     if _is_binary(head):
-        raise UnreadableFile("The file is binary, not text: it holds control characters from its first bytes on")
+        raise UnreadableFile("The file is binary, not text: it holds control characters from its first bytes on.")
     return "text"
 
 
@@ -94,8 +94,8 @@ def _zipped(file: BinaryIO, claimed: str | None) -> Format:
     directory = file.read()
     if b"PK\x05\x06" not in directory:
         if claimed in ("text", "json", None):
-            raise UnreadableFile("The file is a damaged ZIP archive: its directory is missing")
-        raise UnreadableFile("The workbook is damaged or cut off: it is a ZIP archive without a directory")
+            raise UnreadableFile("The file is a damaged ZIP archive: its directory is missing.")
+        raise UnreadableFile("The workbook is damaged or cut off: it is a ZIP archive without a directory.")
     if b"[Content_Types].xml" in directory:
         if b"xl/workbook.bin" in directory:
             return "xlsb"
@@ -103,8 +103,8 @@ def _zipped(file: BinaryIO, claimed: str | None) -> Format:
     if b"content.xml" in directory:
         return "ods"
     if claimed in _OPEN_XML or claimed == "ods":
-        raise UnreadableFile("The file is a ZIP archive without a workbook in it")
-    raise UnsupportedFormat("ZIP archives cannot be imported yet; send the file that is in it")
+        raise UnreadableFile("The file is a ZIP archive without a workbook in it.")
+    raise UnsupportedFormat("ZIP archives cannot be imported yet; send the file that is in it.")
 
 
 def _is_binary(head: bytes) -> bool:

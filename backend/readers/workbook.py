@@ -87,7 +87,7 @@ class WorkbookSource:
             self._report.part(index, part, records["row"], self._columns, self.names)
             count += records.height
             if count > self._limits.max_rows:
-                raise LimitExceeded(f"The sheet has more rows than max_rows, {self._limits.max_rows}")
+                raise LimitExceeded(f"The sheet has more rows than max_rows, {self._limits.max_rows}.")
             if records.height:
                 yield self._batch(part, records)
         if self._end is not None:
@@ -103,7 +103,7 @@ class WorkbookSource:
                 self._report.grown(part, place, records, self.names[-1])
         if len(self.names) > self._limits.max_columns:
             limit = self._limits.max_columns
-            raise LimitExceeded(f"The sheet has {len(self.names)} columns, more than max_columns, {limit}")
+            raise LimitExceeded(f"The sheet has {len(self.names)} columns, more than max_columns, {limit}.")
 
     def _batch(self, part: Part, records: pl.DataFrame) -> Batch:
         places = {column: place for place, column in enumerate(part.columns)}

@@ -9,15 +9,11 @@ import unicodedata
 from collections.abc import Callable
 from uuid import UUID
 
-from backend.errors import Invalid
+from backend.errors import InvalidName
 from backend.schemas.problems import ErrorItem
 
 _LONGEST_NAME = 200
 _LONGEST_SLUG = 80
-
-
-class InvalidName(Invalid):
-    """This name cannot be used."""
 
 
 def uuid7() -> UUID:
