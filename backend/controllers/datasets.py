@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
 from backend.controllers import uploads
-from backend.controllers.answers import created, tagged
+from backend.controllers.answers import created, tagged, told
 from backend.controllers.bodies import decoded, limited
 from backend.controllers.documented import FILE, FORM, IF_NONE_MATCH, JSON, UPLOAD, documented, schema_of
 from backend.controllers.parameters import (
@@ -29,18 +26,7 @@ from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, Datase
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
 from backend.services.imports import ImportService
-from backend.services.uploads import Upload
-
-
-class UploadFolder(msgspec.Struct, frozen=True):
-    """Where files are kept while they arrive; the largest file and the largest JSON body that are taken, in bytes."""
-
-    path: Path
-    limit: int
-    json_limit: int
-
-    def open(self) -> Upload:
-        return Upload(self.path, limit=self.limit)
+from backend.services.uploads import UploadFolder
 
 
 class DatasetController(Controller):
@@ -78,7 +64,7 @@ class DatasetController(Controller):
             head, answer = await receive(request, imports, upload)
         return created(answer, head)
 
-    @get("/", responses=failures(404))
+    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
         self,
         request: CallerRequest,
@@ -88,9 +74,10 @@ class DatasetController(Controller):
         sort: FromQuery[str] = "-updated_at",
         limit: Limit = 100,
         offset: Offset = 0,
-    ) -> DatasetList:
+    ) -> Response[DatasetList | None]:
         """The caller's datasets in one workspace."""
-        return await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
+        page = await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
+        return told(request, page)
 
     @get("/{ref:str}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from backend.controllers import bodies
-from backend.controllers.answers import success, tagged
+from backend.controllers.answers import success, tagged, told
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import (
     COUNT,
@@ -117,7 +117,11 @@ class RecordController(Controller):
         record, etag = await records.get(request.user, ref, workspace, record_id, version=number, as_of=moment)
         return tagged(request, record, etag)
 
-    @get("/records/{record_id:int}/history", responses=failures(404))
+    @get(
+        "/records/{record_id:int}/history",
+        responses=failures(304, 404),
+        operation_class=documented(parameters=[IF_NONE_MATCH]),
+    )
     async def history(
         self,
         request: CallerRequest,
@@ -127,9 +131,10 @@ class RecordController(Controller):
         workspace: Workspace = None,
         limit: Limit = 100,
         offset: Offset = 0,
-    ) -> RecordHistory:
+    ) -> Response[RecordHistory | None]:
         """All that a record ever was, the oldest first, with who wrote it and when."""
-        return await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
+        history = await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
+        return told(request, history)
 
     @post(
         "/records",

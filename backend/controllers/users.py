@@ -2,10 +2,12 @@
 
 from uuid import UUID
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from backend.controllers.answers import told
+from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
 from backend.schemas.users import KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Registered, UserCreate
@@ -22,15 +24,15 @@ class UserController(Controller):
         """Registers a user; the key is shown this once."""
         return await users.register(data.name)
 
-    @get("/me", responses=failures())
-    async def me(self, request: CallerRequest, users: NamedDependency[UserService]) -> Me:
+    @get("/me", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    async def me(self, request: CallerRequest, users: NamedDependency[UserService]) -> Response[Me | None]:
         """Who the key belongs to, and the workspaces that it opens."""
-        return users.me(request.user)
+        return told(request, users.me(request.user))
 
-    @get("/me/keys", responses=failures())
-    async def list_keys(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyList:
+    @get("/me/keys", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    async def list_keys(self, request: CallerRequest, users: NamedDependency[UserService]) -> Response[KeyList | None]:
         """The caller's keys, without their secrets."""
-        return await users.list_keys(request.user)
+        return told(request, await users.list_keys(request.user))
 
     @post("/me/keys", guards=[may_write], responses=failures(403, 413, 422))
     async def issue_key(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from backend.controllers.answers import told
+from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.versions import Version, VersionList
@@ -16,7 +18,7 @@ class VersionController(Controller):
     path = "/datasets/{ref:str}/versions"
     tags = ("versions",)
 
-    @get("/", responses=failures(404))
+    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
         self,
         request: CallerRequest,
@@ -25,11 +27,12 @@ class VersionController(Controller):
         workspace: Workspace = None,
         limit: Limit = 100,
         offset: Offset = 0,
-    ) -> VersionList:
+    ) -> Response[VersionList | None]:
         """What was written and by whom, the newest first."""
-        return await versions.list_page(request.user, ref, workspace, limit=limit, offset=offset)
+        page = await versions.list_page(request.user, ref, workspace, limit=limit, offset=offset)
+        return told(request, page)
 
-    @get("/{version:int}", responses=failures(404))
+    @get("/{version:int}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self,
         request: CallerRequest,
@@ -37,6 +40,6 @@ class VersionController(Controller):
         version: FromPath[int],
         versions: NamedDependency[VersionService],
         workspace: Workspace = None,
-    ) -> Version:
+    ) -> Response[Version | None]:
         """One version."""
-        return await versions.get(request.user, ref, workspace, version)
+        return told(request, await versions.get(request.user, ref, workspace, version))

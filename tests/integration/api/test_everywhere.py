@@ -1,0 +1,172 @@
+"""What holds for every answer: ETags, request ids, problems, what there is at the root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+pytestmark = pytest.mark.anyio
+
+Upload = Callable[..., Any]
+ROOT = "http://sheaf.test"
+READS = [
+    "/users/me",
+    "/users/me/keys",
+    "/datasets",
+    "/datasets/orders",
+    "/datasets/orders/schema",
+    "/datasets/orders/records",
+    "/datasets/orders/records/count",
+    "/datasets/orders/records/1",
+    "/datasets/orders/records/1/history",
+    "/datasets/orders/versions",
+    "/datasets/orders/versions/1",
+    "/datasets/orders/export",
+]
+
+
+class TestETags:
+    @pytest.mark.parametrize("path", READS)
+    async def test_every_read_has_one(self, client: AsyncClient, upload: Upload, path: str) -> None:
+        await upload()
+        etag = (await client.get(path)).headers["etag"]
+        again = await client.get(path, headers={"If-None-Match": etag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        assert (await client.get(path, headers={"If-None-Match": '"another"'})).status_code == 200
+
+    @pytest.mark.parametrize("path", [path for path in READS if "orders" in path and path[-1] not in "1a"])
+    async def test_a_write_changes_it(self, client: AsyncClient, upload: Upload, path: str) -> None:
+        await upload()
+        etag = (await client.get(path)).headers["etag"]
+        await client.patch("/datasets/orders/records/1", json={"name": "Anna"})
+        assert (await client.get(path, headers={"If-None-Match": etag})).status_code == 200
+
+
+class TestRequestIds:
+    async def test_each_answer_has_one_of_its_own(self, client: AsyncClient) -> None:
+        ids = {(await client.get("/users/me")).headers["x-request-id"] for _ in range(5)}
+        assert len(ids) == 5
+
+    async def test_the_callers_own_is_taken_when_it_is_harmless(self, client: AsyncClient) -> None:
+        answer = await client.get("/users/me", headers={"X-Request-Id": "my-trace_1.2"})
+        assert answer.headers["x-request-id"] == "my-trace_1.2"
+        for bad in ("a b", "x" * 65, "", '"', "a\tb"):
+            answer = await client.get("/users/me", headers={"X-Request-Id": bad})
+            assert answer.headers["x-request-id"] != bad
+
+    async def test_a_problem_names_it(self, client: AsyncClient) -> None:
+        answer = await client.get("/datasets/missing")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+    async def test_the_time_it_took_is_told(self, client: AsyncClient) -> None:
+        assert (await client.get("/users/me")).headers["server-timing"].startswith("app;dur=")
+
+
+class TestProblems:
+    async def test_have_all_their_members(self, client: AsyncClient) -> None:
+        answer = await client.get("/datasets/missing")
+        told = answer.json()
+        told.pop("request_id")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert told == {
+            "type": "about:blank",
+            "title": "Not Found",
+            "status": 404,
+            "status_code": 404,
+            "detail": "Dataset not found",
+            "error_code": "DATASET_NOT_FOUND",
+        }
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [
+            ("GET", f"{ROOT}/nothing", 404),
+            ("GET", "/nothing", 404),
+            ("GET", "/datasets/x/nothing", 404),
+            ("PUT", "/datasets", 405),
+            ("DELETE", "/datasets/x/records/x/y", 404),
+            ("POST", "/users/me", 405),
+            ("GET", "/datasets/%00", 404),
+            ("GET", "/datasets/%ff%fe", 404),
+            ("GET", "/datasets/" + "x" * 5000, 404),
+            ("GET", "/datasets/x?workspace=%00", 404),
+        ],
+    )
+    async def test_are_told_of_odd_addresses_too(
+        self, client: AsyncClient, method: str, path: str, status: int
+    ) -> None:
+        answer = await client.request(method, path)
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status_code"] == status
+        assert "Traceback" not in answer.text
+
+    async def test_a_body_over_the_limit_is_413_and_names_it(self, client: AsyncClient, upload: Upload) -> None:
+        await upload()
+        body = b" " * (16 * 2**20 + 1)
+        headers = {"Content-Type": "application/json"}
+        for method, path in (
+            ("POST", "/datasets"),
+            ("POST", "/datasets/orders/records"),
+            ("POST", "/datasets/orders/query"),
+            ("PATCH", "/datasets/orders/records/1"),
+            ("PATCH", "/datasets/orders"),
+        ):
+            answer = await client.request(method, path, content=body, headers=headers)
+            assert answer.status_code == 413, path
+            assert answer.json()["error_code"] == "TOO_LARGE"
+            assert "SHEAF_MAX_BODY, 16,777,216" in answer.json()["detail"]
+
+
+class TestRoot:
+    async def test_health_needs_no_key(self, anonymous: AsyncClient) -> None:
+        assert (await anonymous.get(f"{ROOT}/health/live")).json() == {"status": "ok"}
+        ready = await anonymous.get(f"{ROOT}/health/ready")
+        assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+
+    async def test_metrics_count_by_path_and_not_by_dataset(
+        self, client: AsyncClient, anonymous: AsyncClient, upload: Upload
+    ) -> None:
+        dataset = await upload()
+        await client.get(f"/datasets/{dataset['id']}")
+        answer = await anonymous.get(f"{ROOT}/metrics")
+        assert answer.status_code == 200
+        assert "sheaf_request" in answer.text
+        assert "/datasets/{ref" in answer.text
+        assert dataset["id"] not in answer.text
+
+
+class TestNamesThatMove:
+    """A name is looked up anew each time, whatever was remembered under it."""
+
+    async def test_a_dataset_under_the_name_of_a_deleted_one(self, client: AsyncClient, upload: Upload) -> None:
+        await upload()
+        before = await client.get("/datasets/orders/records")
+        await client.delete("/datasets/orders")
+        assert (await client.get("/datasets/orders/records")).status_code == 404
+        await upload("name,amount\nEve,9\n")
+        after = await client.get("/datasets/orders/records", headers={"If-None-Match": before.headers["etag"]})
+        assert [record["data"]["name"] for record in after.json()["data"]] == ["Eve"]
+
+    async def test_a_renamed_dataset(self, client: AsyncClient, upload: Upload) -> None:
+        made = await upload()
+        for ref in ("orders", made["id"], made["id"].upper()):
+            assert (await client.get(f"/datasets/{ref}/records")).json()["total"] == 2
+        await client.patch("/datasets/orders", json={"name": "bills"})
+        assert (await client.get("/datasets/orders/records")).status_code == 404
+        assert (await client.get("/datasets/bills/records")).json()["total"] == 2
+        await upload("a\n1\n")
+        assert (await client.get("/datasets/orders/records")).json()["total"] == 1
+        assert (await client.get(f"/datasets/{made['id']}/records")).json()["total"] == 2
+
+    async def test_a_stranger_profits_from_nothing_remembered(
+        self, client: AsyncClient, stranger: AsyncClient, upload: Upload
+    ) -> None:
+        made = await upload()
+        for ref in ("orders", made["id"]):
+            for path in ("/records", "/records/1", "/schema", "/records/stream"):
+                assert (await client.get(f"/datasets/{ref}{path}")).status_code == 200
+                assert (await stranger.get(f"/datasets/{ref}{path}")).status_code == 404
