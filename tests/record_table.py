@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from backend.query.compile import Compiled, compile_query
+from backend.query.compile import UNPACKED, Compiled, compile_query
 from backend.query.nodes import Query
 from backend.repositories.database import FOLDING
 from backend.schemas.columns import Column
@@ -54,6 +54,10 @@ class RecordTable:
         tables = sql.SQL(", ").join([sql.SQL("{} r").format(self.table), *sources])
         statement = sql.SQL("SELECT {} FROM {} WHERE r.added_in = 3 ORDER BY r.id").format(expression, tables)
         return self.connection.execute(statement, {}).fetchall()
+
+
+X = sql.SQL("LATERAL (SELECT {} OFFSET 0) AS x").format(UNPACKED)
+"""What `csv_select` selects from."""
 
 
 @contextmanager

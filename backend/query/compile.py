@@ -15,13 +15,13 @@ from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
 from backend.query.fields import ID, Field, Names, Scope, by_name, column_named, resolve
 from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query, Sort
 from backend.query.operators import OPERATORS
-from backend.query.output import csv_select, is_wide, record_json
+from backend.query.output import UNPACKED, csv_select, is_wide, record_json
 from backend.query.patterns import literal_pattern
 from backend.query.sqltext import collation, literal
 from backend.query.text import nearest, shown
 from backend.schemas.columns import Column
 
-__all__ = ["Compiled", "compile_query", "csv_select", "is_wide", "record_json"]
+__all__ = ["UNPACKED", "Compiled", "compile_query", "csv_select", "is_wide", "record_json"]
 
 MAX_WORDS = 20
 """Most words of `q`."""

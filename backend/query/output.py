@@ -14,7 +14,8 @@ from backend.schemas.columns import Column
 WIDE = 1_600
 """Most columns that a SELECT can return with some room to spare."""
 _NARROW = 30
-_UNPACKED = "(SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x"
+UNPACKED = sql.SQL("r.data || '{}'::jsonb AS d")
+"""A row's jsonb, taken out of line and out of compression once; `OFFSET` keeps a sub-select of it from being merged."""
 
 
 def record_json(columns: Sequence[Column]) -> sql.SQL:
@@ -26,7 +27,7 @@ def record_json(columns: Sequence[Column]) -> sql.SQL:
 def _record_json(columns: tuple[Column, ...]) -> sql.SQL:
     labels = [msgspec.json.encode(column.name).decode() + ":" for column in columns]
     members = _spelled_out(columns, labels) if len(columns) <= _NARROW else _listed(columns, labels)
-    return sql.SQL(f"(SELECT '{{'||{members}||'}}' FROM {_UNPACKED})")  # noqa: S608 quoted
+    return sql.SQL(f"(SELECT '{{'||{members}||'}}' FROM (SELECT {UNPACKED.as_string()} OFFSET 0) AS x)")  # noqa: S608 quoted
 
 
 def _spelled_out(columns: tuple[Column, ...], labels: list[str]) -> str:
@@ -58,8 +59,8 @@ def is_wide(columns: Sequence[Column]) -> bool:
     return len(columns) > WIDE
 
 
-def csv_select(columns: Sequence[Column]) -> tuple[sql.SQL, sql.SQL]:
-    """A select list and the LATERAL item that it needs in FROM, for COPY … TO STDOUT (FORMAT csv).
+def csv_select(columns: Sequence[Column]) -> sql.SQL:
+    """A select list over `(SELECT {UNPACKED} … OFFSET n) AS x`, for COPY … TO STDOUT (FORMAT csv).
 
     Each column's text, null where it has none; booleans in their casing, json columns as JSON text. More columns
     than COPY can return: one text, a JSON array of those texts and nulls.
@@ -68,11 +69,11 @@ def csv_select(columns: Sequence[Column]) -> tuple[sql.SQL, sql.SQL]:
 
 
 @lru_cache(maxsize=32)
-def _csv_select(columns: tuple[Column, ...]) -> tuple[sql.SQL, sql.SQL]:
+def _csv_select(columns: tuple[Column, ...]) -> sql.SQL:
     texts = ", ".join(_text(column) for column in columns)
     if is_wide(columns):
         texts = f"array_to_json(ARRAY[{texts}])::text"
-    return sql.SQL(texts), sql.SQL(f"LATERAL {_UNPACKED}")
+    return sql.SQL(texts)
 
 
 def _text(column: Column) -> str:

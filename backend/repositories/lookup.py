@@ -16,7 +16,9 @@ from backend.schemas.datasets import Head, Snapshot
 _COLUMNS = 200_000
 """So many columns are remembered: of 2,000 versions of 100 columns, say."""
 _columns = Remembered[str, tuple[Column, ...]](_COLUMNS)
-_newest = Remembered[tuple[tuple[WorkspaceScope, ...], str, str | None], tuple[WorkspaceScope, Snapshot]](_COLUMNS)
+_found = Remembered[tuple[tuple[WorkspaceScope, ...], str, str | None, str | None], tuple[WorkspaceScope, Snapshot]](
+    _COLUMNS
+)
 
 
 def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
@@ -44,7 +46,7 @@ async def head(
         scope: WorkspaceScope | None = workspace(caller, workspace_ref)
     else:
         scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
-    if scope is not None:
+    if scope is not None and "\0" not in ref:
         found = await datasets.find(tx, scope, dataset_id or ref, deleted_since=deleted_since, lock=lock)
         if found is not None:
             return scope, found
@@ -66,14 +68,18 @@ async def snapshot(
     return Snapshot(dataset.id, number, token, rows, columns, dataset.name, head.revision)
 
 
-def remember(caller: Caller, ref: str, workspace_ref: str | None, newest: tuple[WorkspaceScope, Snapshot]) -> None:
-    """Keeps what was the newest version under this name; whoever uses it checks that it still is."""
-    _newest.put((caller.workspaces, ref, workspace_ref), newest, len(newest[1].columns) + 10)
+def remember(
+    caller: Caller, ref: str, workspace_ref: str | None, found: tuple[WorkspaceScope, Snapshot], *, token: str | None
+) -> None:
+    """Keeps a version found under this name, by its token or as the newest; whoever uses it checks that it still is."""
+    _found.put((caller.workspaces, ref, workspace_ref, token), found, len(found[1].columns) + 10)
 
 
-def remembered(caller: Caller, ref: str, workspace_ref: str | None) -> tuple[WorkspaceScope, Snapshot] | None:
-    """What was the newest version for a caller with just these workspaces."""
-    return _newest.get((caller.workspaces, ref, workspace_ref))
+def remembered(
+    caller: Caller, ref: str, workspace_ref: str | None, *, token: str | None
+) -> tuple[WorkspaceScope, Snapshot] | None:
+    """What was found before, for a caller with just these workspaces."""
+    return _found.get((caller.workspaces, ref, workspace_ref, token))
 
 
 async def _columns_at(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, token: str) -> tuple[Column, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Raw, Struct
 from psycopg import ClientCursor, sql
 
-from backend.query.compile import Compiled, compile_query, csv_select, record_json
+from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
 from backend.query.nodes import Query
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, records
@@ -18,15 +18,19 @@ from backend.schemas.datasets import Snapshot
 
 
 class Selection(Struct, frozen=True):
-    """A query over a dataset at a version, compiled once and for all: versions do not change."""
+    """A query over a dataset at a version, compiled once and for all: versions do not change.
+
+    `first_page` runs by itself; `newest_page` and `next_page` check that the version is (still) the newest one, or
+    that it is there at all, and answer no row where it is not.
+    """
 
     scope: WorkspaceScope
     snapshot: Snapshot
     compiled: Compiled
     unfiltered: bool
     first_page: bytes
-    next_page: bytes
     newest_page: bytes
+    next_page: bytes
 
 
 _selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](32 * 2**20)
@@ -46,7 +50,7 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
     key = (scope, snapshot, query, fold)
     if (known := _selections.get(key)) is None:
         known = _selection(*key)
-        weight = len(known.first_page) + len(known.next_page) + len(known.newest_page)
+        weight = len(known.first_page) + len(known.newest_page) + len(known.next_page)
         _selections.put(key, known, weight)
     return known
 
@@ -56,19 +60,30 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
     source = records(scope, snapshot.dataset_id)
     behind = sql.SQL(" AND ({})").format(compiled.keyset(source))
     first = _page_statement(snapshot, compiled, query, sql.SQL(""), source=source, offset=query.offset)
-    newest = sql.SQL(
-        "SELECT p.* FROM {heads} h LEFT JOIN LATERAL ({page}) p ON true"
-        " WHERE h.id = {id} AND h.token = {token} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)"
-    ).format(heads=table(scope, "datasets"), page=first, id=snapshot.dataset_id, token=snapshot.token)
+    following = _page_statement(snapshot, compiled, query, behind, source=source, offset=0)
+    newest = sql.SQL("h.token = {}").format(snapshot.token)
+    there = sql.SQL("EXISTS (SELECT FROM {} v WHERE v.dataset_id = h.id AND v.version = {} AND v.token = {})").format(
+        table(scope, "versions"), snapshot.version, snapshot.token
+    )
     return Selection(
         scope,
         snapshot,
         compiled,
         query.where is None and query.q is None,
         first.as_bytes(None),
-        _page_statement(snapshot, compiled, query, behind, source=source, offset=0).as_bytes(None),
-        newest.as_bytes(None),
+        _checked(scope, snapshot, newest, first),
+        _checked(scope, snapshot, there, following),
     )
+
+
+def _checked(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, page: sql.Composable) -> bytes:
+    """The page in one statement with a look at the dataset's head: no row when it is gone, or called otherwise."""
+    statement = sql.SQL(
+        "SELECT p.* FROM {heads} h LEFT JOIN LATERAL ({page}) p ON true"
+        " WHERE h.id = {id} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {check}"
+    )
+    heads = table(scope, "datasets")
+    return statement.format(heads=heads, page=page, id=snapshot.dataset_id, check=check).as_bytes(None)
 
 
 def _page_statement(
@@ -100,18 +115,20 @@ def _page_statement(
     )
 
 
-async def page(tx: Tx, chosen: Selection, *, after: int | None) -> Page:
-    """The first matching records in the query's order, or those behind the record `after`."""
-    statement = chosen.first_page if after is None else chosen.next_page
-    row = await (
-        await tx.execute(statement, {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after})
-    ).fetchone()
+async def first_page(tx: Tx, chosen: Selection) -> Page:
+    """The first matching records in the query's order."""
+    row = await (await tx.execute(chosen.first_page, chosen.compiled.params)).fetchone()
     return _to_page(row or (None, 0, None))
 
 
-async def newest_page(tx: Tx, chosen: Selection, ref: str) -> Page | None:
-    """The first page, if the selection is still over the newest version of the dataset called `ref`; else None."""
-    row = await (await tx.execute(chosen.newest_page, {**chosen.compiled.params, "ref": ref})).fetchone()
+async def checked_page(tx: Tx, chosen: Selection, ref: str, *, after: int | None) -> Page | None:
+    """The page behind the record `after`, or the first one of the newest version; None if there is no such version.
+
+    `ref` is what the caller calls the dataset: it must still be called so.
+    """
+    statement = chosen.newest_page if after is None else chosen.next_page
+    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
+    row = await (await tx.execute(statement, params)).fetchone()
     return None if row is None else _to_page(row)
 
 
@@ -152,29 +169,33 @@ async def first_long_cell(tx: Tx, chosen: Selection, longest: int) -> tuple[int,
 def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
     """`COPY (SELECT …) TO STDOUT`, a record's JSON a line: the bytes that would be quoted never stand in JSON raw."""
     line = sql.SQL("'{{\"id\":' || r.id || ',\"version\":' || r.added_in || ',\"data\":' || {} || '}}'")
-    return _copy_to(tx, chosen, query, line.format(record_json(chosen.compiled.columns)), sql.SQL(""), NDJSON)
+    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"))
+    select = sql.SQL("SELECT {} FROM ({}) AS r").format(line.format(record_json(chosen.compiled.columns)), rows)
+    return _copy_to(tx, chosen, query, select, NDJSON)
 
 
 def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: str) -> bytes:
     """`COPY (SELECT …) TO STDOUT (FORMAT csv)`."""
-    texts, unpacked = csv_select(chosen.compiled.columns)
-    form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(sql.Literal(delimiter))
-    return _copy_to(tx, chosen, query, texts, sql.SQL(", {}").format(unpacked), form)
+    rows = _matching(chosen, UNPACKED)
+    select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(chosen.compiled.columns), rows)
+    form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(delimiter)
+    return _copy_to(tx, chosen, query, select, form)
 
 
-def _copy_to(
-    tx: BulkTx, chosen: Selection, query: Query, select: sql.Composable, beside: sql.Composable, form: sql.Composable
-) -> bytes:
-    """COPY takes no parameters, so the driver writes them as literals."""
-    statement = sql.SQL("SELECT {} FROM {} r{} WHERE {} AND {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
-        select,
+def _matching(chosen: Selection, wanted: sql.Composable) -> sql.Composed:
+    """The rows in their order; a sub-select of its own, so that text is made of those alone that leave."""
+    return sql.SQL("SELECT {} FROM {} r WHERE {} AND {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
+        wanted,
         records(chosen.scope, chosen.snapshot.dataset_id),
-        beside,
         AS_OF,
         chosen.compiled.where,
         chosen.compiled.order_by,
     )
+
+
+def _copy_to(tx: BulkTx, chosen: Selection, query: Query, select: sql.Composed, form: sql.Composable) -> bytes:
+    """COPY takes no parameters, so the driver writes them as literals."""
     params = {"version": chosen.snapshot.version, "limit": query.limit, "offset": query.offset}
     with ClientCursor(tx) as cursor:
-        rendered = cursor.mogrify(statement, {**chosen.compiled.params, **params})
+        rendered = cursor.mogrify(select, {**chosen.compiled.params, **params})
     return sql.SQL("COPY ({}) TO STDOUT {}").format(sql.SQL(rendered), form).as_bytes(tx)

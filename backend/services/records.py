@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from msgspec import Struct, structs
 
-from backend.errors import InvalidCursor, InvalidQuery, RecordNotFound
+from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, RecordNotFound
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
@@ -54,13 +54,12 @@ class RecordService:
         if place is not None:
             query = cursors.resume(place, query)
         async with self._database.read() as tx:
-            newest = if_none_match is None and place is None and query.version is None and query.as_of is None
-            found = await self._newest(tx, caller, ref, workspace, query) if newest else None
+            found = None if if_none_match else await self._known(tx, caller, ref, workspace, query, place)
             if found is None:
                 reading = await self._reading(tx, caller, ref, workspace, query, place)
                 if matches(if_none_match, etag := _etag(reading, place), weak=True):
                     return None, etag
-                found = reading, await selections.page(tx, reading.chosen, after=place.last if place else None)
+                found = reading, await _page(tx, reading, ref, place)
             reading, page = found
             total, total_is = await _total(tx, reading, place, page)
         following = None if page.last is None else _cursor(reading, page.last, total, total_is)
@@ -69,15 +68,17 @@ class RecordService:
         answer = RecordPage(data, page.count, page.last is not None, following, version, took, total, total_is)
         return answer, _etag(reading, place)
 
-    async def _newest(
-        self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query
+    async def _known(
+        self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
     ) -> tuple[Reading, Page] | None:
-        """The first page of a version that was the newest a moment ago, in one statement that checks that it is."""
-        known = lookup.remembered(caller, ref, workspace)
-        if known is None:
+        """A page of a version that was there a moment ago, in one statement that checks that it still is."""
+        if place is None and (query.version is not None or query.as_of is not None):
+            return None
+        known = lookup.remembered(caller, ref, workspace, token=place.token if place else None)
+        if known is None or (place and place.dataset != known[1].dataset_id):
             return None
         chosen = selections.selection(*known, query, self._database.fold)
-        page = await selections.newest_page(tx, chosen, ref)
+        page = await selections.checked_page(tx, chosen, ref, after=place.last if place else None)
         return None if page is None else (Reading(query, chosen), page)
 
     async def stream(
@@ -142,9 +143,18 @@ class RecordService:
         snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
         if place is not None and (place.dataset, place.token) != (snapshot.dataset_id, snapshot.token):
             raise InvalidCursor
-        if version is None and as_of is None:
-            lookup.remember(caller, ref, workspace, (scope, snapshot))
+        if place is not None or (version is None and as_of is None):
+            lookup.remember(caller, ref, workspace, (scope, snapshot), token=place.token if place else None)
         return Reading(query, selections.selection(scope, snapshot, query, self._database.fold))
+
+
+async def _page(tx: Tx, reading: Reading, ref: str, place: Cursor | None) -> Page:
+    if place is None:
+        return await selections.first_page(tx, reading.chosen)
+    page = await selections.checked_page(tx, reading.chosen, ref, after=place.last)
+    if page is None:
+        raise DatasetNotFound
+    return page
 
 
 async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> tuple[int | None, TotalIs]:

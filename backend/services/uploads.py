@@ -10,6 +10,8 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from msgspec import Struct
+
 from backend.errors import TooLarge
 
 _WRITE_SIZE = 2**20
@@ -70,3 +72,14 @@ class Upload:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.file.close()
+
+
+class UploadFolder(Struct, frozen=True):
+    """Where files are kept while they arrive; the largest file and the largest JSON body that are taken, in bytes."""
+
+    path: Path
+    limit: int
+    json_limit: int
+
+    def open(self) -> Upload:
+        return Upload(self.path, limit=self.limit)

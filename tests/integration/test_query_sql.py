@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 import pytest
 from psycopg import sql
-from record_table import AT, RecordTable, record_table
+from record_table import AT, RecordTable, X, record_table
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
 from backend.query.compile import csv_select, is_wide, record_json
@@ -219,8 +219,8 @@ def test_any_name_and_any_key(odd_records: RecordTable, more: int) -> None:
     assert json.loads(odd_records.texts(record_json(columns))[0][0]) == {name: name for name in ODD} | {
         f"k{n}": None for n in range(more)
     }
-    texts, unpacked = csv_select(columns)
-    assert odd_records.texts(texts, unpacked)[0] == (*ODD, *[None] * more)
+    texts = csv_select(columns)
+    assert odd_records.texts(texts, X)[0] == (*ODD, *[None] * more)
 
 
 @pytest.mark.parametrize("width", [1, 30, 31, 300, 1600, 1601, 2000])
@@ -233,8 +233,8 @@ def test_any_width(empty_postgres_url: str, width: int) -> None:
         assert list(full) == list(empty) == [name(n) for n in range(width)]
         assert list(full.values()) == [None if n == 5 else n for n in range(width)]
         assert set(empty.values()) == {None}
-        texts, unpacked = csv_select(columns)
-        row: Any = records.texts(texts, unpacked)[0]
+        texts = csv_select(columns)
+        row: Any = records.texts(texts, X)[0]
         assert is_wide(columns) == (width > 1600)
         cells = json.loads(row[0]) if is_wide(columns) else list(row)
         assert cells == [None if n == 5 else str(n) for n in range(width)]

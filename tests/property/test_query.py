@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from query_model import Row, holds, ordered, text_of, written
-from record_table import AT, RecordTable, record_table
+from record_table import AT, RecordTable, X, record_table
 
 from backend.query import cursor as cursors
 from backend.query.compile import csv_select, record_json
@@ -227,9 +227,9 @@ def test_records_are_written_in_the_order_and_to_the_letter(
             assert written_row[column.name] == (int(value) if column.type == "integer" and value is not None else value)
             if isinstance(value, Decimal):
                 assert str(written_row[column.name]) == format(value, "f")
-    texts, unpacked = csv_select(chosen)
+    texts = csv_select(chosen)
     cells = [tuple(_cell(column, row) for column in chosen) for row in rows.values()]
-    assert records.texts(texts, unpacked) == cells
+    assert records.texts(texts, X) == cells
 
 
 def _cell(column: Column, row: Row) -> str | None:
