@@ -20,7 +20,6 @@ from litestar.openapi.spec import Components, SecurityScheme
 from backend import settings as configuration
 from backend.cache import Cache
 from backend.controllers import API, ROOT
-from backend.controllers.datasets import UploadFolder
 from backend.controllers.problems import problem_details
 from backend.errors import AppError
 from backend.logs import configure_logging
@@ -35,6 +34,7 @@ from backend.services.imports import ImportService
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
 from backend.services.spool import Streams
+from backend.services.uploads import UploadFolder
 from backend.services.users import UserService
 from backend.services.versions import VersionService
 from backend.settings import Settings
