@@ -107,7 +107,8 @@ def _score(records: Records, dialect: Dialect) -> float:
     elif (dialect.delimiter[1:] == " " and not sound) or _are_numbers(records.cells, dialect.delimiter):
         return 0.0
     else:
-        consistency = ((same + 0.3 * counts[1]) / total) ** 2 * (1 - 1 / (2 * width))
+        near = sum(count for size, count in counts.items() if size > 1 and 0 < abs(size - width) <= width / 4)
+        consistency = ((same + 0.6 * near + 0.3 * counts[1]) / total) ** 2 * (1 - 1 / (2 * width))
         consistency *= _WEAK.get(dialect.delimiter, 1.0) * (_SOUND if sound else 1.0)
     step = max(1, total * width // _CELLS)
     tidy = tidiness(records.cells[::step], dialect.delimiter)

@@ -7,12 +7,12 @@ from collections import Counter
 
 from msgspec import Struct
 
-from backend.errors import Invalid
+from backend.errors import Invalid, UnreadableFile
 from backend.readers.base import ReadLimits
 from backend.readers.dialect import detect_dialect
 from backend.readers.headers import clean_names, made_up
 from backend.readers.limits import too_wide
-from backend.readers.records import Dialect, Records, TooWideError
+from backend.readers.records import Dialect, Records, TooWideError, count_lines
 from backend.readers.table import find_table
 from backend.readers.tolerant import RecordParser
 from backend.schemas.imports import ImportOptions, Warnings
@@ -41,7 +41,7 @@ def find_layout(
 
     `hopeful`: a larger sample can be had if this one holds only a few records.
 
-    Raises Invalid when a told header line is not there, LimitExceeded for too many columns.
+    Raises Invalid when a told header line is not there, LimitExceeded for too many columns, UnreadableFile for a NUL.
     """
     start, line, told = _beginning(sample, options)
     if start == len(sample) and not final:
@@ -60,6 +60,8 @@ def find_layout(
     names = _names(records, header, first, line, warnings)
     _report_preamble(records, header if header is not None else first, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
+    if "\0" in text[: behind.end]:
+        raise UnreadableFile(f"A NUL byte stands above the first record, in line {_line_of_zero(text) + line}")
     return Layout(
         dialect=dialect,
         names=tuple(names),
@@ -67,6 +69,10 @@ def find_layout(
         data_start=len(sample[:start].encode()) + len(text[: behind.end].encode()),
         data_line=line + behind.passed + 1,
     )
+
+
+def _line_of_zero(text: str) -> int:
+    return count_lines(text[: text.index("\0")]) + 1
 
 
 def _beginning(sample: str, options: ImportOptions) -> tuple[int, int, str | None]:
@@ -99,7 +105,7 @@ def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | 
         return None, 0
     if type(options.header) is int:
         if not records.cells or line + records.lines[0] + 1 != options.header:
-            raise Invalid(f"There is no header in line {options.header}")
+            raise Invalid(f"There is no header in line {options.header}.")
         return 0, 1
     header, first = find_table(records.cells)
     if options.header is True and header is None and records.cells:

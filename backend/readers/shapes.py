@@ -24,6 +24,7 @@ _SHAPES: tuple[tuple[Shape, re.Pattern[str]], ...] = (
     ("date", _DATE),
 )
 _WORDS = re.compile(r"[\w .'’()/&+#@*!?%$€£=<>\[\]{}…–-]+")
+_ADDRESS = re.compile(r"[^\s,;|]+@[^\s,;|]+|[a-z]+://[^\s|]+")
 _PROSE = re.compile(r"(?:[^,;|\t\"]|[,;](?= )|(?<=\d)\")+")
 _BOOLEANS = frozenset(("true", "false", "yes", "no", "y", "n", "t", "f"))
 
@@ -63,7 +64,7 @@ def _tidy(cell: str | None, delimiter: str) -> float:
     padded = 0.8 if cell[0] == " " or cell[-1] == " " else 1.0
     if _WORDS.fullmatch(cell):
         return padded * (0.5 if _several_values(cell) else 0.95)
-    if "://" in cell or "@" in cell:
+    if _ADDRESS.fullmatch(cell):
         return padded * 0.9
     return padded * 0.7 if _PROSE.fullmatch(cell) else 0.3
 

@@ -185,6 +185,10 @@ class TestRefusals:
             cells(opened("a,b\n1,2\n3,4\0\n"))
         assert (caught.value.errors[0].row, caught.value.errors[0].column) == (3, "b")
 
+    def test_a_nul_in_the_header_is_refused_too(self) -> None:
+        with pytest.raises(UnreadableFile, match="line 2"):
+            opened("Title\na,b\0,c\n1,2,3\n4,5,6\n")
+
     @pytest.mark.parametrize(
         ("data", "limits", "message"),
         [
