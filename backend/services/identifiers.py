@@ -53,9 +53,9 @@ def check_name(name: str) -> str:
 def name_from_file(filename: str | None) -> str:
     """A dataset name made of a file's: no folders, no ending, nothing that misleads."""
     base = re.split(r"[/\\]", filename or "")[-1]
-    stem = re.sub(r"(?<=.)(\.[A-Za-z0-9]{1,8}){1,2}$", "", base)
-    clean = "".join(" " if _misleading(character) else character for character in stem)
-    return re.sub(r"\s+", " ", clean).strip()[: _LONGEST_NAME - 10] or "dataset"
+    clean = "".join(" " if _misleading(character) else character for character in base)
+    stem = re.sub(r"(?<=.)(\.[A-Za-z0-9]{1,8}){1,2}$", "", re.sub(r"\s+", " ", clean).strip())
+    return stem.strip()[: _LONGEST_NAME - 10].strip() or "dataset"
 
 
 def first_free(name: str, is_free: Callable[[str], bool], joiner: str = " ") -> str:

@@ -5,6 +5,7 @@ Values stay raw JSON text (`msgspec.Raw`) from the request to the database, so t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,15 +25,13 @@ _INTEGER = re.compile(rb"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LONGEST_NUMBER = 16_000
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE][+-]?[0-9]{4}|[0-9]{16000}")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class _Number(str):
     """A JSON number as it is written."""
 
     __slots__ = ()
-
-
-_ANY = msgspec.json.Decoder(Any, float_hook=_Number)
 
 
 def check(
@@ -81,10 +80,9 @@ def _why_unstorable(raw: bytes) -> str | None:
     if _SUSPECT.search(raw) is None:
         return None
     try:
-        value = _ANY.decode(raw)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        return f"This is no valid JSON text: {error}."
-    return next(_unstorable(value), None)
+        return next(_unstorable(json.loads(raw, parse_int=_Number, parse_float=_Number)), None)
+    except RecursionError:
+        return "This is nested too deep."
 
 
 def _unstorable(value: Any) -> Iterator[str]:
@@ -94,6 +92,8 @@ def _unstorable(value: Any) -> Iterator[str]:
     elif isinstance(value, str):
         if "\0" in value:
             yield "U+0000 cannot be stored."
+        if _HALF.search(value):
+            yield "Half a surrogate pair cannot be stored."
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from _unstorable(key)
