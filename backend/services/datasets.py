@@ -92,7 +92,7 @@ class DatasetService:
     ) -> Head:
         dataset_id, at, token = uuid7(), datetime.now(UTC), new_token()
         await records.create_table(tx, scope, dataset_id)
-        await records.add_indexes(tx, scope, dataset_id)
+        await records.add_primary_key(tx, scope, dataset_id)
         head = {
             "id": dataset_id,
             "slug": slug,

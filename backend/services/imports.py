@@ -82,11 +82,11 @@ class ImportService:
         scope = msgspec.structs.replace(scope, has_schema=True)
         async with self._database.transaction() as tx:
             await records.create_table(tx, scope, dataset_id)
-            await records.copy_in(tx, scope, dataset_id, prefetch(load.lines()))
+            await records.load(tx, scope, dataset_id, prefetch(load.lines()))
             if load.redo:
                 await records.empty(tx, scope, dataset_id)
-                await records.copy_in(tx, scope, dataset_id, prefetch(load.lines_again()))
-            await records.add_indexes(tx, scope, dataset_id)
+                await records.load(tx, scope, dataset_id, prefetch(load.lines_again()))
+            await records.add_primary_key(tx, scope, dataset_id)
             await records.analyze(tx, scope, dataset_id)
             await workspaces.lock(tx, scope)
             await self._add_dataset(tx, caller, scope, dataset_id, upload, load, wanted)
