@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from backend.bootstrap import new_user
-from backend.failure import Failure, told
+from backend.embedded.failure import Failure, told
 from backend.repositories.migrate import upgrade
-from backend.serve import DATABASE_ADDRESS, Request, serve
 from backend.settings import Settings, SettingsError, load
+from backend.supervisor.keys import new_user
+from backend.supervisor.serve import DATABASE_ADDRESS, Request, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

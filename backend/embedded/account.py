@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from backend.failure import Failure
+from backend.embedded.failure import Failure
 
 
 class Account(Struct, frozen=True):

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from backend.embedded.account import Account
+from backend.embedded.failure import Failure
 from backend.embedded.runtime import Runtime
-from backend.failure import Failure
 
 _LONGEST = 700  # PostgreSQL keeps 1,024 bytes for a path within its installation
 

@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from backend.failure import Failure
+from backend.embedded.failure import Failure
 
 
 class DataFolder:

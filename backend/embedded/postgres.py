@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from backend.embedded.account import account_for
 from backend.embedded.binaries import postgres_programs
+from backend.embedded.failure import Failure
 from backend.embedded.folder import DataFolder
 from backend.embedded.processes import end, end_all, spawn
 from backend.embedded.runtime import Runtime
-from backend.failure import Failure
 
 NAME = "sheaf"
 _PATIENCE = 600.0  # seconds for crash recovery of a large database

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.embedded.account import Account
+from backend.embedded.failure import Failure
 from backend.embedded.processes import end_all
-from backend.failure import Failure
 
 _PREFIX = "sheaf-"
 _MARK = ".sheaf-runtime"

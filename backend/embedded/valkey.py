@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 
 from backend.embedded.account import account_for
 from backend.embedded.binaries import valkey_program
+from backend.embedded.failure import Failure
 from backend.embedded.folder import DataFolder
 from backend.embedded.processes import end, end_all, spawn
 from backend.embedded.runtime import Runtime
-from backend.failure import Failure
 
 _PATIENCE = 30.0
 _CONFIGURATION = """\

@@ -17,11 +17,11 @@ from support.program import alive, below
 
 from backend.embedded.account import Account, account_for
 from backend.embedded.binaries import postgres_programs, valkey_program
+from backend.embedded.failure import Failure
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.processes import _by_lsof
 from backend.embedded.runtime import Runtime
-from backend.failure import Failure
 
 ROOT = Path(__file__).parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")

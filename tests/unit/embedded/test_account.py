@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.embedded.account import Account, account_for
-from backend.failure import Failure
+from backend.embedded.failure import Failure
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files away")
 as_user = pytest.mark.skipif(os.geteuid() == 0, reason="needs an ordinary user")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.embedded.failure import Failure
 from backend.embedded.folder import DataFolder
-from backend.failure import Failure
 
 
 def test_it_is_made_and_closed_to_others(tmp_path: Path) -> None:

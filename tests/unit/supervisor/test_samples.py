@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from backend.samples import samples
+from backend.supervisor.samples import samples
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -15,18 +15,18 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backend.bootstrap import operator
-from backend.client import Client
+from backend.embedded.failure import Failure, told
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
 from backend.embedded.valkey import EmbeddedValkey
-from backend.failure import Failure, told
 from backend.logs import configure_logging
 from backend.repositories.migrate import upgrade
-from backend.samples import samples
 from backend.settings import Settings
-from backend.workers import Restarted, Workers, watch
+from backend.supervisor.client import Client
+from backend.supervisor.keys import operator
+from backend.supervisor.samples import samples
+from backend.supervisor.workers import Restarted, Workers, watch
 
 DATABASE_ADDRESS = "database_url"
 """File in the data folder that says where the private database answers, while it runs."""

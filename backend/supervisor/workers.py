@@ -14,8 +14,8 @@ from typing import NoReturn, Protocol
 
 import structlog
 
+from backend.embedded.failure import Failure
 from backend.embedded.processes import end
-from backend.failure import Failure
 
 log = structlog.get_logger()
 

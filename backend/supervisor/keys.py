@@ -1,4 +1,4 @@
-"""The operator's own user and key, so that a fresh service can be used at once."""
+"""Keys made at the terminal: for new users, and the operator's own, so that a fresh service can be used at once."""
 
 from __future__ import annotations
 

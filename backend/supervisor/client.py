@@ -7,7 +7,7 @@ import http.client
 import time
 from collections.abc import Callable, Mapping
 
-from backend.failure import Failure
+from backend.embedded.failure import Failure
 
 _PATIENCE = 60.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104

@@ -6,8 +6,8 @@ import itertools
 import subprocess
 import sys
 
-from backend.failure import Failure
-from backend.workers import Restarted
+from backend.embedded.failure import Failure
+from backend.supervisor.workers import Restarted
 
 
 class Child:

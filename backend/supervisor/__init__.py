@@ -1,0 +1,1 @@
+"""The process that starts the private servers and the workers, and keeps them running until it is told to stop."""
