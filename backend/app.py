@@ -151,4 +151,5 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],
         path="/schema",
+        use_handler_docstrings=True,
     )

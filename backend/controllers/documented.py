@@ -122,7 +122,9 @@ EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
 UPLOAD = (
     WORKSPACE,
     parameter("name", TEXT, "The dataset's name; the file's without it."),
-    parameter("format", {"enum": ["csv", "tsv", "xlsx", "xls", "ods"]}, "Where the media type does not say."),
+    parameter(
+        "format", {"enum": ["csv", "tsv", "xlsx", "xlsm", "xlsb", "xls", "ods"]}, "Where the media type does not say."
+    ),
     *_options(ImportOptions, leave_out=["null_values", "types", "header"]),
     parameter("header", TEXT, "`true`, `false` or the header's row number."),
     parameter("null_values", TEXT, "Texts that mean null, separated by commas or as a JSON list."),

@@ -68,6 +68,8 @@ class DatasetService:
 
     async def create(self, caller: Caller, wanted: DatasetCreate, *, workspace: str | None) -> Head:
         """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken, WorkspaceNotFound."""
+        if None not in {wanted.workspace, workspace}:
+            raise InvalidQuery("The workspace is named twice, in the query string and in the body.")
         scope = lookup.workspace(caller, wanted.workspace or workspace)
         name = check_name(wanted.name)
         columns = _new_columns(wanted.columns or ())

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from backend.errors import BadRequest
+from backend.errors import InvalidQuery
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table, Writer
 from backend.writers.csv import CSV, TSV
@@ -12,15 +12,15 @@ WRITERS: dict[str, Writer] = {"csv": CSV, "tsv": TSV, "xlsx": XLSX}
 
 
 def writer_for(options: ExportOptions) -> Writer:
-    """The writer of the format asked for. Raises `BadRequest` for an unknown one and for an option it does not take."""
+    """The writer of the format asked for. Raises `InvalidQuery` for an unknown one, and an option it does not take."""
     writer = WRITERS.get(options.format)
     if writer is None:
         msg = f"Unknown export format {options.format!r}; known are {', '.join(WRITERS)}."
-        raise BadRequest(msg)
+        raise InvalidQuery(msg)
     for field in structs.fields(ExportOptions):
         if field.name not in {"format", *writer.options} and getattr(options, field.name) != field.default:
             msg = f"{field.name} is no option of the format {options.format}."
-            raise BadRequest(msg)
+            raise InvalidQuery(msg)
     return writer
 
 

@@ -128,6 +128,11 @@ class TestCreate:
         first = await make(user.client, "a", workspace=user.workspace["id"])
         second = await make(user.client, "b", workspace=user.workspace["slug"])
         assert first["workspace"] == second["workspace"] == user.workspace["id"]
+        third = await user.client.post("/datasets", json={"name": "c"}, params={"workspace": user.workspace["slug"]})
+        assert third.json()["workspace"] == user.workspace["id"]
+        twice = {"name": "d", "workspace": user.workspace["id"]}
+        answer = await user.client.post("/datasets", json=twice, params={"workspace": user.workspace["slug"]})
+        assert answer.status_code == 400
         answer = await user.client.post("/datasets", json={"name": "c", "workspace": "nobody"})
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "WORKSPACE_NOT_FOUND"
