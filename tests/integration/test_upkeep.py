@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from service import Upload, User
+from support.service import Upload, User
 
 from backend.repositories.database import Database
 from backend.services.datasets import DatasetService
