@@ -53,8 +53,8 @@ class Cell(NamedTuple):
     value: str
 
 
-class Column:
-    """The state of one column. Batches come in file order; those without any value here are left out.
+class ColumnState:
+    """What is known of one column so far. Batches come in file order; those without any value here are left out.
 
     `reading` is None until a value is met, `days` the told date pattern while every value fits it. `first` holds the
     first cells with a value, `broke` the first cells that ended a reading that had held until then, `formats` the

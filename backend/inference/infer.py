@@ -10,7 +10,7 @@ import polars as pl
 from backend.errors import UnknownTypedColumn
 from backend.inference.batch import Batch, Kind
 from backend.inference.clean import Cleaner
-from backend.inference.column import NUMERIC, Codes, Column
+from backend.inference.column import NUMERIC, Codes, ColumnState
 from backend.inference.dates import strptime_pattern, to_iso
 from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
@@ -30,7 +30,7 @@ class Inference:
         self._days = strptime_pattern(options.date_format) if options.date_format is not None else None
         self._warnings = Warnings() if warnings is None else warnings
         self._cleaner = Cleaner(options, self._days)
-        self._columns: list[Column] = []
+        self._columns: list[ColumnState] = []
         self.rows = 0
         self.rejected = 0
 
@@ -74,7 +74,7 @@ class Inference:
         for name in names[len(self._columns) :]:
             forced = self._options.types.get(name)
             comma = self._options.decimal_comma and not typed and not forced
-            self._columns.append(Column(comma=comma, days=None if forced else self._days, forced=forced))
+            self._columns.append(ColumnState(comma=comma, days=None if forced else self._days, forced=forced))
 
     def _take_in(self, batch: Batch) -> None:
         """Polars' calls go over many columns at once: a file may have thousands of them."""

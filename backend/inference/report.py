@@ -1,7 +1,7 @@
 """Evidence for people: what a column holds and why it is of no stricter type."""
 
 from backend.inference.batch import Kind
-from backend.inference.column import KIND_TYPES, NUMERIC, Cell, Column
+from backend.inference.column import KIND_TYPES, NUMERIC, Cell, ColumnState
 from backend.inference.lattice import accepts
 from backend.inference.reasons import general, reason
 from backend.schemas.columns import ColumnType
@@ -15,7 +15,7 @@ STRICTER: dict[ColumnType, tuple[ColumnType, ...]] = {
 """The types that a column of the first could have had instead; other types exclude each other."""
 
 
-def evidence(column: Column, rows: int) -> Evidence:
+def evidence(column: ColumnState, rows: int) -> Evidence:
     """What was seen of a column in `rows` records."""
     plan = column.plan()
     told_days = plan.type == "date" and plan.reading is not None
@@ -34,7 +34,7 @@ def evidence(column: Column, rows: int) -> Evidence:
     )
 
 
-def _refused(column: Column, chosen: ColumnType) -> dict[str, Refusal]:
+def _refused(column: ColumnState, chosen: ColumnType) -> dict[str, Refusal]:
     refused: dict[str, Refusal] = {}
     for wanted in STRICTER.get(chosen, ()):
         cells = column.broke.get(wanted) or [cell for cell in column.first if not accepts(wanted, cell.value)]
@@ -49,7 +49,7 @@ def _plain(wanted: ColumnType) -> set[str]:
     return {general(wanted), *(f"{kind.name.lower()} cell" for kind in Kind)}
 
 
-def _shown(wanted: ColumnType, cell: Cell, column: Column) -> ReadWarning:
+def _shown(wanted: ColumnType, cell: Cell, column: ColumnState) -> ReadWarning:
     kind = column.kind
     if kind is not None and wanted not in KIND_TYPES.get(kind, ()):
         message = f"{Kind(kind).name.lower()} cell"

@@ -12,7 +12,7 @@ from msgspec import Struct
 from psycopg import sql
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
-from backend.query.fields import ID, Field, Names, Scope, by_name, column_named, resolve
+from backend.query.fields import ID, Bindings, Field, Names, by_name, column_named, resolve
 from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query, Sort
 from backend.query.operators import OPERATORS
 from backend.query.output import UNPACKED, csv_select, is_wide, record_json
@@ -61,35 +61,35 @@ def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Comp
     """
     known = tuple(columns)
     names = by_name(known)
-    scope = Scope({}, collation(fold))
-    conditions = [] if query.where is None else [_condition(query.where, names, scope)]
+    bindings = Bindings({}, collation(fold))
+    conditions = [] if query.where is None else [_condition(query.where, names, bindings)]
     if query.q is not None:
-        conditions.append(_search(query.q, known, scope))
+        conditions.append(_search(query.q, known, bindings))
     terms = _terms(query.sort, names)
     return Compiled(
         where=sql.SQL(" AND ".join(f"({condition})" for condition in conditions) or "TRUE"),
-        params=scope.params,
+        params=bindings.params,
         order_by=sql.SQL(", ".join(_ordered(term) for term in terms)),
         columns=known if query.select is None else _selected(query.select, names),
         terms=terms,
     )
 
 
-def _condition(node: Node, names: Names, scope: Scope) -> str:
+def _condition(node: Node, names: Names, bindings: Bindings) -> str:
     match node:
         case Condition():
-            return _single(node, _field(node, names), scope)
+            return _single(node, _field(node, names), bindings)
         case Not():
-            return f"({_condition(node.item, names, scope)}) IS NOT TRUE"
+            return f"({_condition(node.item, names, bindings)}) IS NOT TRUE"
         case And():
-            return _joined(" AND ", "TRUE", node.items, names, scope)
+            return _joined(" AND ", "TRUE", node.items, names, bindings)
         case Or():
-            return _joined(" OR ", "FALSE", node.items, names, scope)
+            return _joined(" OR ", "FALSE", node.items, names, bindings)
 
 
-def _single(condition: Condition, field: Field, scope: Scope) -> str:
+def _single(condition: Condition, field: Field, bindings: Bindings) -> str:
     try:
-        return OPERATORS[condition.operator].build(field, condition.values, scope)
+        return OPERATORS[condition.operator].build(field, condition.values, bindings)
     except InvalidQuery as error:
         word, colon, _ = str(condition.values[0]).partition(":")
         if condition.operator != "eq" or not colon or not word.isidentifier():
@@ -97,8 +97,8 @@ def _single(condition: Condition, field: Field, scope: Scope) -> str:
         raise InvalidQuery(f"{error} There is no operator {shown(word)}; {nearest(word, OPERATORS)}.") from None
 
 
-def _joined(word: str, empty: str, items: Sequence[Node], names: Names, scope: Scope) -> str:
-    return word.join(f"({_condition(item, names, scope)})" for item in items) or empty
+def _joined(word: str, empty: str, items: Sequence[Node], names: Names, bindings: Bindings) -> str:
+    return word.join(f"({_condition(item, names, bindings)})" for item in items) or empty
 
 
 def _field(condition: Condition, names: Names) -> Field:
@@ -111,17 +111,17 @@ def _field(condition: Condition, names: Names) -> Field:
         raise UnknownParameter(f"There is no column and no parameter {shown(condition.column)}; {known}.") from None
 
 
-def _search(words: str, columns: tuple[Column, ...], scope: Scope) -> str:
+def _search(words: str, columns: tuple[Column, ...], bindings: Bindings) -> str:
     """Every word must occur in some column, in any case."""
     wanted = words.split()
     if len(wanted) > MAX_WORDS:
         raise InvalidQuery(f"q may have {MAX_WORDS} words; this one has {len(wanted)}.")
     if not wanted or not columns:
         return "FALSE" if wanted else "TRUE"
-    patterns = (scope.bind(f"%{literal_pattern(word)}%", "text") for word in wanted)
-    lowered = ", ".join(f"lower({pattern} COLLATE {scope.fold})" for pattern in patterns)
+    patterns = (bindings.bind(f"%{literal_pattern(word)}%", "text") for word in wanted)
+    lowered = ", ".join(f"lower({pattern} COLLATE {bindings.fold})" for pattern in patterns)
     text = (
-        f"(SELECT lower({_everything(columns)} COLLATE {scope.fold})"  # noqa: S608 quoted or bound
+        f"(SELECT lower({_everything(columns)} COLLATE {bindings.fold})"  # noqa: S608 quoted or bound
         " FROM (SELECT r.data || '{}'::jsonb AS d OFFSET 0) AS x)"
     )
     return f"{text} LIKE ALL ((SELECT ARRAY[{lowered}])::text[])"

@@ -24,8 +24,8 @@ _STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 Kind: TypeAlias = ColumnType | Literal["id"]
 
 
-class Scope(Struct, frozen=True):
-    """What a condition is built in: `fold` is the quoted collation whose lower() knows É and é."""
+class Bindings(Struct, frozen=True):
+    """The values bound so far; `fold` is the quoted collation whose lower() knows É and é."""
 
     params: dict[str, Any]
     fold: str
@@ -76,43 +76,43 @@ class Field(Struct, frozen=True):
         """What to order by: one expression; for JSON numbers by size, then everything else by its text."""
         return (self._number(), self._by_type("NULL", self.value)) if self.kind == "json" else (self.value,)
 
-    def compare(self, symbol: str, value: Value, scope: Scope) -> str:
+    def compare(self, symbol: str, value: Value, bindings: Bindings) -> str:
         """The condition `value symbol given`; null where there is no value."""
         if isinstance(value, Json):
-            return f"{self._document()} {_only_equal(symbol)} {scope.bind(value.text, 'jsonb')}"
+            return f"{self._document()} {_only_equal(symbol)} {bindings.bind(value.text, 'jsonb')}"
         if value is None:
             raise InvalidQuery(f"{shown(self.name)} cannot be compared with null; use is_null or is_not_null.")
         if self.kind != "json":
-            return f"{self.value} {symbol} {scope.bind(self._read(value), self._type())}"
+            return f"{self.value} {symbol} {bindings.bind(self._read(value), self._type())}"
         size = number(value)
-        numbers = "NULL" if size is None else f"{self._number()} {symbol} {scope.bind(size, 'numeric')}"
-        return self._by_type(numbers, f"{self.value} {symbol} {scope.bind(value, 'text')}")
+        numbers = "NULL" if size is None else f"{self._number()} {symbol} {bindings.bind(size, 'numeric')}"
+        return self._by_type(numbers, f"{self.value} {symbol} {bindings.bind(value, 'text')}")
 
-    def among(self, values: Sequence[Value], scope: Scope) -> str:
+    def among(self, values: Sequence[Value], bindings: Bindings) -> str:
         """The condition that the value is one of those given, null being one of them if it is given."""
         plain = [value for value in values if isinstance(value, str)]
-        either = [self.compare("=", value, scope) for value in values if isinstance(value, Json)]
+        either = [self.compare("=", value, bindings) for value in values if isinstance(value, Json)]
         if None in values:
             either.append(f"{self.text} IS NULL")
         if self.kind == "json":
             sizes = [size for size in map(number, plain) if size is not None]
-            numbers = f"{self._number()} = ANY({scope.bind(sizes, 'numeric[]')})"
-            either.append(self._by_type(numbers, f"{self.value} = ANY({scope.bind(plain, 'text[]')})"))
+            numbers = f"{self._number()} = ANY({bindings.bind(sizes, 'numeric[]')})"
+            either.append(self._by_type(numbers, f"{self.value} = ANY({bindings.bind(plain, 'text[]')})"))
         elif plain or not either:
             read = [self._read(value) for value in plain]
-            either.append(f"{self.value} = ANY({scope.bind(read, self._type() + '[]')})")
+            either.append(f"{self.value} = ANY({bindings.bind(read, self._type() + '[]')})")
         return either[0] if len(either) == 1 else f"({' OR '.join(either)})"
 
-    def like(self, pattern: str, scope: Scope, *, fold: bool) -> str:
+    def like(self, pattern: str, bindings: Bindings, *, fold: bool) -> str:
         """The condition that the value's text matches a LIKE pattern; `fold`: in any case."""
-        bound = scope.bind(pattern, "text")
+        bound = bindings.bind(pattern, "text")
         if fold:
-            return f"lower({self.text} COLLATE {scope.fold}) LIKE (SELECT lower({bound} COLLATE {scope.fold}))"
+            return f"lower({self.text} COLLATE {bindings.fold}) LIKE (SELECT lower({bound} COLLATE {bindings.fold}))"
         return f'{self.text} COLLATE "C" LIKE {bound}'
 
-    def matches(self, pattern: str, scope: Scope) -> str:
+    def matches(self, pattern: str, bindings: Bindings) -> str:
         """The condition that the value's text matches a regular expression, whose validity only PostgreSQL can say."""
-        return f"{self.text} COLLATE {scope.fold} ~ {scope.bind(pattern, 'text')}"
+        return f"{self.text} COLLATE {bindings.fold} ~ {bindings.bind(pattern, 'text')}"
 
     def _type(self) -> str:
         return _NAMED_TYPES.get(self.kind, "text")

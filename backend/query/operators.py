@@ -8,14 +8,14 @@ from typing import Literal
 from msgspec import Struct
 
 from backend.errors import InvalidQuery
-from backend.query.fields import Field, Scope
+from backend.query.fields import Bindings, Field
 from backend.query.nodes import Value
 from backend.query.patterns import literal_pattern, wild_pattern
 
 MAX_REGEX = 1_000
 """Longest regular expression, in characters."""
 
-Build = Callable[[Field, tuple[Value, ...], Scope], str]
+Build = Callable[[Field, tuple[Value, ...], Bindings], str]
 
 
 class Operator(Struct, frozen=True):
@@ -26,23 +26,23 @@ class Operator(Struct, frozen=True):
 
 
 def _compare(symbol: str) -> Build:
-    return lambda field, values, scope: field.compare(symbol, values[0], scope)
+    return lambda field, values, bindings: field.compare(symbol, values[0], bindings)
 
 
-def _between(field: Field, values: tuple[Value, ...], scope: Scope) -> str:
+def _between(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
     low, high = values
-    return f"({field.compare('>=', low, scope)} AND {field.compare('<=', high, scope)})"
+    return f"({field.compare('>=', low, bindings)} AND {field.compare('<=', high, bindings)})"
 
 
 def _like(pattern: Callable[[str], str], *, fold: bool = False) -> Build:
-    return lambda field, values, scope: field.like(pattern(_text(values[0])), scope, fold=fold)
+    return lambda field, values, bindings: field.like(pattern(_text(values[0])), bindings, fold=fold)
 
 
-def _regex(field: Field, values: tuple[Value, ...], scope: Scope) -> str:
+def _regex(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
     pattern = _text(values[0])
     if len(pattern) > MAX_REGEX:
         raise InvalidQuery(f"A regular expression may have {MAX_REGEX:,} characters; this one has {len(pattern):,}.")
-    return field.matches(pattern, scope)
+    return field.matches(pattern, bindings)
 
 
 def _text(value: Value) -> str:
@@ -52,14 +52,14 @@ def _text(value: Value) -> str:
 
 
 def _not(build: Build) -> Build:
-    return lambda field, values, scope: f"({build(field, values, scope)}) IS NOT TRUE"
+    return lambda field, values, bindings: f"({build(field, values, bindings)}) IS NOT TRUE"
 
 
-def _in(field: Field, values: tuple[Value, ...], scope: Scope) -> str:
-    return field.among(values, scope)
+def _in(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
+    return field.among(values, bindings)
 
 
-def _is_null(field: Field, _values: tuple[Value, ...], _scope: Scope) -> str:
+def _is_null(field: Field, _values: tuple[Value, ...], _bindings: Bindings) -> str:
     return f"{field.text} IS NULL"
 
 
@@ -81,5 +81,5 @@ OPERATORS: dict[str, Operator] = {
     "ends": Operator("one", _like(lambda text: f"%{literal_pattern(text)}")),
     "regex": Operator("one", _regex),
     "is_null": Operator("none", _is_null),
-    "is_not_null": Operator("none", lambda field, _values, _scope: f"{field.text} IS NOT NULL"),
+    "is_not_null": Operator("none", lambda field, _values, _bindings: f"{field.text} IS NOT NULL"),
 }

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from backend.schemas.users import Role, Scope
+from backend.schemas.users import KeyScope, Role
 
 
 class WorkspaceScope(Struct, frozen=True, cache_hash=True):
@@ -32,6 +32,6 @@ class Caller(Struct, frozen=True):
     user_id: UUID
     user_name: str
     key_id: UUID
-    key_scope: Scope
+    key_scope: KeyScope
     workspaces: tuple[WorkspaceScope, ...]
     key_expires_at: datetime | None = None

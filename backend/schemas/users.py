@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-Scope = Literal["read", "write"]
+KeyScope = Literal["read", "write"]
 Role = Literal["owner", "editor", "viewer"]
 PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -48,7 +48,7 @@ class Me(Struct, frozen=True):
 class KeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
     name: PersonName | None = None
     expires_at: datetime | None = None
-    scope: Scope = "write"
+    scope: KeyScope = "write"
 
 
 class Key(Struct, frozen=True):
@@ -56,7 +56,7 @@ class Key(Struct, frozen=True):
 
     id: UUID
     name: str | None
-    scope: Scope
+    scope: KeyScope
     created_at: datetime
     expires_at: datetime | None
 
@@ -66,7 +66,7 @@ class KeyIssued(Struct, frozen=True):
 
     id: UUID
     name: str | None
-    scope: Scope
+    scope: KeyScope
     expires_at: datetime | None
     api_key: str
 
