@@ -1,0 +1,1 @@
+"""Who is calling, by key, and what that key may do."""

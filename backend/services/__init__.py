@@ -1,0 +1,1 @@
+"""The order of work: what is checked, read and written, and in which transaction."""
