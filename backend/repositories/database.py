@@ -25,6 +25,7 @@ FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", 
 """Collations tried, in this order, for `lower()` to know É and é: PostgreSQL 17 and newer, builds with ICU, glibc."""
 
 Tx = AsyncConnection[tuple[Any, ...]]
+"""A connection: inside a transaction or, from `Database.read()`, in autocommit, each statement standing by itself."""
 BulkTx = Connection[tuple[Any, ...]]
 
 
