@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from support.waiting import until
@@ -86,13 +85,6 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-
-
-def tree(pid: int) -> Iterator[int]:
-    """A process and everything below it (Linux)."""
-    yield pid
-    for child in _children(pid):
-        yield from tree(child)
 
 
 def _children(pid: int) -> list[int]:
