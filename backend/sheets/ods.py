@@ -12,7 +12,7 @@ from backend.sheets import raw, xml
 from backend.sheets.package import Package
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import MAX_COLUMNS, Area, RawCell, Type
-from backend.sheets.values import Values
+from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000
 CONTENT = "content.xml"
@@ -39,7 +39,7 @@ class Ods:
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
-        return Values(pl.Series([], dtype=pl.String), (), from_1904=False)
+        return Values(no_strings, (), from_1904=False)
 
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time. Raises UnreadableFile where it is damaged."""

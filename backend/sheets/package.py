@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from typing import IO, BinaryIO
+from typing import BinaryIO, cast
+
+from isal import isal_zlib
 
 from backend.errors import TooLarge, UnreadableFile
 
@@ -12,7 +14,9 @@ RATIO = 400
 """No honest part of a workbook shrinks by more than this."""
 SMALL = 64 * 2**20
 """Parts below this size may shrink as they like, and parts that are read whole end here."""
-READ = 1 << 20
+_READ, _INFLATED = 1 << 17, 1 << 20
+_LOCAL_HEADER = 30
+_BROKEN = cast("type[Exception]", isal_zlib.error)
 
 
 class Package:
@@ -22,13 +26,14 @@ class Package:
     """
 
     def __init__(self, file: BinaryIO, memory: int) -> None:
-        self._limit = 4 * memory
         self.memory = memory
+        self._file = file
         try:
-            self._zip = zipfile.ZipFile(file)
+            with zipfile.ZipFile(file) as archive:
+                listed = archive.infolist()
         except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
             raise UnreadableFile("The workbook is damaged or cut short: its ZIP directory cannot be read.") from error
-        self._parts = {_plain(info.filename): info for info in self._zip.infolist()}
+        self._parts = {_plain(info.filename): info for info in listed}
 
     def __contains__(self, name: str) -> bool:
         return _plain(name) in self._parts
@@ -36,32 +41,6 @@ class Package:
     def names(self) -> list[str]:
         """All part names, in lower case."""
         return list(self._parts)
-
-    def open(self, name: str) -> IO[bytes]:
-        """A stream of the part's bytes. Raises UnreadableFile when it is missing, TooLarge when it inflates too far."""
-        info = self._parts.get(_plain(name))
-        if info is None:
-            raise UnreadableFile(f"The workbook is damaged: its part {name} is missing.")
-        if info.flag_bits & 1:
-            raise UnreadableFile("The workbook is encrypted; save it without a password.")
-        if info.file_size > self._limit or (info.file_size > SMALL and info.file_size > RATIO * info.compress_size):
-            raise self._too_large(name, info.file_size)
-        try:
-            return self._zip.open(info)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-            raise UnreadableFile(f"The workbook is damaged: its part {name} cannot be read.") from error
-
-    def blocks(self, name: str) -> Iterator[bytes]:
-        """The part's bytes piece by piece. Raises like `open`, and UnreadableFile where the data breaks off."""
-        with self.open(name) as stream:
-            while True:
-                try:
-                    block = stream.read(READ)
-                except (zipfile.BadZipFile, zipfile.zlib.error, EOFError, OSError) as error:  # type: ignore[attr-defined]
-                    raise UnreadableFile(f"The workbook is damaged: its part {name} breaks off.") from error
-                if not block:
-                    return
-                yield block
 
     def read(self, name: str) -> bytes:
         """A part that is read whole. Raises like `blocks`, and TooLarge beyond 64 MiB."""
@@ -71,6 +50,65 @@ class Package:
             if len(found) > SMALL:
                 raise self._too_large(name, len(found))
         return bytes(found)
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The part's bytes piece by piece, several parts at once if need be.
+
+        Raises UnreadableFile when it is missing, encrypted or damaged, TooLarge when it inflates too far.
+        """
+        info = self._checked(name)
+        size = crc = 0
+        try:
+            for block in self._inflated(info):
+                size += len(block)
+                crc = isal_zlib.crc32(block, crc)
+                if size > info.file_size:
+                    break
+                yield block
+        except (_BROKEN, EOFError, ValueError, OSError) as error:
+            raise UnreadableFile(f"The workbook is damaged: its part {name} breaks off.") from error
+        if size != info.file_size or crc != info.CRC:
+            raise UnreadableFile(f"The workbook is damaged: its part {name} is not what was packed.")
+
+    def _checked(self, name: str) -> zipfile.ZipInfo:
+        info = self._parts.get(_plain(name))
+        if info is None:
+            raise UnreadableFile(f"The workbook is damaged: its part {name} is missing.")
+        if info.flag_bits & 1:
+            raise UnreadableFile("The workbook is encrypted; save it without a password.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UnreadableFile(f"The workbook's part {name} is packed in a way that workbooks never are.")
+        if info.file_size > 4 * self.memory or (info.file_size > SMALL and info.file_size > RATIO * info.compress_size):
+            raise self._too_large(name, info.file_size)
+        return info
+
+    def _inflated(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        if info.compress_type == zipfile.ZIP_STORED:
+            yield from self._packed(info)
+            return
+        stream = isal_zlib.decompressobj(-15)
+        for packed in self._packed(info):
+            yield stream.decompress(packed, _INFLATED)
+            while stream.unconsumed_tail:
+                yield stream.decompress(stream.unconsumed_tail, _INFLATED)
+        if not stream.eof:
+            raise EOFError(info.filename)
+
+    def _packed(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        self._file.seek(info.header_offset)
+        header = self._file.read(_LOCAL_HEADER)
+        if not header.startswith(b"PK\3\4") or len(header) < _LOCAL_HEADER:
+            raise EOFError(info.filename)
+        position = info.header_offset + _LOCAL_HEADER + int.from_bytes(header[26:28], "little")
+        position += int.from_bytes(header[28:30], "little")
+        end = position + info.compress_size
+        while position < end:
+            self._file.seek(position)
+            packed = self._file.read(min(_READ, end - position))
+            if not packed:
+                raise EOFError(info.filename)
+            position += len(packed)
+            yield packed
 
     def _too_large(self, name: str, size: int) -> TooLarge:
         return TooLarge(

@@ -16,7 +16,7 @@ from backend.errors import UnreadableFile
 from backend.sheets import raw
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
-from backend.sheets.values import Values
+from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000
 
@@ -43,7 +43,7 @@ class Second:
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
-        return Values(pl.Series([], dtype=pl.String), (), from_1904=False)
+        return Values(no_strings, (), from_1904=False)
 
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time."""

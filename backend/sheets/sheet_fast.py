@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
 import polars as pl
@@ -13,6 +15,8 @@ from backend.sheets.raw import RAW, TYPES, Type, check_bounds, column_index
 from backend.sheets.strings import OddShape, pieces
 
 CHUNK = 3 << 20
+AHEAD = 2
+"""Chunks that are matched before they are asked for."""
 _START = re.compile(rb"<((?:[A-Za-z_][\w.-]*:)?)sheetData\s*(/?)>")
 _ROWS = r"(?:</?{p}row[^>]*>|[ \r\n\t])*$"
 _CELL = r'^r="(?<letters>[A-Z]{1,3})(?<number>[0-9]{1,7})"(?<attributes>[^>]*)>'
@@ -44,14 +48,32 @@ def fast(blocks: Iterator[bytes]) -> Iterator[pl.DataFrame]:
     prefix = start[1].decode()
     end = f"</{prefix}sheetData>".encode()
     matcher = _Matcher(prefix)
-    for chunk in pieces(chain([bytes(head[start.end() :])], blocks), f"</{prefix}row>".encode(), CHUNK):
+    rows = _rows(chain([bytes(head[start.end() :])], blocks), f"</{prefix}row>".encode(), end)
+    yield from ahead(matcher.cells, rows)
+
+
+def _rows(blocks: Iterable[bytes], row_end: bytes, end: bytes) -> Iterator[bytes]:
+    """Whole rows, up to the end of the sheet's data. Raises OddShape where there is none."""
+    for chunk in pieces(blocks, row_end, CHUNK):
         body, closed, _ = chunk.partition(end)
         if b"\0" in body:
             raise OddShape
-        yield matcher.cells(body)
+        yield body
         if closed:
             return
     raise OddShape
+
+
+def ahead(work: Callable[[bytes], pl.DataFrame], items: Iterator[bytes]) -> Iterator[pl.DataFrame]:
+    """`work` on each item in turn, begun while the result before it is in use."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[pl.DataFrame]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _encoded(head: bytearray) -> bool:

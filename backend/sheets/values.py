@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cached_property
 
 import polars as pl
 
@@ -24,24 +25,29 @@ CELLS = {"line": pl.UInt32, "row": pl.UInt32, "column": pl.UInt32, "text": pl.St
 class Values:
     """Turns the raw cells of one sheet into text.
 
-    `strings` are the shared strings, `formats` one number format per style, `from_1904` the date system. Problems
-    with single cells are collected in `problems` (the first ones; `problems_total` counts all).
+    `strings` gives the shared strings, asked for once they are needed; `formats` are one number format per style,
+    `from_1904` is the date system.
     """
 
-    def __init__(self, strings: pl.Series, formats: Sequence[Format], *, from_1904: bool) -> None:
-        self._strings = strings
-        self._nul = bool(strings.str.contains("\0", literal=True).any())
+    def __init__(self, strings: Callable[[], pl.Series], formats: Sequence[Format], *, from_1904: bool) -> None:
+        self._load_strings = strings
         self._formats = formats or (Format(),)
         self._looks = pl.Series([format_.style for format_ in self._formats], dtype=pl.UInt8)
         self._calendar = Calendar(from_1904=from_1904)
-        self.problems: list[Problem] = []
-        self.problems_total = 0
+        self._problems: list[Problem] = []
+        self._problems_total = 0
+
+    @cached_property
+    def _strings(self) -> tuple[pl.Series, bool]:
+        """The shared strings, and whether any holds a NUL character."""
+        strings = self._load_strings()
+        return strings, bool(strings.str.contains("\0", literal=True).any())
 
     def take_problems(self) -> tuple[tuple[Problem, ...], int]:
         """The problems since the last call, and how many there were in all."""
-        taken = tuple(self.problems), self.problems_total
-        self.problems.clear()
-        self.problems_total = 0
+        taken = tuple(self._problems), self._problems_total
+        self._problems.clear()
+        self._problems_total = 0
         return taken
 
     def resolve(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
@@ -66,16 +72,17 @@ class Values:
         return rows, pl.concat([pl.DataFrame(schema=CELLS), *(part.select(*CELLS) for part in parts)])
 
     def _report(self, cells: pl.DataFrame, message: str) -> None:
-        self.problems_total += cells.height
+        self._problems_total += cells.height
         for row, column, value in cells.select("row", "column", "value").head(KEEP).iter_rows():
-            self.problems.append(Problem(row, column, message, value))
+            self._problems.append(Problem(row, column, message, value))
 
     def _shared(self, cells: pl.DataFrame) -> pl.DataFrame:
+        strings, with_nul = self._strings
         index = cells["value"].str.strip_chars().cast(pl.UInt32, strict=False)
-        if index.null_count() or (len(index) and int(index.max()) >= len(self._strings)):  # type: ignore[arg-type]
+        if index.null_count() or int(index.max()) >= len(strings):  # type: ignore[arg-type]
             raise UnreadableFile("The workbook is damaged: a cell refers to a shared text that is not there.")
-        found = cells.with_columns(text=self._strings.gather(index))
-        if self._nul:
+        found = cells.with_columns(text=strings.gather(index))
+        if with_nul:
             _refuse_nul(found)
         return found.filter(pl.col("text") != "").with_columns(kind=_kind(Kind.TEXT))
 
@@ -117,6 +124,11 @@ class Values:
                 )
             )
         return pl.concat(parts)
+
+
+def no_strings() -> pl.Series:
+    """For formats without shared strings."""
+    return pl.Series([], dtype=pl.String)
 
 
 def _kind(kind: Kind) -> pl.Expr:

@@ -15,7 +15,7 @@ from backend.sheets import raw
 from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
-from backend.sheets.values import Values
+from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000
 _ENCRYPTED = "EncryptedPackage".encode("utf-16le")
@@ -45,7 +45,7 @@ class Xls:
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
-        return Values(pl.Series([], dtype=pl.String), self._formats(), from_1904=self._book.datemode == 1)
+        return Values(no_strings, self._formats(), from_1904=self._book.datemode == 1)
 
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time."""

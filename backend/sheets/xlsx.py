@@ -74,7 +74,6 @@ class Xlsx:
             tail = tail[tail.rfind(b"<") :] if b"<" in tail else b""
         return areas
 
-    @cached_property
     def _strings(self) -> pl.Series:
         part = self._kinds.get("sharedStrings", "")
         return shared_strings(self._package, part) if part in self._package else pl.Series([], dtype=pl.String)

@@ -15,16 +15,14 @@ from backend.schemas.kinds import Kind
 from backend.sheets import raw
 from backend.sheets.formats import Format, classify
 from backend.sheets.raw import Type
-from backend.sheets.values import Values, canonical
-
-NONE = pl.Series([], dtype=pl.String)
+from backend.sheets.values import Values, canonical, no_strings
 
 
 def one(
     value: str | None, code: str = "General", *, kind: Type = Type.NUMBER, from_1904: bool = False
 ) -> tuple[str, str | None] | None:
     """The kind and text of a single cell."""
-    values = Values(NONE, [Format(), classify(code)], from_1904=from_1904)
+    values = Values(no_strings, [Format(), classify(code)], from_1904=from_1904)
     _, cells = values.resolve(raw.frame([(0, 0, kind, 1, value, False)]))
     return (Kind(cells["kind"][0]).name, cells["text"][0]) if cells.height else None
 
@@ -114,7 +112,7 @@ def test_dates_counted_from_1904(serial: str, text: str) -> None:
 
 
 def test_a_column_with_fractions_of_seconds_keeps_one_shape() -> None:
-    values = Values(NONE, [classify("yyyy-mm-dd hh:mm:ss")], from_1904=False)
+    values = Values(no_strings, [classify("yyyy-mm-dd hh:mm:ss")], from_1904=False)
     serials = ["45688.430902777778", "45688.43090278935", "45689"]
     _, cells = values.resolve(raw.frame([(row, 0, Type.NUMBER, 0, text, False) for row, text in enumerate(serials)]))
     expected = ["2025-01-31T10:20:30.000", "2025-01-31T10:20:30.001", "2025-02-01T00:00:00.000"]
@@ -151,7 +149,7 @@ def test_booleans(value: str, expected: tuple[str, str]) -> None:
 
 
 def test_an_error_is_a_null_and_reported() -> None:
-    values = Values(NONE, (), from_1904=False)
+    values = Values(no_strings, (), from_1904=False)
     _, cells = values.resolve(raw.frame([(1, 2, Type.ERROR, 0, "#N/A", False)]))
     assert cells.select("text", "kind").row(0) == (None, Kind.ERROR)
     (problem,), total = values.take_problems()
@@ -160,7 +158,7 @@ def test_an_error_is_a_null_and_reported() -> None:
 
 
 def test_a_formula_without_value_is_reported() -> None:
-    values = Values(NONE, (), from_1904=False)
+    values = Values(no_strings, (), from_1904=False)
     _, cells = values.resolve(raw.frame([(0, 0, Type.NUMBER, 0, None, True)] * 150))
     problems, total = values.take_problems()
     assert cells.is_empty()
@@ -173,13 +171,13 @@ def test_empty_text_is_no_cell() -> None:
 
 
 def test_a_missing_shared_text_is_damage() -> None:
-    values = Values(pl.Series(["a"]), (), from_1904=False)
+    values = Values(lambda: pl.Series(["a"]), (), from_1904=False)
     with pytest.raises(UnreadableFile, match="not there"):
         values.resolve(raw.frame([(0, 0, Type.SHARED, 0, "1", False)]))
 
 
 def test_a_nul_character_is_refused_by_its_cell() -> None:
-    values = Values(pl.Series(["fine", "a\0b"]), (), from_1904=False)
+    values = Values(lambda: pl.Series(["fine", "a\0b"]), (), from_1904=False)
     with pytest.raises(UnreadableFile, match="Cell B3 holds a NUL"):
         values.resolve(raw.frame([(0, 0, Type.SHARED, 0, "0", False), (2, 1, Type.SHARED, 0, "1", False)]))
     with pytest.raises(UnreadableFile, match="Cell A1 holds a NUL"):
