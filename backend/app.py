@@ -20,6 +20,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from backend import settings as configuration
 from backend.cache import Cache
 from backend.controllers import API, ROOT
+from backend.controllers.documented import Summaries
 from backend.controllers.problems import problem_details
 from backend.errors import AppError
 from backend.logs import configure_logging
@@ -72,7 +73,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
             settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
         ),
         middleware=[DefineMiddleware(Authentication, users=users)],
-        plugins=[problem_details(settings.max_body)],
+        plugins=[problem_details(settings.max_body), Summaries()],
         lifespan=[_running(database, cache, datasets)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
@@ -151,5 +152,4 @@ def _openapi() -> OpenAPIConfig:
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],
         path="/schema",
-        use_handler_docstrings=True,
     )

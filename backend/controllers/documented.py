@@ -1,13 +1,16 @@
-"""What the OpenAPI document cannot learn from a handler's signature: parameters and bodies that it reads itself."""
+"""What the OpenAPI document cannot learn from a handler's signature: its summary, what it reads and answers itself."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
 
 from backend.query.nodes import DEFAULT_LIMIT, MAX_LIMIT
 from backend.schemas.exports import ExportOptions
@@ -22,6 +25,16 @@ RECORD: Fields = {"type": "object", "description": "Column name → value."}
 RECORDS: Fields = {"oneOf": [RECORD, {"type": "array", "items": RECORD, "maxItems": 10_000}]}
 RECORD_LINES: Fields = {"type": "string", "description": "A JSON object a line."}
 FILE: Fields = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+class Summaries(ReceiveRoutePlugin):
+    """Makes the first line of a handler's docstring the summary of its call, and the rest its description."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            first, _, rest = (inspect.getdoc(handler.fn) or "").partition("\n")
+            handler.summary = first.removesuffix(".") or None
+            handler.description = handler.description or rest.strip() or None
 
 
 def documented(

@@ -52,7 +52,7 @@ class ExportController(Controller):
     async def export_query(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:
-        """The same, asked by a JSON body; options of the format may stand in the body or in the query string."""
+        """An export asked for by a JSON body; options of the format stand there or in the query string."""
         refuse_unknown(request.query_params, ("workspace", *sorted(OPTIONS)))
         members = await body_members(request)
         query = query_from_members(members, OPTIONS, max_limit=None)

@@ -65,7 +65,7 @@ class RecordController(Controller):
         records: NamedDependency[RecordService],
         workspace: Workspace = None,
     ) -> Response[RecordPage | None] | Stream:
-        """The same, asked by a JSON body."""
+        """A page of records, asked for by a JSON body."""
         query = query_from_members(await body_members(request))
         if NDJSON in request.headers.get("accept", ""):
             return await _stream(request, ref, workspace, query, records)

@@ -84,6 +84,11 @@ class TestDocument:
         assert set(CONTRACT.split("\n")) - {""} <= documented
         assert {"GET /health/live", "GET /health/ready"} <= documented
 
+    def test_a_call_is_summed_up_by_what_its_handler_says(self) -> None:
+        summaries = {f"{method} {path}": operation["summary"] for method, path, operation in operations()}
+        assert summaries["GET /api/v1/datasets"] == "The caller's datasets in one workspace"
+        assert all(" " in summary for summary in summaries.values()), summaries
+
     def test_each_failure_is_a_problem(self) -> None:
         for method, path, operation in operations():
             for status, response in operation["responses"].items():
