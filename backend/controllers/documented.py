@@ -12,6 +12,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, Reques
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from backend.controllers.uploads import MEDIA_TYPE_BY_FORMAT
 from backend.query.nodes import DEFAULT_LIMIT, MAX_LIMIT
 from backend.schemas.exports import ExportOptions
 from backend.schemas.imports import ImportOptions
@@ -135,9 +136,7 @@ EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
 UPLOAD = (
     WORKSPACE,
     parameter("name", TEXT, "The dataset's name; the file's without it."),
-    parameter(
-        "format", {"enum": ["csv", "tsv", "xlsx", "xlsm", "xlsb", "xls", "ods"]}, "Where the media type does not say."
-    ),
+    parameter("format", {"enum": list(MEDIA_TYPE_BY_FORMAT)}, "Where the media type does not say."),
     *_options(ImportOptions, leave_out=["null_values", "types", "header"]),
     parameter("header", TEXT, "`true`, `false` or the header's row number."),
     parameter("null_values", TEXT, "Texts that mean null, separated by commas or as a JSON list."),

@@ -42,6 +42,8 @@ async def upload_form(
 
     async def check(name: str, value: str) -> None:
         nonlocal options
+        if name in params:
+            raise BadRequest(f"`{name}` is given twice.")
         params[name] = value
         if name == "options":
             options = parse_options(value)

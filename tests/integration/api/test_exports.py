@@ -98,6 +98,11 @@ class TestCsv:
         assert answer.status_code in {400, 422}, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
 
+    @pytest.mark.parametrize("params", ["newline=cr", "format=docx", "format=xlsx&delimiter=;"])
+    async def test_a_wrong_option_has_one_code(self, client: AsyncClient, params: str) -> None:
+        answer = await client.get(f"/datasets/mixed/export?{params}")
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_QUERY")
+
     async def test_asked_by_a_body(self, client: AsyncClient) -> None:
         body = {"columns": ["sku"], "filters": {"price": {"gt": 0}}, "sort": "-price", "format": "tsv"}
         answer = await client.post("/datasets/mixed/export", json=body)

@@ -80,6 +80,11 @@ class TestRawBody:
         assert answer.status_code == 201
         assert answer.json()["import"]["rows"] == 2
 
+    @pytest.mark.parametrize("told", ["xlsx", "xlsm", "xlsb"])
+    async def test_a_workbook_is_told_by_its_format(self, client: AsyncClient, told: str) -> None:
+        answer = await raw(client, workbook([["sku"], ["007"]]), {}, format=told, name="book")
+        assert (answer.status_code, answer.json()["import"]["format"]) == (201, "xlsx")
+
     async def test_curls_own_media_type_is_taken_for_a_file(self, client: AsyncClient) -> None:
         answer = await raw(client, headers={"Content-Type": "application/x-www-form-urlencoded"}, name="orders")
         assert answer.status_code == 201
@@ -178,6 +183,12 @@ class TestForm:
     ) -> None:
         answer = await form(client, **fields)
         assert answer.status_code in {400, 422}
+        assert (await client.get("/datasets")).json()["total"] == 0
+
+    async def test_what_is_given_twice_is_refused(self, client: AsyncClient) -> None:
+        answer = await client.post("/datasets?name=a", data={"name": "b"}, files={"file": ("orders.csv", ORDERS)})
+        assert answer.status_code == 400
+        assert "`name` is given twice" in answer.json()["detail"]
         assert (await client.get("/datasets")).json()["total"] == 0
 
     async def test_a_form_without_a_file(self, client: AsyncClient) -> None:
