@@ -40,7 +40,7 @@ class BadRequest(AppError):
 
 
 class InvalidQuery(BadRequest):
-    """A filter, sort, select or page parameter is wrong."""
+    """A filter, sort, select, page or export parameter is wrong."""
 
 
 class UnknownColumn(InvalidQuery):

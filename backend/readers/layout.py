@@ -61,7 +61,7 @@ def find_layout(
     _report_preamble(records, header if header is not None else first, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
     if "\0" in text[: behind.end]:
-        raise UnreadableFile(f"A NUL byte stands above the first record, in line {_line_of_zero(text) + line}")
+        raise UnreadableFile(f"A NUL byte stands above the first record, in line {_line_of_zero(text) + line}.")
     return Layout(
         dialect=dialect,
         names=tuple(names),
