@@ -47,6 +47,7 @@ _MEDIA = {
     "application/x-ndjson": "json",
     "application/json": "json",
 }
+_NEVER_TABLES = ("image/", "audio/", "video/")
 _OPEN_XML = ("xlsx", "xlsm", "xlsb")
 
 
@@ -57,7 +58,8 @@ def recognise(file: BinaryIO, filename: str | None, media_type: str | None) -> t
     no text.
     """
     ending = _ENDINGS.get(PurePath(filename or "").suffix.lower())
-    media = _MEDIA.get((media_type or "").partition(";")[0].strip().lower())
+    sent = (media_type or "").partition(";")[0].strip().lower()
+    media = _MEDIA.get(sent) or (sent if sent.startswith(_NEVER_TABLES) else None)
     file.seek(0)
     head = file.read(_HEAD)
     found = _by_content(file, head, ending or media)
