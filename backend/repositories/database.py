@@ -112,14 +112,20 @@ class Database:
             try:
                 yield connection
             finally:
-                await self._pool.putconn(connection)
+                await self._give_back(connection)
+
+    async def _give_back(self, connection: Tx) -> None:
+        """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
+        lost = connection.closed
+        await self._pool.putconn(connection)
+        if lost:
+            await self._pool.check()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """One READ COMMITTED transaction: committed at the end of the block, rolled back by any error."""
-        with translating():
-            async with self._pool.connection() as connection, connection.transaction():
-                yield connection
+        async with self.read() as connection, connection.transaction():
+            yield connection
 
     @contextmanager
     def bulk_read(self) -> Iterator[BulkTx]:
