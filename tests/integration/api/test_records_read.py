@@ -150,6 +150,17 @@ class TestPage:
         bounded = await page(client, count="bounded", limit=1, amount="gt:0")
         assert (bounded["total"], "total_is" in bounded) == ("4", False)
 
+    async def test_a_bounded_count_stops_at_ten_thousand(self, client: AsyncClient, upload: Upload) -> None:
+        await upload("value,even\n" + "".join(f"{at},{at % 2}\n" for at in range(20_002)), name="many")
+        bounded = await page(client, "many", even="0", count="bounded", limit=1)
+        assert (bounded["total"], bounded["total_is"]) == ("10000", "at_least")
+        following = await page(client, "many", cursor=bounded["next"])
+        assert (following["total"], following["total_is"]) == ("10000", "at_least")
+        exact_one = await page(client, "many", even="0", limit=1)
+        assert (exact_one["total"], "total_is" in exact_one) == ("10001", False)
+        whole = await page(client, "many", count="bounded", limit=1)
+        assert whole["total"] == "20002"
+
     async def test_304_for_the_same_page_of_the_same_version(self, client: AsyncClient) -> None:
         first = await client.get("/datasets/people/records?sort=name&limit=2")
         etag = first.headers["etag"]

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import psycopg
 import pytest
 import xlsxwriter
 from httpx import AsyncClient, Response
@@ -252,6 +253,14 @@ class TestFiles:
             {"a": "1", "a_2": "2", "column_3": "3", "column_4": "4"},
         ]
 
+    async def test_null_and_empty_text_are_two_things(self, client: AsyncClient) -> None:
+        text = 'a,b\r\n"",\r\nx,""\r\n'
+        await raw(client, text.encode(), name="empty", header="1")
+        assert await records(client, "empty") == [{"a": "", "b": None}, {"a": "x", "b": ""}]
+        for query, found in (("a=is_null", 0), ("b=is_null", 1), ("a=eq:", 1), ("b=eq:", 1), ("a=ne:", 1)):
+            assert (await client.get(f"/datasets/empty/records?{query}")).json()["total"] == found, query
+        assert (await client.get("/datasets/empty/export")).text == text
+
     async def test_a_record_of_nulls_stays_but_not_at_the_end(self, client: AsyncClient) -> None:
         answer = await raw(client, b"a,b\n1,2\n,\n\n3,4\n,\n,\n", name="nulls")
         assert answer.json()["dataset"]["rows"] == 3
@@ -275,6 +284,16 @@ class TestFiles:
         error = answer.json()["errors"][0]
         assert (error["row"], error["column"]) == (3, "a")
         assert (await client.get("/datasets")).json()["total"] == 0
+
+    async def test_a_refused_file_leaves_no_table(self, user: User, postgres_url: str) -> None:
+        await raw(user.client, name="good")
+        schema = "ws_" + user.workspace["id"].replace("-", "")
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'records%%'"
+        body = b"a\n" + b"1\n" * 300_000 + b"x\n"
+        answer = await raw(user.client, body, name="bad", types="a:integer")
+        assert answer.status_code == 422
+        with psycopg.connect(postgres_url) as connection:
+            assert connection.execute(tables, (schema,)).fetchone() == (1,)
 
     async def test_on_error_skip_leaves_rows_out(self, client: AsyncClient) -> None:
         answer = await raw(client, b"a\n1\nx\n3\n", name="skip", types="a:integer", on_error="skip")
