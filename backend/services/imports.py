@@ -171,11 +171,11 @@ class Load:
             if self.redo:
                 continue
             self._keys = keys_for(self.names, self._keys)
-            data = encode(cleaned, plan, self._keys, first_id=self.rows + 1, version=1)
+            first_id = self.rows + 1
             self.rows += cleaned.frame.height
             if self.rows > self._limits.max_rows:
                 raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
-            yield data
+            yield encode(cleaned, plan, self._keys, first_id=first_id, version=1)
         self.inference.finish(self.names)
 
     def lines_again(self) -> Iterator[bytes]:
