@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, help="rows of the orders file (1,000,000)")
     parser.add_argument("--xlsx-rows", type=int, dest="xlsx", help="rows of the workbook (100,000)")
     parser.add_argument("--wide-rows", type=int, dest="wide", help="rows of the file with 300 columns (20,000)")
-    parser.add_argument("--memory-rows", type=int, nargs="+", dest="memory", help="sizes for memory (1 and 5 million)")
+    parser.add_argument("--memory-rows", type=int, nargs=2, dest="memory", help="for memory (1 and 5 million)")
     parser.add_argument("--rounds", type=int, help="rounds that count (5)")
     parser.add_argument("--seconds", type=int, help="how long one round of requests lasts (8)")
     return parser

@@ -24,7 +24,7 @@ class Sizes(Struct, frozen=True):
     rows: int = 1_000_000
     xlsx: int = 100_000
     wide: int = 20_000
-    memory: tuple[int, ...] = (1_000_000, 5_000_000)
+    memory: tuple[int, int] = (1_000_000, 5_000_000)
     rounds: int = 5
     seconds: int = 8
 

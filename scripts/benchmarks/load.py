@@ -35,7 +35,10 @@ def generator() -> str:
 
 
 def run(port: int, request: bytes, seconds: int) -> Load:
-    """The same GET again and again on each connection. Raises RuntimeError, or a group of them, for any answer but 200."""
+    """The same GET again and again on each connection.
+
+    Raises RuntimeError, or a group of them, for an answer that is not 200.
+    """
     if shutil.which("wrk"):
         return _wrk(port, request, seconds)
     return uvloop.run(_own(port, request, seconds))
