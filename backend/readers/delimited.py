@@ -81,7 +81,7 @@ class DelimitedSource:
         first, last = int(piece.lines[0]), int(piece.lines[-1])
         self._rows += piece.frame.height
         if self._rows > self._limits.max_rows:
-            raise LimitExceeded(f"The file has more rows than max_rows, {self._limits.max_rows:,}.")
+            raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
         if last > self._reported:
             self._report(piece, after=self._reported if first <= self._reported else 0)
             self._reported = last
@@ -156,5 +156,5 @@ def _layout(
         if layout is not None:
             return layout
         if size >= limits.max_line:
-            raise LimitExceeded(f"Line 1 is longer than max_line, {limits.max_line:,} bytes.")
+            raise LimitExceeded(f"Line 1 is longer than SHEAF_MAX_LINE, {limits.max_line:,} bytes.")
         size = min(8 * size, limits.max_line)

@@ -155,7 +155,7 @@ def _misfit(file: BinaryIO, encoding: Encoding, damage: int) -> UnreadableFile:
 def wide_encoding(head: bytes) -> str | None:
     """UTF-16 or UTF-32 without a byte order mark, by where the zero bytes are; None when it is neither."""
     sample = head[: len(head) // 4 * 4] or head[: len(head) // 2 * 2]
-    if b"\0" not in sample:
+    if b"\0" not in sample or _narrow(sample):
         return None
     for name in _WIDE:
         try:
@@ -166,6 +166,16 @@ def wide_encoding(head: bytes) -> str | None:
         if text and "\0" not in text and usual >= 0.98 * len(text) and any(end in text for end in "\r\n,;\t"):
             return name
     return None
+
+
+def _narrow(sample: bytes) -> bool:
+    """Whether this is UTF-8 with a few zero bytes in it: in wide text nearly every line end or comma brings some."""
+    rest = sample.replace(b"\0", b"")
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(rest)
+    except UnicodeDecodeError:
+        return False
+    return 10 * (len(sample) - len(rest)) < len(sample)
 
 
 class Utf8Stream:

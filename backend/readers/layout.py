@@ -7,12 +7,12 @@ from collections import Counter
 
 from msgspec import Struct
 
-from backend.errors import Invalid, UnreadableFile
+from backend.errors import Invalid
 from backend.readers.base import ReadLimits
 from backend.readers.dialect import detect_dialect
 from backend.readers.headers import clean_names, made_up
-from backend.readers.limits import too_wide
-from backend.readers.records import Dialect, Records, TooWideError, count_lines
+from backend.readers.limits import too_wide, zero_byte
+from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.table import find_table
 from backend.readers.tolerant import RecordParser
 from backend.schemas.imports import ImportOptions, Warnings
@@ -61,7 +61,7 @@ def find_layout(
     _report_preamble(records, header if header is not None else first, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
     if "\0" in text[: behind.end]:
-        raise UnreadableFile(f"A NUL byte stands above the first record, in line {_line_of_zero(text) + line}.")
+        raise zero_byte(text[: behind.end].encode(), dialect, (), line + 1)
     return Layout(
         dialect=dialect,
         names=tuple(names),
@@ -69,10 +69,6 @@ def find_layout(
         data_start=len(sample[:start].encode()) + len(text[: behind.end].encode()),
         data_line=line + behind.passed + 1,
     )
-
-
-def _line_of_zero(text: str) -> int:
-    return count_lines(text[: text.index("\0")]) + 1
 
 
 def _beginning(sample: str, options: ImportOptions) -> tuple[int, int, str | None]:

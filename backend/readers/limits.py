@@ -15,7 +15,7 @@ from backend.schemas.problems import ErrorItem
 
 def too_wide(line: int, width: int, limits: ReadLimits) -> LimitExceeded:
     """The error for a record with too many cells."""
-    return LimitExceeded(f"Line {line} has {width:,} cells, more than max_columns, {limits.max_columns:,}")
+    return LimitExceeded(f"Line {line} has {width:,} cells, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}")
 
 
 def zero_byte(window: bytes, dialect: Dialect, names: Sequence[str], line: int) -> UnreadableFile:
@@ -38,7 +38,7 @@ def refuse_long_line(window: bytes, limits: ReadLimits, line: int) -> None:
     reach = limits.max_line + 1
     single = window.find(b"\n", 0, reach) < 0 and window.find(b"\r", 0, reach) < 0
     if single or len(window) > 4 * max(limits.max_line, limits.max_cell):
-        raise LimitExceeded(f"Line {line} is longer than max_line, {limits.max_line:,} bytes.")
+        raise LimitExceeded(f"Line {line} is longer than SHEAF_MAX_LINE, {limits.max_line:,} bytes.")
 
 
 def refuse_long_cell(piece: Piece, names: Sequence[str], limits: ReadLimits, line: int) -> None:
@@ -48,7 +48,7 @@ def refuse_long_cell(piece: Piece, names: Sequence[str], limits: ReadLimits, lin
         longest = lengths.arg_max()
         if longest is not None and lengths[longest] > limits.max_cell:
             name, at = _name(names, position), line + int(piece.lines[longest])
-            message = f"The cell in line {at}, column {name} is longer than max_cell, {limits.max_cell:,} bytes."
+            message = f"The cell in line {at}, column {name} is longer than SHEAF_MAX_CELL, {limits.max_cell:,} bytes."
             raise LimitExceeded(message, errors=[ErrorItem(message, row=at, column=name, code="MAX_CELL")])
 
 

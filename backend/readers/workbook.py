@@ -16,6 +16,7 @@ from backend.readers.workbook_child import Child
 from backend.readers.workbook_layout import LOOK, SheetLayout, find_sheet_layout, holding
 from backend.readers.workbook_report import SheetReport
 from backend.schemas.imports import ImportOptions, Warnings
+from backend.schemas.problems import ErrorItem
 from backend.sheets.protocol import Chosen, End, Job, Part
 
 
@@ -87,11 +88,22 @@ class WorkbookSource:
             self._report.part(index, part, records["row"], self._columns, self.names)
             count += records.height
             if count > self._limits.max_rows:
-                raise LimitExceeded(f"The sheet has more rows than max_rows, {self._limits.max_rows}.")
+                raise LimitExceeded(f"The sheet has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
             if records.height:
-                yield self._batch(part, records)
+                batch = self._batch(part, records)
+                self._refuse_long_cell(batch)
+                yield batch
         if self._end is not None:
             self._report.end(self._end)
+
+    def _refuse_long_cell(self, batch: Batch) -> None:
+        limit = self._limits.max_cell
+        for name, cells in zip(self.names, batch.frame.iter_columns(), strict=False):
+            lengths = cells.str.len_bytes()
+            if (lengths.max() or 0) > limit:  # type: ignore[operator]
+                row = int(batch.rows[lengths.arg_max()])  # type: ignore[index]
+                message = f"The cell in row {row}, column {name} is longer than SHEAF_MAX_CELL, {limit:,} bytes."
+                raise LimitExceeded(message, errors=[ErrorItem(message, row=row, column=name, code="MAX_CELL")])
 
     def _grow(self, part: Part, records: pl.DataFrame) -> None:
         """Add a column for each cell outside those known."""
@@ -103,7 +115,7 @@ class WorkbookSource:
                 self._report.grown(part, place, records, self.names[-1])
         if len(self.names) > self._limits.max_columns:
             limit = self._limits.max_columns
-            raise LimitExceeded(f"The sheet has {len(self.names)} columns, more than max_columns, {limit}.")
+            raise LimitExceeded(f"The sheet has {len(self.names):,} columns, more than SHEAF_MAX_COLUMNS, {limit:,}.")
 
     def _batch(self, part: Part, records: pl.DataFrame) -> Batch:
         places = {column: place for place, column in enumerate(part.columns)}

@@ -154,9 +154,10 @@ def _operator_key(settings: Settings, data: DataFolder) -> str:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """What the workers' own settings are read from."""
+    """What the workers read their own settings from; what they put aside goes into the data folder."""
     told = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "DATA": str(settings.data)}
-    return {**os.environ, **{f"SHEAF_{name}": value for name, value in told.items()}}
+    spool = {"TMPDIR": str(settings.data / "spool")}
+    return {**os.environ, **spool, **{f"SHEAF_{name}": value for name, value in told.items()}}
 
 
 def _announce(listener: socket.socket, key: str | None) -> None:

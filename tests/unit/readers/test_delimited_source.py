@@ -186,19 +186,27 @@ class TestRefusals:
         assert (caught.value.errors[0].row, caught.value.errors[0].column) == (3, "b")
 
     def test_a_nul_in_the_header_is_refused_too(self) -> None:
-        with pytest.raises(UnreadableFile, match="line 2"):
+        with pytest.raises(UnreadableFile, match="Line 2"):
             opened("Title\na,b\0,c\n1,2,3\n4,5,6\n")
 
     @pytest.mark.parametrize(
         ("data", "limits", "message"),
         [
-            ("a,b\n1," + "x" * 3000, ReadLimits(max_line=2000), "Line 2 is longer than max_line, 2,000 bytes"),
-            ("x" * 3000, ReadLimits(max_line=2000), "Line 1 is longer than max_line"),
-            ('a,b\n1,"' + "x\n" * 50 + '"\n', ReadLimits(max_cell=99), "line 2, column b is longer than max_cell, 99 "),
-            ("a,b,c,d\n", ReadLimits(max_columns=3), "Line 1 has 4 cells, more than max_columns, 3"),
-            ("a,b\n1,2\n1,2,3,4\n", ReadLimits(max_columns=3), "Line 3 has 4 cells, more than max_columns, 3"),
-            ('a,b\n"1",2\n"1",2,3,4\n', ReadLimits(max_columns=3), "Line 3 has 4 cells, more than max_columns, 3"),
-            ("a\n" + "1\n" * 5, ReadLimits(max_rows=4), "more rows than max_rows, 4"),
+            ("a,b\n1," + "x" * 3000, ReadLimits(max_line=2000), "Line 2 is longer than SHEAF_MAX_LINE, 2,000 bytes"),
+            ("x" * 3000, ReadLimits(max_line=2000), "Line 1 is longer than SHEAF_MAX_LINE"),
+            (
+                'a,b\n1,"' + "x\n" * 50 + '"\n',
+                ReadLimits(max_cell=99),
+                "line 2, column b is longer than SHEAF_MAX_CELL, 99 ",
+            ),
+            ("a,b,c,d\n", ReadLimits(max_columns=3), "Line 1 has 4 cells, more than SHEAF_MAX_COLUMNS, 3"),
+            ("a,b\n1,2\n1,2,3,4\n", ReadLimits(max_columns=3), "Line 3 has 4 cells, more than SHEAF_MAX_COLUMNS, 3"),
+            (
+                'a,b\n"1",2\n"1",2,3,4\n',
+                ReadLimits(max_columns=3),
+                "Line 3 has 4 cells, more than SHEAF_MAX_COLUMNS, 3",
+            ),
+            ("a\n" + "1\n" * 5, ReadLimits(max_rows=4), "more rows than SHEAF_MAX_ROWS, 4"),
         ],
     )
     def test_limits_are_named(self, data: str, limits: ReadLimits, message: str) -> None:
