@@ -21,7 +21,13 @@ from backend.sheets import protocol
 from backend.sheets.protocol import End, Job, Message, Part, Refused
 
 _ERRORS: dict[str, type[AppError]] = {"UnreadableFile": UnreadableFile, "TooLarge": TooLarge, "Invalid": Invalid}
-_OUT_OF_MEMORY = (b"memory allocation", b"MemoryError", b"Cannot allocate memory", b"capacity overflow")
+_OUT_OF_MEMORY = (
+    b"memory allocation",
+    b"MemoryError",
+    b"Cannot allocate memory",
+    b"capacity overflow",
+    b"<jemalloc>: background thread creation failed",
+)
 
 
 class Child:
