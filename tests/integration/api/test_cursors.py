@@ -1,0 +1,135 @@
+"""Reading across versions: cursors pinned to one, and datasets as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from httpx import AsyncClient, Response
+from support.service import exact
+
+pytestmark = pytest.mark.anyio
+Upload = Callable[..., Any]
+PEOPLE = """name,amount,born,active
+Ann,10,1990-01-31,true
+Bob,9,,false
+Émile,100.50,2001-12-01,true
+bob,,1990-01-31,
+"O'Neil, Jr.",9.0,1985-05-05,false
+"""
+
+
+@pytest.fixture
+async def people(upload: Upload) -> dict[str, Any]:
+    dataset: dict[str, Any] = await upload(PEOPLE, name="people")
+    return dataset
+
+
+async def page(client: AsyncClient, ref: str = "people", **params: Any) -> Any:
+    answer = await client.get(f"/datasets/{ref}/records", params=params)
+    assert answer.status_code == 200, answer.text
+    return exact(answer)
+
+
+async def names(client: AsyncClient, **params: Any) -> list[str]:
+    return [record["data"]["name"] for record in (await page(client, **params))["data"]]
+
+
+async def refused(client: AsyncClient, **params: Any) -> Response:
+    answer = await client.get("/datasets/people/records", params=params)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    return answer
+
+
+class TestCursor:
+    @pytest.mark.parametrize("params", [{}, {"sort": "-value"}, {"sort": "half,-value"}, {"even": "true"}], ids=str)
+    async def test_is_pinned_to_its_version_while_others_write(
+        self, client: AsyncClient, upload: Upload, params: dict[str, str]
+    ) -> None:
+        """Edits in between neither repeat nor skip a row, and what was read stays as it was."""
+        rows = [(at, at // 2, "true" if at % 2 == 0 else "false") for at in range(1, 41)]
+        await upload("value,half,even\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows), name="numbers")
+        whole = (await page(client, "numbers", limit=1000, **params))["data"]
+        read = []
+        told = await page(client, "numbers", limit=7, **params)
+        step = 0
+        while True:
+            read += told["data"]
+            assert (told["version"], told["total"]) == ("1", str(len(whole)))
+            if told["next"] is None:
+                break
+            step += 1
+            await client.patch(f"/datasets/numbers/records/{3 * step}", json={"value": -step, "even": True})
+            await client.delete(f"/datasets/numbers/records/{3 * step + 1}")
+            await client.post("/datasets/numbers/records", json={"value": 1000 + step, "half": 0, "even": True})
+            told = await page(client, "numbers", cursor=told["next"])
+        assert read == whole
+        assert step > 1
+
+    @pytest.mark.usefixtures("people")
+    async def test_other_parameters_may_be_repeated_not_changed(self, client: AsyncClient) -> None:
+        following = (await page(client, limit=2, sort="name", active="true"))["next"]
+        assert following is None
+        following = (await page(client, limit=2, sort="name"))["next"]
+        assert await names(client, cursor=following) == ["O'Neil, Jr.", "bob"]
+        assert await names(client, cursor=following, limit=2, sort="name") == ["O'Neil, Jr.", "bob"]
+        for changed in ({"sort": "-name"}, {"limit": 3}, {"active": "true"}, {"q": "x"}, {"select": "name"}):
+            answer = await refused(client, cursor=following, **changed)
+            assert answer.json()["error_code"] == "INVALID_CURSOR", changed
+
+    async def test_belongs_to_one_dataset(self, client: AsyncClient, upload: Upload, people: Any) -> None:
+        await upload(PEOPLE, name="others")
+        following = (await page(client, limit=1))["next"]
+        answer = await client.get("/datasets/others/records", params={"cursor": following})
+        assert answer.status_code == 400
+        assert answer.json()["error_code"] == "INVALID_CURSOR"
+
+    @pytest.mark.usefixtures("people")
+    async def test_a_damaged_one_is_refused(self, client: AsyncClient) -> None:
+        following = (await page(client, limit=1))["next"]
+        for damaged in (following[:-5], following[5:], following[::-1], "é", "=", following + "A" * 5000):
+            answer = await client.get("/datasets/people/records", params={"cursor": damaged})
+            assert answer.status_code in {200, 400}
+            if answer.status_code == 400:
+                assert answer.json()["error_code"] == "INVALID_CURSOR"
+
+
+class TestOlderVersions:
+    async def test_everything_reads_as_it_was(self, client: AsyncClient, people: Any) -> None:
+        changed = await client.patch("/datasets/people/records/1", json={"name": "Anna"})
+        assert changed.status_code == 200
+        await client.delete("/datasets/people/records/2")
+        await client.post("/datasets/people/records", json={"name": "New"})
+        moments = [each["created_at"] for each in (await client.get("/datasets/people/versions")).json()["data"]]
+        assert len(moments) == 4
+        for at, found in ((1, 5), (2, 5), (3, 4), (4, 5)):
+            for params in ({"version": at}, {"as_of": moments[-at]}):
+                told = await page(client, **params)
+                assert (told["version"], told["total"], told["count"]) == (str(at), str(found), str(found))
+                count = await client.get("/datasets/people/records/count", params=params)
+                assert count.json() == {"count": found, "version": at}
+                export = await client.get("/datasets/people/export", params=params)
+                assert (export.headers["x-dataset-version"], export.headers["x-row-count"]) == (str(at), str(found))
+        assert [(await names(client, version=at))[0] for at in (1, 2)] == ["Ann", "Anna"]
+        old = await client.get("/datasets/people/records/2?version=2")
+        assert old.json()["data"]["name"] == "Bob"
+        assert (await client.get("/datasets/people/records/2")).status_code == 404
+        assert (await client.get("/datasets/people/records/6?version=3")).status_code == 404
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {"version": 2},
+            {"version": 0},
+            {"version": "audited"},
+            {"version": "9" * 30},
+            {"as_of": "2000-01-01T00:00:00Z"},
+        ],
+    )
+    async def test_a_version_that_never_was_is_404(self, client: AsyncClient, people: Any, params: Any) -> None:
+        for path in ("/records", "/records/1", "/records/count", "/records/stream", "/export", "/schema"):
+            answer = await client.get(f"/datasets/people{path}", params=params)
+            assert answer.status_code == 404, path
+            assert answer.json()["error_code"] == "VERSION_NOT_FOUND"

@@ -1,0 +1,124 @@
+"""The other ways to ask: by a body, as a stream, for a count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from httpx import AsyncClient, Response
+
+pytestmark = pytest.mark.anyio
+Upload = Callable[..., Any]
+PEOPLE = """name,amount,born,active
+Ann,10,1990-01-31,true
+Bob,9,,false
+Émile,100.50,2001-12-01,true
+bob,,1990-01-31,
+"O'Neil, Jr.",9.0,1985-05-05,false
+"""
+
+
+@pytest.fixture
+async def people(upload: Upload) -> dict[str, Any]:
+    dataset: dict[str, Any] = await upload(PEOPLE, name="people")
+    return dataset
+
+
+class TestBodyForm:
+    @pytest.mark.usefixtures("people")
+    async def test_is_the_same_query(self, client: AsyncClient) -> None:
+        body = {
+            "columns": ["name"],
+            "filters": {
+                "amount": {"gte": 9, "lt": 1e3},
+                "or": [{"name": "Ann"}, {"column": "active", "op": "eq", "value": False}],
+            },
+            "sort_by": "name",
+            "sort_order": "desc",
+            "limit": 2,
+        }  # fmt: skip
+        answer = await client.post("/datasets/people/query", json=body)
+        assert answer.status_code == 200
+        told = answer.json()
+        assert [record["data"] for record in told["data"]] == [{"name": "O'Neil, Jr."}, {"name": "Bob"}]
+        assert (told["total"], told["has_more"]) == (3, True)
+        rest = await client.post("/datasets/people/query", json={**body, "cursor": told["next"]})
+        assert [record["data"] for record in rest.json()["data"]] == [{"name": "Ann"}]
+
+    @pytest.mark.usefixtures("people")
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [(b"{", 400), (b"[]", 400), (b'{"filter": {}}', 400), (b'{"filters": 7}', 400), (b'{"limit": "x"}', 400),
+         (b'{"limit": 1.5}', 400), (b'{"filters": {"name": {"eqq": 1}}}', 400), (b'{"filters": {"a\\u0000": 1}}', 400),
+         (b"\xff", 400), (b"", 200), (b"{}", 200), (b'{"filters": null}', 200)],
+    )  # fmt: skip
+    async def test_odd_bodies(self, client: AsyncClient, body: bytes, status: int) -> None:
+        answer = await client.post("/datasets/people/query", content=body)
+        assert answer.status_code == status, answer.text
+
+    @pytest.mark.usefixtures("people")
+    async def test_a_deep_or_long_filter_is_refused(self, client: AsyncClient) -> None:
+        deep: Any = {"name": "x"}
+        for _ in range(11):
+            deep = {"not": deep}
+        for filters in (
+            deep,
+            {"or": [{"name": str(at)} for at in range(101)]},
+            {"name": [str(at) for at in range(1001)]},
+        ):
+            answer = await client.post("/datasets/people/query", json={"filters": filters})
+            assert answer.status_code == 400
+        nested = b'{"filters": ' + b'{"not":' * 100_000 + b"{}" + b"}" * 100_000 + b"}"
+        assert (await client.post("/datasets/people/query", content=nested)).status_code == 400
+
+    @pytest.mark.usefixtures("people")
+    async def test_the_query_string_takes_the_workspace_alone(self, client: AsyncClient) -> None:
+        answer = await client.post("/datasets/people/query?limit=1", json={})
+        assert answer.status_code == 400
+        assert answer.json()["error_code"] == "UNKNOWN_PARAMETER"
+
+
+@pytest.mark.usefixtures("people")
+class TestStream:
+    async def lines(self, answer: Response) -> list[Any]:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        assert answer.headers["x-dataset-version"] == "1"
+        assert answer.text.endswith("\n") or not answer.text
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    async def test_is_a_record_a_line(self, client: AsyncClient) -> None:
+        lines = await self.lines(await client.get("/datasets/people/records/stream"))
+        listed = (await client.get("/datasets/people/records")).json()["data"]
+        assert lines == listed
+
+    async def test_takes_the_same_parameters(self, client: AsyncClient) -> None:
+        params = {"sort": "-amount", "select": "name", "amount": "gt:9", "limit": 5}
+        lines = await self.lines(await client.get("/datasets/people/records/stream", params=params))
+        assert [line["data"] for line in lines] == [{"name": "Émile"}, {"name": "Ann"}]
+        assert await self.lines(await client.get("/datasets/people/records/stream?name=nobody")) == []
+
+    async def test_by_accept(self, client: AsyncClient) -> None:
+        headers = {"Accept": "application/x-ndjson"}
+        by_get = await self.lines(await client.get("/datasets/people/records?limit=2", headers=headers))
+        by_post = await self.lines(await client.post("/datasets/people/query", json={"limit": 2}, headers=headers))
+        assert [line["id"] for line in by_get] == [line["id"] for line in by_post] == [1, 2]
+
+    @pytest.mark.parametrize("params", [{"nmae": "x"}, {"cursor": "x"}, {"name": "regex:("}, {"limit": 0}], ids=str)
+    async def test_is_refused_before_the_first_line(self, client: AsyncClient, params: dict[str, str]) -> None:
+        assert (await client.get("/datasets/people/records/stream", params=params)).status_code == 400
+
+
+@pytest.mark.usefixtures("people")
+class TestCount:
+    async def test_counts_what_matches(self, client: AsyncClient) -> None:
+        assert (await client.get("/datasets/people/records/count")).json() == {"count": 5, "version": 1}
+        assert (await client.get("/datasets/people/records/count?amount=lt:10")).json() == {"count": 2, "version": 1}
+        assert (await client.get("/datasets/people/records/count?nmae=x")).status_code == 400
+
+    async def test_304(self, client: AsyncClient) -> None:
+        etag = (await client.get("/datasets/people/records/count?q=ann")).headers["etag"]
+        answer = await client.get("/datasets/people/records/count?q=ann", headers={"If-None-Match": etag})
+        assert (answer.status_code, answer.content) == (304, b"")
