@@ -173,11 +173,11 @@ def _allowed(job: Job) -> str:
 
 def _limit(job: Job) -> None:
     """Bound memory on top of what the program itself takes, processor time, and the spool."""
-    with Path("/proc/self/status").open(encoding="ascii") as status:
-        own = next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmData")), 0)
-    resource.setrlimit(resource.RLIMIT_DATA, (own + job.memory, own + job.memory))
+    if (status := Path("/proc/self/status")).exists():
+        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
+        resource.setrlimit(resource.RLIMIT_DATA, (own * 1024 + job.memory,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * job.memory + SPARE, 2 * job.memory + SPARE))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * job.memory + SPARE,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -39,9 +39,7 @@ def unescape(text: pl.Series) -> pl.Series:
 
 def _entities(raw: pl.Series) -> pl.Series:
     numeric = raw.str.contains("&#", literal=True)
-    named = raw
-    for name, char in _NAMED.items():
-        named = named.str.replace_all(f"&{name};", char, literal=True)
+    named = raw.str.replace_many([f"&{name};" for name in _NAMED], [*_NAMED.values()])
     return _where(raw.zip_with(numeric, named), numeric, lambda text: _ENTITY.sub(_character, text))
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
+from msgspec import structs
+from structlog.testing import capture_logs
 from support.waiting import until
 from support.workbooks import opened, records, sheet, strings, xlsx
 
@@ -97,6 +99,19 @@ def test_refused_before_anything_was_read() -> None:
     with pytest.raises(UnreadableFile, match="no workbook"), opened(b"nothing of the kind"):
         pass
     assert children() == []
+
+
+def test_the_log_says_where_but_not_what(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    with path.open("rb") as file, capture_logs() as logs:
+        child = Child(structs.replace(JOB, seconds=-1), file, ReadLimits())
+        with pytest.raises(UnreadableFile, match="could not be read"):
+            list(child.messages())
+        child.spool.close()
+    (entry,) = logs
+    assert entry["code"] == 1
+    assert entry["at"][-1] == "ValueError"
 
 
 PARENT = """
