@@ -170,14 +170,14 @@ def test_a_line_of_100_megabytes_is_refused_by_the_name_of_the_limit(caller: Cli
         yield start + b"\n2,y\n"
 
     found = problem(caller.send(body()), 413, 422)
-    assert "max_line" in found["detail"].lower()
+    assert "SHEAF_MAX_LINE" in found["detail"]
     assert caller.names() == []
 
 
 def test_20_000_columns_are_refused_by_the_name_of_the_limit(caller: Client) -> None:
     line = ",".join(f"c{number}" for number in range(20_000))
     found = problem(caller.send(f"{line}\n{line}\n".encode()), 413, 422)
-    assert "max_columns" in found["detail"].lower()
+    assert "SHEAF_MAX_COLUMNS" in found["detail"]
     assert "16,384" in found["detail"]
     assert caller.names() == []
 
@@ -185,17 +185,17 @@ def test_20_000_columns_are_refused_by_the_name_of_the_limit(caller: Client) -> 
 @pytest.mark.parametrize(
     ("content", "limit", "value"),
     [
-        pytest.param(b"id\n" + b"1\n" * 9 * 2**20, "max_upload", "16,777,216", id="upload"),
-        pytest.param(b"id\n" + b"1\n" * 1001, "max_rows", "1,000", id="rows"),
-        pytest.param(b",".join([b"x"] * 51) + b"\n", "max_columns", "50", id="columns"),
-        pytest.param(b"id\n" + b"x" * 10_241 + b"\n", "max_cell", "10,240", id="cell"),
-        pytest.param(b"a,b,c\n" + b",".join([b"x" * 9000] * 3) + b"\n", "max_line", "20,480", id="line"),
-        pytest.param(b"a,b\n1,2\n" + b",".join([b"x"] * 51) + b"\n", "max_columns", "50", id="a long row"),
+        pytest.param(b"id\n" + b"1\n" * 9 * 2**20, "SHEAF_MAX_UPLOAD", "16,777,216", id="upload"),
+        pytest.param(b"id\n" + b"1\n" * 1001, "SHEAF_MAX_ROWS", "1,000", id="rows"),
+        pytest.param(b",".join([b"x"] * 51) + b"\n", "SHEAF_MAX_COLUMNS", "50", id="columns"),
+        pytest.param(b"id\n" + b"x" * 10_241 + b"\n", "SHEAF_MAX_CELL", "10,240", id="cell"),
+        pytest.param(b"a,b,c\n" + b",".join([b"x" * 9000] * 3) + b"\n", "SHEAF_MAX_LINE", "20,480", id="line"),
+        pytest.param(b"a,b\n1,2\n" + b",".join([b"x"] * 51) + b"\n", "SHEAF_MAX_COLUMNS", "50", id="a long row"),
     ],
 )
 def test_limits_are_named_with_their_value(narrow: Client, content: bytes, limit: str, value: str) -> None:
     detail = problem(narrow.send(content), 413, 422)["detail"]
-    assert limit in detail.lower()
+    assert limit in detail
     assert value in detail
     assert narrow.names() == []
 
@@ -203,13 +203,13 @@ def test_limits_are_named_with_their_value(narrow: Client, content: bytes, limit
 @pytest.mark.parametrize(
     ("sheet", "limit"),
     [
-        pytest.param(rows(("a",), *[("1",)] * 1001), "max_rows", id="rows"),
-        pytest.param(rows(("a",) * 51), "max_columns", id="columns"),
-        pytest.param(rows(("a",), ("x" * 10_241,)), "max_cell", id="cell"),
+        pytest.param(rows(("a",), *[("1",)] * 1001), "SHEAF_MAX_ROWS", id="rows"),
+        pytest.param(rows(("a",) * 51), "SHEAF_MAX_COLUMNS", id="columns"),
+        pytest.param(rows(("a",), ("x" * 10_241,)), "SHEAF_MAX_CELL", id="cell"),
     ],
 )
 def test_limits_hold_for_workbooks_too(narrow: Client, sheet: str, limit: str) -> None:
-    assert limit in problem(narrow.upload(xlsx(sheet), "orders.xlsx"), 413, 422)["detail"].lower()
+    assert limit in problem(narrow.upload(xlsx(sheet), "orders.xlsx"), 413, 422)["detail"]
     assert narrow.names() == []
 
 
