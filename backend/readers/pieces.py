@@ -15,7 +15,7 @@ from backend.readers.scan import Piece, scan
 from backend.readers.tolerant import RecordParser
 
 _CR = 13
-PIECE = 3 * 2**19
+PIECE = 5 * 2**18
 """Bytes of text that are read at once on the fast way, unless one record is longer."""
 TOLERANT = 2**14
 """Characters that the tolerant parser takes before the fast way is tried again; more when that leads nowhere."""
