@@ -12,5 +12,5 @@ from backend.controllers.versions import VersionController
 
 _CONTROLLERS = (UserController, DatasetController, RecordController, ExportController, VersionController)
 
-API = (Router("/", route_handlers=_CONTROLLERS, guards=[only_known_parameters]),)
+API = (Router("/", route_handlers=_CONTROLLERS, before_request=only_known_parameters),)
 ROOT = (HealthController, MetricsController)

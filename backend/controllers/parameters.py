@@ -7,7 +7,6 @@ from functools import cache
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Request
-from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
@@ -30,10 +29,14 @@ READS_PARAMETERS = {"reads_parameters": True}
 """Handler option: it reads the query string itself, and refuses what it does not know."""
 
 
-async def only_known_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard: a query parameter that the handler does not take is refused, never ignored. Raises UnknownParameter."""
+async def only_known_parameters(request: Request[Any, Any, Any]) -> None:
+    """A query parameter that the handler does not take is refused, never ignored. Raises UnknownParameter.
+
+    No guard: for those Litestar copies the handler on each request.
+    """
+    handler = request.route_handler
     if "reads_parameters" not in handler.opt:
-        refuse_unknown(connection.query_params, _declared(handler))
+        refuse_unknown(request.query_params, _declared(handler))
 
 
 def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
