@@ -65,7 +65,7 @@ def _database(settings: Settings) -> Database:
 
 def _litestar(settings: Settings, database: Database) -> Litestar:
     users = UserService(database, registration_open=settings.registration == "open")
-    datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days))
+    datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
     cache = Cache(settings.redis_url) if settings.redis_url else None
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
-from backend.errors import UnknownParameter
+from backend.errors import InvalidParameter, UnknownParameter
 from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
 
@@ -36,14 +36,25 @@ async def only_known_parameters(request: Request[Any, Any, Any]) -> None:
     """
     handler = request.route_handler
     if "reads_parameters" not in handler.opt:
-        refuse_unknown(request.query_params, _declared(handler))
+        refuse_unknown((name for name, _ in request.query_params.multi_items()), _declared(handler))
 
 
 def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
-    """Raises UnknownParameter with the nearest names."""
-    for name in given:
+    """Raises UnknownParameter with the nearest names, and InvalidParameter for one that is given twice."""
+    names = list(given)
+    for name in names:
         if name not in known:
             raise UnknownParameter(f"There is no parameter {shown(name)}; {nearest(name, known)}.")
+    refuse_repeated(names)
+
+
+def refuse_repeated(names: Iterable[str]) -> None:
+    """Raises InvalidParameter for the first name that is there twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidParameter(f"{shown(name)} is given twice.")
+        seen.add(name)
 
 
 @cache

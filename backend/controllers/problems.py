@@ -16,6 +16,8 @@ from backend.schemas.problems import ErrorItem, Problem
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
+_NO_BODY = "This call needs a JSON body."
+"""Litestar says only `'data'`, its own name for the body."""
 
 
 class ProblemAnswer(ProblemDetailsException):
@@ -59,12 +61,14 @@ def _from_validation(error: ValidationException) -> ProblemAnswer:
     of_body = any(item.get("source") == "body" or item.get("key") == "data" for item in found)
     items = tuple(_body_item(item) if of_body else _parameter_item(item) for item in found)
     detail = "; ".join(item.message for item in items) or error.detail
+    detail = _NO_BODY if detail == "'data'" else detail
     kind = InvalidBody if of_body else InvalidParameter
     return _from_app_error(kind(detail, errors=items))
 
 
 def _body_item(item: dict[str, Any]) -> ErrorItem:
-    return ErrorItem(str(item.get("message", "")), pointer=_pointer(item), code="INVALID_VALUE")
+    message = str(item.get("message", ""))
+    return ErrorItem(_NO_BODY if message == "'data'" else message, pointer=_pointer(item), code="INVALID_VALUE")
 
 
 def _parameter_item(item: dict[str, Any]) -> ErrorItem:

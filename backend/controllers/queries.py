@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from backend.controllers.parameters import CallerRequest
+from backend.controllers.parameters import CallerRequest, refuse_repeated
 from backend.errors import BadRequest
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_params
@@ -25,7 +25,9 @@ _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 def string_members(request: CallerRequest, names: frozenset[str]) -> dict[str, str]:
     """Those of the query string's parameters that have one of these names."""
-    return {name: value for name, value in _pairs(request.scope["query_string"]) if name in names}
+    members = [(name, value) for name, value in _pairs(request.scope["query_string"]) if name in names]
+    refuse_repeated(name for name, _ in members)
+    return dict(members)
 
 
 def query_from_string(
@@ -45,6 +47,7 @@ def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, d
 @lru_cache(maxsize=2048)
 def _parsed(query_string: bytes, extra: frozenset[str], max_limit: int | None) -> tuple[str | None, Query]:
     pairs = _pairs(query_string)
+    refuse_repeated(name for name, _ in pairs if name == "workspace")
     workspace = next((value for name, value in pairs if name == "workspace"), None)
     return workspace, parse_params(pairs, extra=extra, max_limit=max_limit)
 

@@ -121,7 +121,7 @@ def _json(text: str) -> Any:
 
 
 def _parameters(request: Request[Caller, Any, Any], known: tuple[str, ...]) -> dict[str, str]:
-    refuse_unknown(request.query_params, known)
+    refuse_unknown((name for name, _ in request.query_params.multi_items()), known)
     return {name: str(value) for name, value in request.query_params.items()}
 
 

@@ -93,7 +93,7 @@ def _told(told: str, marked: Encoding | None) -> Encoding:
     try:
         codec = codecs.lookup(told.strip()).name
         "".encode(codec)
-    except (LookupError, UnicodeError) as error:
+    except (LookupError, ValueError) as error:
         raise Invalid(f"There is no encoding {told[:40]!r}.") from error
     if codec in _NO_TEXT:
         raise Invalid(f"{codec} is no encoding of files.")

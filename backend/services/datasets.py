@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import UNSET
 
-from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery
+from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
 from backend.query.text import nearest
 from backend.repositories import datasets, lookup, records, versions, workspaces
 from backend.repositories.database import Database, Tx
@@ -34,8 +34,9 @@ SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "byte
 
 
 class DatasetService:
-    def __init__(self, database: Database, *, grace: timedelta) -> None:
-        """`grace`: how long a deleted dataset can be restored."""
+    def __init__(self, database: Database, *, grace: timedelta, max_columns: int) -> None:
+        """`grace`: how long a deleted dataset can be restored; `max_columns`: the most that one may have."""
+        self._max_columns = max_columns
         self._database = database
         self._grace = grace
 
@@ -72,7 +73,7 @@ class DatasetService:
             raise InvalidQuery("The workspace is named twice, in the query string and in the body.")
         scope = lookup.workspace(caller, wanted.workspace or workspace)
         name = check_name(wanted.name)
-        columns = _new_columns(wanted.columns or ())
+        columns = _new_columns(wanted.columns or (), self._max_columns)
         async with self._database.transaction() as tx:
             await workspaces.ensure_schema(tx, scope)
             scope = msgspec.structs.replace(scope, has_schema=True)
@@ -183,12 +184,16 @@ def _parse_sort(sort: str) -> list[tuple[str, bool]]:
     return parsed
 
 
-def _new_columns(wanted: tuple[ColumnCreate, ...]) -> list[Column]:
+def _new_columns(wanted: tuple[ColumnCreate, ...], most: int) -> list[Column]:
     names = [column.name.strip() for column in wanted]
+    if len(names) > most:
+        raise LimitExceeded(f"{len(names):,} columns are more than SHEAF_MAX_COLUMNS, {most:,}.")
+    seen: set[str] = set()
     for at, name in enumerate(names):
-        if not name or "\0" in name or name in names[:at]:
+        if not name or "\0" in name or name in seen:
             reason = f"Column {at + 1} is named twice, has no name or one with a NUL character: {name!r}."
             raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
+        seen.add(name)
     return [
         Column(key, name, each.type, nullable=each.nullable, description=each.description)
         for key, name, each in zip(keys_for(names, ()), names, wanted, strict=True)

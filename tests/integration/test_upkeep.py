@@ -40,9 +40,9 @@ async def test_a_sweep_removes_what_was_deleted_before_the_grace_time_and_nothin
     assert (await user.client.delete(f"/datasets/{gone['id']}")).status_code == 204
     database = await Database(postgres_url, size=2, bulk_size=1, prepare=True).open()
     try:
-        await DatasetService(database, grace=timedelta(0)).sweep()
+        await DatasetService(database, grace=timedelta(0), max_columns=10).sweep()
         assert (await user.client.delete(f"/datasets/{kept['id']}")).status_code == 204
-        await DatasetService(database, grace=timedelta(days=1)).sweep()
+        await DatasetService(database, grace=timedelta(days=1), max_columns=10).sweep()
     finally:
         await database.close()
     everywhere = ["records", "datasets", "columns", "versions", "directory"]

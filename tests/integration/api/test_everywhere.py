@@ -170,3 +170,43 @@ class TestNamesThatMove:
             for path in ("/records", "/records/1", "/schema", "/records/stream"):
                 assert (await client.get(f"/datasets/{ref}{path}")).status_code == 200
                 assert (await stranger.get(f"/datasets/{ref}{path}")).status_code == 404
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/datasets?limit=1&limit=2",
+            "/datasets/orders/versions?limit=1&limit=2",
+            "/datasets/orders/export?format=csv&format=tsv",
+            "/datasets/orders/records?workspace=a&workspace=b",
+            "/datasets/orders/records?limit=1&limit=2",
+        ],
+    )
+    async def test_one_given_twice_is_refused(self, client: AsyncClient, upload: Upload, path: str) -> None:
+        await upload()
+        answer = await client.get(path)
+        assert answer.status_code == 400
+        assert "twice" in answer.json()["detail"]
+
+    async def test_an_encoding_that_cannot_be_a_name_is_refused(self, client: AsyncClient) -> None:
+        answer = await client.post("/datasets?encoding=%00", content="a\n1\n", headers={"Content-Type": "text/csv"})
+        assert answer.status_code in {400, 422}
+
+    async def test_a_missing_body_is_named(self, anonymous: AsyncClient) -> None:
+        answer = await anonymous.post("/users")
+        assert answer.status_code in {400, 422}
+        assert "JSON body" in answer.json()["detail"]
+
+    async def test_more_columns_than_the_limit_are_refused(self, client: AsyncClient) -> None:
+        columns = [{"name": f"c{at}"} for at in range(16_385)]
+        answer = await client.post("/datasets", json={"name": "wide", "columns": columns})
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")
+
+    async def test_a_damaged_cursor_is_refused(self, client: AsyncClient, upload: Upload) -> None:
+        await upload("name\n" + "x\n" * 5)
+        following = (await client.get("/datasets/orders/records?limit=2")).json()["next"]
+        for at in range(0, len(following), 7):
+            letter = "A" if following[at] != "A" else "B"
+            damaged = following[:at] + letter + following[at + 1 :]
+            assert (await client.get(f"/datasets/orders/records?cursor={damaged}")).status_code == 400
