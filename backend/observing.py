@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 from litestar.enums import ScopeType
 from prometheus_client import Histogram
 from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from backend.errors import Unavailable
+from backend.schemas.problems import Problem
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -54,10 +59,30 @@ def observed(app: ASGIApp) -> ASGIApp:
 
         try:
             await app(scope, receive, annotate)
+        except asyncio.CancelledError:
+            if status:
+                raise
+            await _answer_stopping(annotate, request_id)
         finally:
             _record(scope, status, perf_counter() - started)
 
     return call
+
+
+async def _answer_stopping(send: Send, request_id: str) -> None:
+    """The process is told to end before the handler has: the caller may try again, elsewhere or in a moment."""
+    problem = Problem(
+        type="about:blank",
+        title="Service Unavailable",
+        status=503,
+        status_code=503,
+        detail="The server is stopping and cannot say how this ended; look whether it was done, or try again in a moment.",
+        error_code=Unavailable.code(),
+        request_id=request_id,
+    )
+    headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})
 
 
 def _record(scope: HTTPScope, status: int, seconds: float) -> None:
