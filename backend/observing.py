@@ -76,7 +76,7 @@ async def _answer_stopping(send: Send, request_id: str) -> None:
         title="Service Unavailable",
         status=503,
         status_code=503,
-        detail="The server is stopping and cannot say how this ended; look whether it was done, or try again in a moment.",
+        detail="The server is stopping; look whether this was done, or try again in a moment.",
         error_code=Unavailable.code(),
         request_id=request_id,
     )

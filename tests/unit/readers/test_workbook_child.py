@@ -10,12 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pytest
+import structlog
 from msgspec import structs
 from structlog.testing import capture_logs
 from support.waiting import until
 from support.workbooks import opened, records, sheet, strings, xlsx
 
 from backend.errors import TooLarge, UnreadableFile
+from backend.readers import workbook_child
 from backend.readers.base import ReadLimits
 from backend.readers.workbook_child import Child
 from backend.sheets.protocol import Job
@@ -101,7 +103,8 @@ def test_refused_before_anything_was_read() -> None:
     assert children() == []
 
 
-def test_the_log_says_where_but_not_what(tmp_path: Path) -> None:
+def test_the_log_says_where_but_not_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook_child, "log", structlog.get_logger())  # one that no other test has configured
     path = tmp_path / "file"
     path.write_bytes(b"")
     with path.open("rb") as file, capture_logs() as logs:
