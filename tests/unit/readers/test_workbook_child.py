@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -103,8 +104,18 @@ def test_refused_before_anything_was_read() -> None:
     assert children() == []
 
 
-def test_the_log_says_where_but_not_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook_child, "log", structlog.get_logger())  # one that no other test has configured
+@pytest.fixture
+def unconfigured_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A logger that takes every level, whatever other tests have configured."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    monkeypatch.setattr(workbook_child, "log", structlog.get_logger())
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("unconfigured_log")
+def test_the_log_says_where_but_not_what(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"")
     with path.open("rb") as file, capture_logs() as logs:
