@@ -12,14 +12,14 @@ from msgspec import Struct
 from psycopg import sql
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
-from backend.query.fields import ID, Bindings, Field, Names, by_name, column_named, resolve
+from backend.query.fields import Bindings, Field, Names, by_name, column_named, resolve
 from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query, Sort
 from backend.query.operators import OPERATORS
 from backend.query.output import UNPACKED, csv_select, is_wide, record_json
 from backend.query.patterns import literal_pattern
 from backend.query.sqltext import collation, literal
 from backend.query.text import nearest, shown
-from backend.schemas.columns import Column
+from backend.schemas.columns import RECORD_ID, Column
 
 __all__ = ["UNPACKED", "Compiled", "compile_query", "csv_select", "is_wide", "record_json"]
 
@@ -133,8 +133,8 @@ def _everything(columns: tuple[Column, ...]) -> str:
 
 
 def _selected(wanted: Sequence[str], names: Names) -> tuple[Column, ...]:
-    if ID in wanted and ID not in names:
-        raise UnknownColumn(f"{ID} is a part of each record and cannot be selected.")
+    if RECORD_ID in wanted and RECORD_ID not in names:
+        raise UnknownColumn(f"{RECORD_ID} is a part of each record and cannot be selected.")
     return tuple(column_named(name, names) for name in dict.fromkeys(wanted))
 
 

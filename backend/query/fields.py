@@ -14,10 +14,7 @@ from backend.query.nodes import Json, Value
 from backend.query.sqltext import literal, text_array
 from backend.query.text import nearest, shown
 from backend.query.values import Bound, boolean, number, shaped, whole
-from backend.schemas.columns import Column, ColumnType
-
-ID = "__id"
-"""The name of the record's own id in filters and sorts."""
+from backend.schemas.columns import RECORD_ID, Column, ColumnType
 
 _STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 
@@ -156,7 +153,7 @@ def _only_equal(symbol: str) -> str:
     return symbol
 
 
-_RECORD_ID = Field(ID, "id", "r.id", "r.id::text")
+_ROW_ID = Field(RECORD_ID, "id", "r.id", "r.id::text")
 
 
 Names: TypeAlias = Mapping[str, Column]
@@ -185,8 +182,8 @@ def column_named(name: str, names: Names) -> Column:
 
 def resolve(name: str, names: Names) -> Field:
     """The column of this name, else the path into a json column that it spells, else UnknownColumn."""
-    if name == ID:
-        return _RECORD_ID
+    if name == RECORD_ID:
+        return _ROW_ID
     column = names.get(name)
     if column is not None:
         return _field(column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from backend.schemas.columns import RECORD_ID
 from backend.schemas.imports import Warnings
 
 
@@ -39,7 +40,7 @@ class _Names:
 def clean_names(cells: Sequence[str | None], warnings: Warnings, *, row: int | None) -> list[str]:
     """Column names for header cells: trimmed, blank ones made up, all different; each change is a warning at `row`.
 
-    Names that stand in the file once are kept as they are; made-up and suffixed names go around them.
+    Names that stand in the file once are kept as they are, except `__id`; made-up and suffixed names go around them.
     """
     trimmed = [(cell or "").strip() for cell in cells]
     known = _Names(name for name in trimmed if name)
@@ -49,6 +50,9 @@ def clean_names(cells: Sequence[str | None], warnings: Warnings, *, row: int | N
         if not plain:
             name = known.free(made_up(position))
             warnings.add(f"Blank column name: named {name}", row=row, column=name, value=cell)
+        elif plain == RECORD_ID:
+            name = known.numbered(plain)
+            warnings.add(f"{plain} means the record's own id: named {name}", row=row, column=name, value=cell)
         elif plain in used:
             name = known.numbered(plain)
             warnings.add(f"Column name stands twice: named {name}", row=row, column=name, value=plain)

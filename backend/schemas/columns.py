@@ -4,6 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+RECORD_ID = "__id"
+"""What a query calls the record's own id; no column can be called so."""
+
 ColumnType = Literal["integer", "number", "boolean", "date", "datetime", "time", "text", "json"]
 
 

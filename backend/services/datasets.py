@@ -13,7 +13,7 @@ from backend.query.text import nearest
 from backend.repositories import datasets, lookup, records, versions, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.columns import Column
+from backend.schemas.columns import RECORD_ID, Column
 from backend.schemas.datasets import (
     ColumnCreate,
     ColumnInfo,
@@ -192,6 +192,9 @@ def _new_columns(wanted: tuple[ColumnCreate, ...], most: int) -> list[Column]:
     for at, name in enumerate(names):
         if not name or "\0" in name or name in seen:
             reason = f"Column {at + 1} is named twice, has no name or one with a NUL character: {name!r}."
+            raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
+        if name == RECORD_ID:
+            reason = f"Column {at + 1} cannot be called {name}: that is each record's own id."
             raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
         seen.add(name)
     return [

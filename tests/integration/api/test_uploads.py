@@ -107,6 +107,16 @@ class TestRawBody:
         assert answer.status_code in {400, 422}, answer.text
         assert (await client.get("/datasets")).json()["total"] == 0
 
+    async def test_a_column_called_like_the_record_id_is_renamed(self, client: AsyncClient) -> None:
+        told = (await raw(client, b"__id,a\n7,x\n8,y\n", name="a")).json()["import"]
+        assert told["warnings"] == [
+            {"message": "__id means the record's own id: named __id_2", "row": 1, "column": "__id_2", "value": "__id"}
+        ]
+        by_id = await client.get("/datasets/a/records", params={"filter[__id]": "2"})
+        assert [each["data"] for each in by_id.json()["data"]] == [{"__id_2": 8, "a": "y"}]
+        by_column = await client.get("/datasets/a/records", params={"filter[__id_2]": "7", "sort": "-__id_2"})
+        assert [each["id"] for each in by_column.json()["data"]] == [1]
+
     async def test_an_unknown_option_names_the_nearest(self, client: AsyncClient) -> None:
         answer = await raw(client, delimter=";")
         assert answer.json()["error_code"] == "UNKNOWN_PARAMETER"

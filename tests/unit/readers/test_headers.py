@@ -22,6 +22,11 @@ def test_each_change_is_reported() -> None:
     assert named(" a ", "a", None, "a") == (["a", "a_2", "column_3", "a_3"], 4)
 
 
+def test_the_name_of_the_record_id_is_taken() -> None:
+    assert named("__id", "a", "__id") == (["__id_2", "a", "__id_3"], 2)
+    assert named("__id", "__id_2", "__row", "__error") == (["__id_3", "__id_2", "__row", "__error"], 1)
+
+
 def test_made_up_names_go_around_those_that_are_there() -> None:
     assert named("a", "a_2", "a", "column_5", "")[0] == ["a", "a_2", "a_3", "column_5", "column_5_2"]
 
