@@ -172,6 +172,13 @@ async def insert(
     await tx.execute(query, (first_id, version, [_json(row) for row in rows]))
 
 
+async def filled(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, keys: Sequence[str]) -> set[str]:
+    """Those of the columns, by key, that hold a value in any image of any record."""
+    asked = sql.SQL("SELECT key FROM unnest(%s::text[]) key WHERE EXISTS (SELECT FROM {} r WHERE r.data ? key)")
+    rows = await (await tx.execute(asked.format(records(scope, dataset_id)), (list(keys),))).fetchall()
+    return {key for (key,) in rows}
+
+
 async def close(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, ids: Sequence[int]) -> None:
     """The live images of these records are no longer visible from `version` on."""
     query = sql.SQL("UPDATE {} SET removed_in = %s WHERE id = ANY(%s) AND removed_in = %s")

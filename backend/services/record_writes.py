@@ -13,7 +13,7 @@ from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
 from backend.repositories import datasets, lookup, records, versions
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.columns import Column
+from backend.schemas.columns import RECORD_ID, Column
 from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Record, Written
@@ -152,6 +152,10 @@ class RecordWriteService:
         dataset_id = writing.head.dataset.id
         used = await datasets.list_keys(tx, writing.scope, dataset_id)
         columns = tuple(grown(writing.columns, items, used))
+        texts = [old.key for old, new in zip(writing.columns, columns, strict=False) if old.type == "text" != new.type]
+        if texts:
+            never_filled = set(texts) - await records.filled(tx, writing.scope, dataset_id, texts)
+            columns = tuple(grown(writing.columns, items, used, never_filled))
         if len(columns) > self._max_columns:
             raise LimitExceeded(
                 f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {self._max_columns:,}."
@@ -181,10 +185,15 @@ async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, st
 def _check_names(items: Sequence[Item], *, single: bool) -> None:
     """Raises InvalidRecord for names that no column can have."""
     errors = [
-        ErrorItem("A column name cannot be blank or hold a NUL character.", pointer, column=name, code="INVALID_NAME")
+        ErrorItem(
+            "A column name cannot be blank, hold a NUL character or be __id, the record's own id.",
+            pointer,
+            column=name,
+            code="INVALID_NAME",
+        )
         for at, item in enumerate(items)
         for name in item
-        if not name.strip() or "\0" in name
+        if not name.strip() or "\0" in name or name == RECORD_ID
         for pointer in [record_values.pointer(name, None if single else at)]
     ]
     if errors:

@@ -11,9 +11,19 @@ from backend.services.keys import keys_for
 from backend.services.record_values import NULL
 
 
-def grown(columns: Sequence[Column], items: Iterable[Mapping[str, Raw]], used_keys: Collection[str]) -> list[Column]:
-    """The columns that take all the items: those there are, widened where needed, then the new ones."""
-    types: dict[str, ColumnType | None] = {column.name: column.type for column in columns}
+def grown(
+    columns: Sequence[Column],
+    items: Iterable[Mapping[str, Raw]],
+    used_keys: Collection[str],
+    never_filled: Collection[str] = (),
+) -> list[Column]:
+    """The columns that take all the items: those there are, widened where needed, then the new ones.
+
+    A column without any value is text; where it never had one (its key is in `never_filled`) the first value decides.
+    """
+    types: dict[str, ColumnType | None] = {
+        column.name: None if column.key in never_filled else column.type for column in columns
+    }
     for item in items:
         for name, raw in item.items():
             kind = _kind(bytes(raw))
@@ -21,7 +31,7 @@ def grown(columns: Sequence[Column], items: Iterable[Mapping[str, Raw]], used_ke
     known = [structs.replace(column, type=types[column.name] or column.type) for column in columns]
     new = list(types)[len(known) :]
     keys = keys_for(new, (), used_keys)
-    return [*known, *(Column(key, name, types[name] or "json") for key, name in zip(keys, new, strict=True))]
+    return [*known, *(Column(key, name, types[name] or "text") for key, name in zip(keys, new, strict=True))]
 
 
 def _kind(raw: bytes) -> ColumnType | None:

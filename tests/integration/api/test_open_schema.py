@@ -46,7 +46,8 @@ class TestWithoutASchema:
     @pytest.mark.parametrize(
         ("first", "second", "kind"),
         [("1", "2.50", "number"), ("1", '"x"', "json"), ("true", "1", "json"), ("1.5", "2", "number"),
-         ('"x"', '{"a": 1}', "json"), ("null", "1", "json"), ("1", "null", "integer"), ('"2025-01-31"', '"x"', "text")],
+         ('"x"', '{"a": 1}', "json"), ("null", "1", "integer"), ("null", "[1]", "json"),
+         ("1", "null", "integer"), ('"2025-01-31"', '"x"', "text")],
     )  # fmt: skip
     async def test_widens_and_keeps_values_to_the_letter(
         self, client: AsyncClient, first: str, second: str, kind: str
@@ -57,7 +58,17 @@ class TestWithoutASchema:
         records = exact(await client.get("/datasets/free/records"))["data"]
         told = [record["data"]["a"] for record in records]
         assert told == [json.loads(text, parse_int=str, parse_float=str) for text in (first, second)]
-        assert (await schema(client, "free", version=2))["a"] != "json" or first == "null"
+        assert (await schema(client, "free", version=2))["a"] != "json"
+
+    async def test_a_column_is_text_until_its_first_value_and_never_narrows(self, client: AsyncClient) -> None:
+        for value, kind in [(None, "text"), (None, "text"), (2.5, "number"), (1, "number"), ("x", "json")]:
+            await client.post("/datasets/free/records", json={"a": value})
+            assert await schema(client, "free") == {"a": kind}
+        await client.post("/datasets/free/records", json={"b": None})
+        await client.post("/datasets/free/records", json={"b": "x"})
+        await client.patch("/datasets/free/records/7", json={"b": None})
+        await client.post("/datasets/free/records", json={"b": 1})
+        assert (await schema(client, "free"))["b"] == "json"
 
     async def test_a_patch_grows_it_too(self, client: AsyncClient) -> None:
         await client.post("/datasets/free/records", json={"a": 1})
@@ -78,7 +89,7 @@ class TestWithoutASchema:
     async def test_odd_names(self, client: AsyncClient, name: str) -> None:
         answer = await client.post("/datasets/free/records", json={name: 1})
         if answer.status_code == 422:
-            assert name.strip() in {"", "a", "__id"} or "\n" in name
+            assert name.strip() in {"", "__id"}
             return
         assert answer.status_code == 201, answer.text
         assert (await client.get("/datasets/free/records/1")).json()["data"] == {name: 1}

@@ -17,7 +17,7 @@ def types(*items: dict[str, str], columns: tuple[Column, ...] = ()) -> dict[str,
 @pytest.mark.parametrize(
     ("text", "kind"),
     [("1", "integer"), ("-0.5", "number"), ("1e5", "number"), ("true", "boolean"), ('"x"', "text"), ("[]", "json"),
-     ('{"a": 1}', "json"), ("null", "json")],
+     ('{"a": 1}', "json"), ("null", "text")],
 )  # fmt: skip
 def test_a_new_column_has_its_values_type(text: str, kind: str) -> None:
     assert types({"a": text}) == {"a": kind}
@@ -40,6 +40,12 @@ def test_columns_keep_their_place_and_key() -> None:
         Column("a", "renamed", "json"),
         Column("a_3", "a", "integer"),
     ]
+
+
+@pytest.mark.parametrize(("text", "kind"), [("1", "integer"), ("[]", "json"), ('"x"', "text"), ("null", "text")])
+def test_the_first_value_of_a_column_without_any_decides(text: str, kind: str) -> None:
+    known = (Column("k", "a", "text"),)
+    assert grown(known, [{"a": Raw(text.encode())}], {"k"}, never_filled={"k"})[0].type == kind
 
 
 def test_a_json_column_stays_one() -> None:
