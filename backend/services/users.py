@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from time import monotonic
 from uuid import UUID
 
-from backend.errors import KeyNotFound, RegistrationClosed
+from backend.errors import Invalid, KeyNotFound, RegistrationClosed
 from backend.repositories import users
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
+from backend.schemas.problems import ErrorItem
 from backend.schemas.users import Key, KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Membership, Registered, User
 from backend.services.identifiers import slugify, uuid7
 
@@ -88,6 +89,13 @@ class UserService:
         return KeyList(keys, len(keys))
 
     async def issue_key(self, caller: Caller, wanted: KeyCreate) -> KeyIssued:
+        """Raises Invalid for a key that would be dead from the start."""
+        expires_at = wanted.expires_at
+        if expires_at is not None and expires_at.tzinfo is None:
+            expires_at = expires_at.replace(tzinfo=UTC)
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            reason = "expires_at lies in the past: such a key would never work."
+            raise Invalid(reason, errors=[ErrorItem(reason, pointer="/expires_at", code="INVALID_VALUE")])
         secret, key_hash = _new_key()
         key_id = uuid7()
         async with self._database.transaction() as tx:
@@ -98,9 +106,9 @@ class UserService:
                 key_hash,
                 name=wanted.name,
                 scope=wanted.scope,
-                expires_at=wanted.expires_at,
+                expires_at=expires_at,
             )
-        return KeyIssued(key_id, wanted.name, wanted.scope, wanted.expires_at, secret)
+        return KeyIssued(key_id, wanted.name, wanted.scope, expires_at, secret)
 
     async def revoke_key(self, caller: Caller, key_id: UUID) -> None:
         """Raises KeyNotFound, for a key of somebody else too."""

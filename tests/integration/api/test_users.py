@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from httpx import AsyncClient
 from support.service import MakeUser, User, without_request_id
@@ -40,10 +41,20 @@ class TestEveryCaller:
         assert (await client.delete(f"/users/me/keys/{issued['id']}")).status_code == 204
         assert (await second.get("/users/me")).status_code == 401
 
-    async def test_an_expired_key_is_refused(self, client: AsyncClient, connect: Connect) -> None:
-        past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-        issued = (await client.post("/users/me/keys", json={"expires_at": past})).json()
+    async def test_an_expired_key_is_refused(self, client: AsyncClient, connect: Connect, postgres_url: str) -> None:
+        later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        issued = (await client.post("/users/me/keys", json={"expires_at": later})).json()
+        with psycopg.connect(postgres_url) as database:
+            expire = "UPDATE sheaf.api_keys SET expires_at = now() - interval '1 second' WHERE id = %s"
+            assert database.execute(expire, (issued["id"],)).rowcount == 1
         assert (await connect(issued["api_key"]).get("/users/me")).status_code == 401
+
+    @pytest.mark.parametrize("past", ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "0001-01-01T00:00:00+14:00"])
+    async def test_a_key_cannot_be_issued_for_the_past(self, client: AsyncClient, past: str) -> None:
+        answer = await client.post("/users/me/keys", json={"expires_at": past})
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/expires_at"]
+        assert (await client.get("/users/me/keys")).json()["total"] == 1
 
     async def test_a_key_that_expires_later_is_good(self, client: AsyncClient, connect: Connect) -> None:
         later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
