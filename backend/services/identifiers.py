@@ -36,13 +36,15 @@ def slugify(name: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """The name without outer white space. Raises InvalidName: empty, too long, or with characters that mislead."""
+    """The name without outer white space. Raises InvalidName: empty, a folder's, too long, or it could mislead."""
     trimmed = name.strip()
     wrong = next((character for character in trimmed if _misleading(character)), None)
     if not trimmed:
         reason = "A name needs at least one visible character."
     elif len(trimmed) > _LONGEST_NAME:
         reason = f"A name has at most {_LONGEST_NAME} characters; this one has {len(trimmed)}."
+    elif trimmed in {".", ".."}:
+        reason = "A name cannot be . or .., which stand for folders."
     elif wrong is not None:
         reason = f"A name cannot hold {unicodedata.name(wrong, f'U+{ord(wrong):04X}')}."
     else:
@@ -55,7 +57,8 @@ def name_from_file(filename: str | None) -> str:
     base = re.split(r"[/\\]", filename or "")[-1]
     clean = "".join(" " if _misleading(character) else character for character in base)
     stem = re.sub(r"(?<=.)(\.[A-Za-z0-9]{1,8}){1,2}$", "", re.sub(r"\s+", " ", clean).strip())
-    return stem.strip()[: _LONGEST_NAME - 10].strip() or "dataset"
+    name = stem.strip()[: _LONGEST_NAME - 10].strip()
+    return "dataset" if name in {"", ".", ".."} else name
 
 
 def first_free(name: str, is_free: Callable[[str], bool], joiner: str = " ") -> str:

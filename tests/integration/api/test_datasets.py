@@ -79,7 +79,7 @@ class TestCreate:
         assert (await client.get(f"/datasets/{slug}")).json()["id"] == made["id"]
 
     @pytest.mark.parametrize(
-        "name", ["", "   ", "a/b", "a\\b", "a\u0000b", "a\nb", "abc\u202etxt.exe", "\u200b", "x" * 201]
+        "name", ["", "   ", "a/b", "a\\b", "a\u0000b", "a\nb", "abc\u202etxt.exe", "\u200b", "x" * 201, ".", " .."]
     )
     async def test_a_name_that_misleads_is_422(self, client: AsyncClient, name: str) -> None:
         answer = await client.post("/datasets", json={"name": name})
@@ -99,6 +99,7 @@ class TestCreate:
             ({"name": "x", "columns": [{"name": "a"}, {"name": "a"}]}, "/columns/1/name"),
             ({"name": "x", "columns": [{"name": "a\u0000b"}]}, "/columns/0/name"),
             ({"name": "x", "columns": [{"name": " "}]}, "/columns/0/name"),
+            ({"name": "x", "columns": [{"name": "a"}, {"name": " __id"}]}, "/columns/1/name"),
             ({"name": "a/b"}, "/name"),
             ({"name": "x", "columns": [{"name": "a", "type": "float"}]}, "/columns/0/type"),
             ({"name": "x", "colums": []}, None),
