@@ -1,5 +1,6 @@
 """What an export may be told."""
 
+import unicodedata
 from typing import Literal
 
 from msgspec import Struct
@@ -29,6 +30,9 @@ class ExportOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.delimiter is not None:
             _check_delimiter(self.separator(""))
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in self.null):
+            msg = "null cannot contain control characters"
+            raise ValueError(msg)
         if set(self.null) & {'"', "\r", "\n", self.separator(",")}:
             msg = "null cannot contain a quote, a line end or the delimiter"
             raise ValueError(msg)

@@ -88,7 +88,8 @@ class TestCsv:
 
     @pytest.mark.parametrize(
         "params",
-        [{"format": "docx"}, {"delimiter": "||"}, {"newline": "cr"}, {"bom": "maybe"}, {"null": '"'}, {"formt": "csv"},
+        [{"format": "docx"}, {"delimiter": "||"}, {"newline": "cr"}, {"bom": "maybe"}, {"null": '"'}, {"null": "\0"},
+         {"null": "a\tb"}, {"formt": "csv"},
          {"select": "nothing"}, {"limit": 0}, {"cursor": "x"}, {"format": "xlsx", "delimiter": ";"}, {"sort": "no"},
          {"sku": "regex:("}],
         ids=str,
