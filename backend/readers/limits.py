@@ -15,7 +15,7 @@ from backend.schemas.problems import ErrorItem
 
 def too_wide(line: int, width: int, limits: ReadLimits) -> LimitExceeded:
     """The error for a record with too many cells."""
-    return LimitExceeded(f"Line {line} has {width:,} cells, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}")
+    return LimitExceeded(f"Line {line} has {width:,} cells, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}.")
 
 
 def zero_byte(window: bytes, dialect: Dialect, names: Sequence[str], line: int) -> UnreadableFile:
