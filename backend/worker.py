@@ -7,13 +7,9 @@ import signal
 import socket
 import sys
 
-import uvicorn
-
 from backend.app import create_app
 from backend.embedded.launch import die_with_parent
-
-GRACE = 3
-"""Seconds that requests get to end when the service stops."""
+from backend.serving import http_server
 
 
 def main() -> None:
@@ -22,19 +18,7 @@ def main() -> None:
     die_with_parent(signal.SIGKILL)
     if os.getppid() != supervisor:
         return
-    config = uvicorn.Config(
-        create_app(),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE,
-    )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=handle)])
+    http_server(create_app()).run(sockets=[socket.socket(fileno=handle)])
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class FormReceiver:
         except MultipartError as error:
             if "incomplete" in str(error).lower() or "unexpected end" in str(error).lower():
                 raise IncompleteBody from error
+            if isinstance(error.__context__, UnicodeDecodeError):
+                raise BadRequest("A part's header, such as the file's name, is not UTF-8.") from error
             raise BadRequest(f"The multipart body cannot be read: {error}.") from error
         if not self._has_file:
             raise BadRequest("The form has no part named `file`.")
@@ -68,6 +70,7 @@ class FormReceiver:
                 raise BadRequest("The form has more than one part named `file`; send one file a request.")
             self._has_file = True
             self._upload.filename, self._upload.media_type = segment.filename, segment.content_type
+            self._upload.charset = segment.charset
         elif segment.name not in self._known:
             raise BadRequest(f"The form has an unknown part {segment.name!r}; known: file, {', '.join(self._known)}.")
 

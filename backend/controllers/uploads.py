@@ -65,7 +65,9 @@ async def upload_raw(
     """The file itself as body; everything else in the query string."""
     params = _parameters(request, ("name", "workspace", "format", *ImportOptions.__struct_fields__))
     name, workspace = params.pop("name", None), params.pop("workspace", None)
-    upload.media_type = _media_type(params.pop("format", None)) or request.content_type[0] or None
+    upload.format = _format(params.pop("format", None))
+    upload.media_type = MEDIA_TYPE_BY_FORMAT[upload.format] if upload.format else request.content_type[0] or None
+    upload.charset = request.content_type[1].get("charset") or None
     upload.filename = _filename(request)
     options = options_from_strings(params)
     if name is not None:
@@ -125,10 +127,10 @@ def _parameters(request: Request[Caller, Any, Any], known: tuple[str, ...]) -> d
     return {name: str(value) for name, value in request.query_params.items()}
 
 
-def _media_type(name: str | None) -> str | None:
+def _format(name: str | None) -> str | None:
     if name is not None and name.lower() not in MEDIA_TYPE_BY_FORMAT:
-        raise BadRequest(f"There is no format {name!r}; {nearest(name, list(MEDIA_TYPE_BY_FORMAT))}.")
-    return name and MEDIA_TYPE_BY_FORMAT[name.lower()]
+        raise BadRequest(f"There is no format {shown(name)}; {nearest(name, list(MEDIA_TYPE_BY_FORMAT))}.")
+    return name and name.lower()
 
 
 def _filename(request: Request[Caller, Any, Any]) -> str | None:

@@ -27,13 +27,14 @@ def record_json(columns: Sequence[Column]) -> sql.SQL:
 def _record_json(columns: tuple[Column, ...]) -> sql.SQL:
     labels = [msgspec.json.encode(column.name).decode() + ":" for column in columns]
     members = _spelled_out(columns, labels) if len(columns) <= _NARROW else _listed(columns, labels)
-    return sql.SQL(f"(SELECT '{{'||{members}||'}}' FROM (SELECT {UNPACKED.as_string()} OFFSET 0) AS x)")  # noqa: S608 quoted
+    return sql.SQL(f"(SELECT {members}||'}}' FROM (SELECT {UNPACKED.as_string()} OFFSET 0) AS x)")  # noqa: S608 quoted
 
 
 def _spelled_out(columns: tuple[Column, ...], labels: list[str]) -> str:
     """Fastest to run, but each column costs planning time."""
     values = (f"COALESCE({_json_text(column)},'null')" for column in columns)
-    return "||','||".join(f"{literal(label)}||{value}" for label, value in zip(labels, values, strict=True)) or "''"
+    before = (literal("{,"[min(place, 1)] + label) for place, label in enumerate(labels))
+    return "||".join(f"{label}||{value}" for label, value in zip(before, values, strict=True)) or "'{'"
 
 
 def _json_text(column: Column) -> str:
@@ -51,7 +52,7 @@ def _listed(columns: tuple[Column, ...], labels: list[str]) -> str:
     keys = [column.key for column in columns]
     names = f"unnest({text_array(keys)}, {text_array(labels)}) AS name(key, label)"
     members = f"SELECT name.label||COALESCE((x.d->name.key)::text,'null') FROM {names}"  # noqa: S608 quoted
-    return f"array_to_string(ARRAY({members}),',')"
+    return f"'{{'||array_to_string(ARRAY({members}),',')"
 
 
 def is_wide(columns: Sequence[Column]) -> bool:

@@ -3,6 +3,7 @@
 from typing import BinaryIO
 
 from backend.readers.base import ReadLimits, Source
+from backend.readers.contradictions import refuse_contradictions
 from backend.readers.delimited import open_delimited
 from backend.readers.recognise import recognise
 from backend.readers.workbook import open_workbook
@@ -12,17 +13,25 @@ __all__ = ["ReadLimits", "Source", "open_source"]
 
 
 def open_source(
-    file: BinaryIO, *, filename: str | None, media_type: str | None, options: ImportOptions, limits: ReadLimits
+    file: BinaryIO,
+    *,
+    filename: str | None,
+    media_type: str | None,
+    options: ImportOptions,
+    limits: ReadLimits,
+    told: str | None = None,
+    charset: str | None = None,
 ) -> Source:
     """The table in an uploaded file, recognised by content first, then by ending, then by media type.
 
-    `file` is a real, seekable file. Raises UnsupportedFormat, UnreadableFile, Invalid for options that do not
-    fit, TooLarge or LimitExceeded.
+    `file` is a real, seekable file; `told` the format that the caller insists on, `charset` the media type's. Raises
+    UnsupportedFormat, UnreadableFile, Invalid for options that do not fit, TooLarge or LimitExceeded.
     """
     found, remark = recognise(file, filename, media_type)
+    refuse_contradictions(found, told, options)
     source: Source
     if found == "text":
-        source = open_delimited(file, options=options, limits=limits)
+        source = open_delimited(file, options=options, limits=limits, charset=charset)
     else:
         source = open_workbook(file, format=found, filename=filename, options=options, limits=limits)
     if remark:

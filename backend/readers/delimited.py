@@ -118,14 +118,16 @@ class DelimitedSource:
         self.warnings.add(f"{rows} empty records at the end were left out", row=first)
 
 
-def open_delimited(file: BinaryIO, *, options: ImportOptions, limits: ReadLimits) -> DelimitedSource:
-    """Recognise encoding, dialect and header of delimited text.
+def open_delimited(
+    file: BinaryIO, *, options: ImportOptions, limits: ReadLimits, charset: str | None = None
+) -> DelimitedSource:
+    """Recognise encoding, dialect and header of delimited text; `charset` is that of its media type.
 
     Raises UnreadableFile for what is no text, Invalid for options that do not fit, LimitExceeded past a limit.
     """
     _check(options)
     warnings = Warnings()
-    encoding = detect_encoding(file, options.encoding, warnings)
+    encoding = detect_encoding(file, options.encoding, warnings, charset=charset)
     layout = _layout(file, encoding, options, limits, warnings)
     if not layout.names:
         warnings.add("The file is empty")

@@ -41,25 +41,34 @@ class Encoding(Struct, frozen=True):
         return _CODECS.get(self.name, self.name)
 
 
-def detect_encoding(file: BinaryIO, told: str | None, warnings: Warnings) -> Encoding:
+def detect_encoding(file: BinaryIO, told: str | None, warnings: Warnings, *, charset: str | None = None) -> Encoding:
     """Byte order mark, then strict UTF-8 over the whole file, then UTF-16/32 by shape, then a statistical guess.
 
-    `told` overrides all but the byte order mark of its own family. Raises UnreadableFile naming the line when
-    bytes do not fit the encoding.
+    `told` overrides all but the byte order mark of its own family; `charset`, from a media type, overrides the shape
+    and the guess, and `utf-8` not even those: many programs say that of any file. Raises UnreadableFile naming the
+    line when bytes do not fit the encoding.
     """
     file.seek(0)
     head = file.read(65_536)
     marked = next((Encoding(name, len(mark)) for mark, name in _MARKS if head.startswith(mark)), None)
     if told is not None:
         encoding = _told(told, marked)
-    elif marked is not None:
-        encoding = marked
     else:
-        encoding = _unmarked(file, head, warnings)
+        encoding = _sent(charset, marked, warnings) or _unmarked(file, head, warnings)
     damage = first_damage(file, encoding)
     if damage is not None:
         raise _misfit(file, encoding, damage)
     return encoding
+
+
+def _sent(charset: str | None, marked: Encoding | None, warnings: Warnings) -> Encoding | None:
+    """By the byte order mark, else by the media type; None where the bytes themselves must tell."""
+    if charset is None:
+        return marked
+    encoding = _told(charset, marked)
+    if marked is not None and encoding != marked:
+        warnings.add(f"The Content-Type says {encoding.name}, a byte order mark {marked.name}: read as that")
+    return marked or (None if encoding.name == "utf-8" else encoding)
 
 
 def _unmarked(file: BinaryIO, head: bytes, warnings: Warnings) -> Encoding:

@@ -48,7 +48,7 @@ _MEDIA = {
     "application/json": "json",
 }
 _NEVER_TABLES = ("image/", "audio/", "video/")
-_OPEN_XML = ("xlsx", "xlsm", "xlsb")
+OPEN_XML = ("xlsx", "xlsm", "xlsb")
 
 
 def recognise(file: BinaryIO, filename: str | None, media_type: str | None) -> tuple[Format, str | None]:
@@ -64,7 +64,7 @@ def recognise(file: BinaryIO, filename: str | None, media_type: str | None) -> t
     head = file.read(_HEAD)
     found = _by_content(file, head, ending or media)
     for claimed, what in ((ending, "file name"), (media, "media type")):
-        if claimed not in (None, found) and not (claimed in _OPEN_XML and found in _OPEN_XML):
+        if claimed not in (None, found) and not (claimed in OPEN_XML and found in OPEN_XML):
             shown = "delimited text" if found == "text" else found.upper()
             return found, f"The {what} says {claimed}, but the content is {shown}: read as that"
     return found, None
@@ -104,7 +104,7 @@ def _zipped(file: BinaryIO, claimed: str | None) -> Format:
         return "xlsm" if b"xl/vbaProject.bin" in directory else "xlsx"
     if b"content.xml" in directory:
         return "ods"
-    if claimed in _OPEN_XML or claimed == "ods":
+    if claimed in OPEN_XML or claimed == "ods":
         raise UnreadableFile("The file is a ZIP archive without a workbook in it.")
     raise UnsupportedFormat("ZIP archives cannot be imported yet; send the file that is in it.")
 

@@ -28,10 +28,14 @@ class Selection(Struct, frozen=True):
     snapshot: Snapshot
     compiled: Compiled
     unfiltered: bool
+    page_size: int
     first_page: bytes
     newest_page: bytes
     next_page: bytes
 
+
+_BOUNDARY = ",\n"
+"""Between two records of a page: within one, JSON that PostgreSQL writes holds no bare line feed."""
 
 _selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](32 * 2**20)
 """By the bytes of their statements."""
@@ -70,6 +74,7 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
         snapshot,
         compiled,
         query.where is None and query.q is None,
+        query.page_size,
         first.as_bytes(None),
         _checked(scope, snapshot, newest, first),
         _checked(scope, snapshot, there, following),
@@ -77,10 +82,13 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
 
 
 def _checked(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, page: sql.Composable) -> bytes:
-    """The page in one statement with a look at the dataset's head: no row when it is gone, or called otherwise."""
+    """The page in one statement with a look at the dataset's head: no row when it is gone, or called otherwise.
+
+    PostgreSQL tests such a HAVING, without an aggregate in it, before it reads any record.
+    """
     statement = sql.SQL(
-        "SELECT p.* FROM {heads} h LEFT JOIN LATERAL ({page}) p ON true"
-        " WHERE h.id = {id} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {check}"
+        "{page} HAVING EXISTS (SELECT FROM {heads} h"
+        " WHERE h.id = {id} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {check})"
     )
     heads = table(scope, "datasets")
     return statement.format(heads=heads, page=page, id=snapshot.dataset_id, check=check).as_bytes(None)
@@ -89,21 +97,19 @@ def _checked(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, p
 def _page_statement(
     snapshot: Snapshot, compiled: Compiled, query: Query, behind: sql.Composable, *, source: sql.Composable, offset: int
 ) -> sql.Composed:
-    """One row: the page's records as JSON text, how many there are, the last one's id where one more follows.
+    """One row: the records' JSON, one behind the page too, how many these are, the id of the page's last one if full.
 
     Version and limit are spelled out: with nothing left to guess PostgreSQL keeps one plan for a prepared statement.
     """
-    line = sql.SQL("'{\"id\":'||p.id||',\"version\":'||p.added_in||',\"data\":'||p.data||'}'")
     return sql.SQL(
-        "SELECT string_agg({line}, ',') FILTER (WHERE p.n <= {limit}), count(*) FILTER (WHERE p.n <= {limit}),"
-        " max(p.id) FILTER (WHERE p.n = {limit} AND p.more)"
-        " FROM (SELECT r.id, r.added_in, {data} AS data, row_number() OVER () AS n, count(*) OVER () > {limit} AS more"
+        "SELECT string_agg('{{\"id\":'||r.id||',\"version\":'||r.added_in||',\"data\":'||{data}||'}}', {boundary}),"
+        " count(*), (array_agg(r.id))[{limit}]"
         " FROM (SELECT r.id, r.added_in, r.data FROM {source} r"
         " WHERE r.added_in <= {version} AND r.removed_in > {version} AND {where}{behind}"
-        " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS r) AS p"
+        " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS r"
     ).format(
-        line=line,
         limit=query.page_size,
+        boundary=_BOUNDARY,
         data=record_json(compiled.columns),
         source=source,
         version=snapshot.version,
@@ -118,7 +124,7 @@ def _page_statement(
 async def first_page(tx: Tx, chosen: Selection) -> Page:
     """The first matching records in the query's order."""
     row = await (await tx.execute(chosen.first_page, chosen.compiled.params)).fetchone()
-    return _to_page(row or (None, 0, None))
+    return _to_page(row or (None, 0, None), chosen.page_size)
 
 
 async def checked_page(tx: Tx, chosen: Selection, ref: str, *, after: int | None) -> Page | None:
@@ -129,12 +135,14 @@ async def checked_page(tx: Tx, chosen: Selection, ref: str, *, after: int | None
     statement = chosen.newest_page if after is None else chosen.next_page
     params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
     row = await (await tx.execute(statement, params)).fetchone()
-    return None if row is None else _to_page(row)
+    return None if row is None else _to_page(row, chosen.page_size)
 
 
-def _to_page(row: tuple[Any, ...]) -> Page:
+def _to_page(row: tuple[Any, ...], limit: int) -> Page:
     text, count, last = row
-    return Page(Raw(f"[{text or ''}]"), count, last)
+    if count > limit:
+        return Page(Raw(f"[{text[: text.rindex(_BOUNDARY)]}]"), limit, last)
+    return Page(Raw(f"[{text or ''}]"), count, None)
 
 
 async def count(tx: Tx, chosen: Selection, *, at_most: int | None = None) -> int:

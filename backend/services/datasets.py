@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
 from backend.query.text import nearest
-from backend.repositories import datasets, lookup, records, versions, workspaces
+from backend.repositories import datasets, lookup, records, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import RECORD_ID, Column
@@ -26,7 +26,8 @@ from backend.schemas.datasets import (
 from backend.schemas.imports import Evidence
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
-from backend.services.identifiers import check_name, first_free, new_token, slugify, uuid7
+from backend.services.first_version import NewDataset, publish
+from backend.services.identifiers import check_name, first_free, slugify, uuid7
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
 
@@ -81,43 +82,19 @@ class DatasetService:
             if name.lower() in names:
                 raise DatasetNameTaken
             slug = first_free(slugify(name) or "dataset", lambda each: each not in slugs, joiner="-")
-            return await self._add(tx, caller, scope, wanted, name, slug, columns)
-
-    @staticmethod
-    async def _add(
-        tx: Tx,
-        caller: Caller,
-        scope: WorkspaceScope,
-        wanted: DatasetCreate,
-        name: str,
-        slug: str,
-        columns: list[Column],
-    ) -> Head:
-        dataset_id, at, token = uuid7(), datetime.now(UTC), new_token()
-        await records.create_table(tx, scope, dataset_id)
-        await records.add_primary_key(tx, scope, dataset_id)
-        head = {
-            "id": dataset_id,
-            "slug": slug,
-            "name": name,
-            "description": wanted.description,
-            "open_schema": wanted.columns is None,
-            "owner": caller.user_id,
-            "version": 1,
-            "token": token,
-            "rows": 0,
-            "columns": len(columns),
-            "bytes": await records.total_bytes(tx, scope, dataset_id),
-            "next_id": 1,
-            "created_at": at,
-            "updated_at": at,
-        }
-        await datasets.add(tx, scope, head)
-        await datasets.add_columns(tx, scope, dataset_id, 1, [(at, each, None) for at, each in enumerate(columns, 1)])
-        change = Change("create")
-        await versions.add(tx, scope, dataset_id, 1, token=token, author=caller.user_id, at=at, rows=0, change=change)
-        await workspaces.add_to_directory(tx, scope, dataset_id)
-        return cast("Head", await datasets.find(tx, scope, dataset_id))
+            new = NewDataset(
+                id=uuid7(),
+                name=name,
+                slug=slug,
+                description=wanted.description,
+                open_schema=wanted.columns is None,
+                columns=columns,
+                evidence=[None] * len(columns),
+                change=Change("create"),
+            )
+            await records.create_table(tx, scope, new.id)
+            await records.add_primary_key(tx, scope, new.id)
+            return await publish(tx, caller, scope, new)
 
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, changes: DatasetPatch, *, if_match: str | None

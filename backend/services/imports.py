@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from time import perf_counter
-from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -15,14 +13,15 @@ from backend.errors import DatasetNameTaken, LimitExceeded
 from backend.inference import ColumnPlan, Inference, conflicts, encode, unguarded
 from backend.readers import open_source
 from backend.readers.base import ReadLimits, Source
-from backend.repositories import datasets, lookup, records, versions, workspaces
+from backend.repositories import datasets, lookup, records, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, ImportAnswer
 from backend.schemas.imports import ImportOptions, ImportReport
 from backend.schemas.versions import Change
-from backend.services.identifiers import check_name, first_free, name_from_file, new_token, slugify, uuid7
+from backend.services.first_version import NewDataset, publish
+from backend.services.identifiers import check_name, first_free, name_from_file, slugify, uuid7
 from backend.services.keys import keys_for
 from backend.services.prefetch import prefetch
 from backend.services.uploads import Upload
@@ -68,6 +67,8 @@ class ImportService:
             media_type=upload.media_type,
             options=options,
             limits=self._limits,
+            told=upload.format,
+            charset=upload.charset,
         )
 
     async def _ensure_schema(self, scope: WorkspaceScope) -> None:
@@ -89,46 +90,7 @@ class ImportService:
             await records.add_primary_key(tx, scope, dataset_id)
             await records.analyze(tx, scope, dataset_id)
             await workspaces.lock(tx, scope)
-            await self._add_dataset(tx, caller, scope, dataset_id, upload, load, wanted)
-            found = await datasets.find(tx, scope, dataset_id)
-        return cast("Head", found)
-
-    @staticmethod
-    async def _add_dataset(
-        tx: Tx,
-        caller: Caller,
-        scope: WorkspaceScope,
-        dataset_id: UUID,
-        upload: Upload,
-        load: Load,
-        wanted: str | None,
-    ) -> None:
-        name, slug = await _free_names(tx, scope, wanted, upload.filename)
-        at, token = datetime.now(UTC), new_token()
-        head = {
-            "id": dataset_id,
-            "slug": slug,
-            "name": name,
-            "owner": caller.user_id,
-            "version": 1,
-            "token": token,
-            "rows": load.rows,
-            "columns": len(load.columns),
-            "bytes": await records.total_bytes(tx, scope, dataset_id),
-            "next_id": load.rows + 1,
-            "created_at": at,
-            "updated_at": at,
-        }
-        await datasets.add(tx, scope, head)
-        evidence = [msgspec.json.encode(each) for each in load.inference.evidence()]
-        columns = [(at, *each) for at, each in enumerate(zip(load.columns, evidence, strict=True), 1)]
-        await datasets.add_columns(tx, scope, dataset_id, 1, columns)
-        source = {"filename": upload.filename, "format": load.source.format, "sha256": upload.sha256}
-        change = Change("import", added=load.rows, source=source)
-        await versions.add(
-            tx, scope, dataset_id, 1, token=token, author=caller.user_id, at=at, rows=load.rows, change=change
-        )
-        await workspaces.add_to_directory(tx, scope, dataset_id)
+            return await _publish(tx, caller, scope, dataset_id, upload, load, wanted)
 
 
 class Load:
@@ -186,6 +148,22 @@ class Load:
             cleaned = self.inference.clean(batch, self.names)
             yield encode(cleaned, self._plan, self._keys, first_id=self.rows + 1, version=1)
             self.rows += cleaned.frame.height
+
+
+async def _publish(
+    tx: Tx, caller: Caller, scope: WorkspaceScope, dataset_id: UUID, upload: Upload, load: Load, wanted: str | None
+) -> Head:
+    name, slug = await _free_names(tx, scope, wanted, upload.filename)
+    source = {"filename": upload.filename, "format": load.source.format, "sha256": upload.sha256}
+    new = NewDataset(
+        id=dataset_id,
+        name=name,
+        slug=slug,
+        columns=load.columns,
+        evidence=[msgspec.json.encode(each) for each in load.inference.evidence()],
+        change=Change("import", added=load.rows, source=source),
+    )
+    return await publish(tx, caller, scope, new)
 
 
 async def _free_names(tx: Tx, scope: WorkspaceScope, wanted: str | None, filename: str | None) -> tuple[str, str]:

@@ -21,6 +21,7 @@ class Upload:
     """A temporary file without a name, so that a killed process leaves nothing of it.
 
     `file` is a real file at position 0 once everything was received; `size` is in bytes, `sha256` in hexadecimal.
+    `format` is the one that the caller insists on.
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:
@@ -28,6 +29,8 @@ class Upload:
         self.size = 0
         self.filename: str | None = None
         self.media_type: str | None = None
+        self.charset: str | None = None
+        self.format: str | None = None
         self._limit = limit
         self._hash = hashlib.sha256()
         self._pending = bytearray()

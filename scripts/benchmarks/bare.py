@@ -1,6 +1,6 @@
 """The baseline of a page: a Litestar handler that runs one statement through psycopg's pool, and nothing else.
 
-Arguments: the database's address and the statement. Settings of uvicorn are those of `backend.worker`.
+Arguments: the database's address and the statement. It is served as the service is.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import uvicorn
 from litestar import Litestar, Response, get
 from psycopg_pool import AsyncConnectionPool
+
+from backend.serving import http_server
 
 
 def create_app(url: str, statement: str) -> Litestar:
@@ -37,18 +38,7 @@ def create_app(url: str, statement: str) -> Litestar:
 def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(f"port {listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(
-        create_app(*sys.argv[1:3]),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+    http_server(create_app(*sys.argv[1:3])).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
-"""The running service for every integration test."""
+"""The running service for every integration test, and datasets in it."""
 
+from support.datasets import people, typed
 from support.service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
 
-__all__ = ["anonymous", "client", "connect", "make_user", "reader", "service", "stranger", "upload", "user"]
+__all__ = [
+    "anonymous", "client", "connect", "make_user", "people", "reader", "service", "stranger", "typed", "upload", "user",
+]  # fmt: skip

@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from httpx import AsyncClient, Response
-from support.service import exact
+from httpx import AsyncClient
+from support.calls import names, page, refused
+from support.datasets import PEOPLE
+from support.service import Upload
 
 pytestmark = pytest.mark.anyio
-Upload = Callable[..., Any]
-PEOPLE = """name,amount,born,active
-Ann,10,1990-01-31,true
-Bob,9,,false
-Émile,100.50,2001-12-01,true
-bob,,1990-01-31,
-"O'Neil, Jr.",9.0,1985-05-05,false
-"""
-
-
-@pytest.fixture
-async def people(upload: Upload) -> dict[str, Any]:
-    dataset: dict[str, Any] = await upload(PEOPLE, name="people")
-    return dataset
-
-
-async def page(client: AsyncClient, ref: str = "people", **params: Any) -> Any:
-    answer = await client.get(f"/datasets/{ref}/records", params=params)
-    assert answer.status_code == 200, answer.text
-    return exact(answer)
-
-
-async def names(client: AsyncClient, **params: Any) -> list[str]:
-    return [record["data"]["name"] for record in (await page(client, **params))["data"]]
-
-
-async def refused(client: AsyncClient, **params: Any) -> Response:
-    answer = await client.get("/datasets/people/records", params=params)
-    assert answer.status_code == 400, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer
 
 
 class TestCursor:

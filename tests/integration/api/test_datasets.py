@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
 from httpx import AsyncClient
-from support.service import MakeUser, User
+from support.calls import make
+from support.service import MakeUser, Upload, User
 
 pytestmark = pytest.mark.anyio
-
-Upload = Callable[..., Any]
-
-
-async def make(client: AsyncClient, name: str = "orders", **members: Any) -> Any:
-    answer = await client.post("/datasets", json={"name": name, **members})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
 
 
 class TestCreate:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from httpx import AsyncClient
+from support.service import Upload
 
 pytestmark = pytest.mark.anyio
 
-Upload = Callable[..., Any]
 ROOT = "http://sheaf.test"
 READS = [
     "/users/me",

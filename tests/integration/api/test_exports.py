@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import openpyxl
 import pytest
 from httpx import AsyncClient, Response
+from support.service import Upload
 
 pytestmark = pytest.mark.anyio
 
-Upload = Callable[..., Any]
 MIXED = (
     "sku,price,day,at,ok,note\r\n"
     "007,0.10,2025-01-31,2025-01-31T10:20:30Z,TRUE,\r\n"

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from support.calls import schema
+from support.service import Upload
 
 pytestmark = pytest.mark.anyio
-Upload = Callable[..., Any]
-
-
-async def schema(client: AsyncClient, ref: str, **params: Any) -> dict[str, str]:
-    told = (await client.get(f"/datasets/{ref}/schema", params=params)).json()
-    return {column["name"]: column["type"] for column in told["columns"]}
 
 
 class TestManyWriters:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
+from support.calls import schema, send
 from support.service import exact
 
 pytestmark = pytest.mark.anyio
@@ -17,16 +18,6 @@ async def free(client: AsyncClient) -> dict[str, Any]:
     """A dataset without a schema."""
     dataset: dict[str, Any] = (await client.post("/datasets", json={"name": "free"})).json()
     return dataset
-
-
-async def send(client: AsyncClient, method: str, path: str, text: str, **headers: str) -> Response:
-    headers = {"Content-Type": "application/json", **headers}
-    return await client.request(method, f"/datasets/{path}", content=text.encode(), headers=headers)
-
-
-async def schema(client: AsyncClient, ref: str, **params: Any) -> dict[str, str]:
-    told = (await client.get(f"/datasets/{ref}/schema", params=params)).json()
-    return {column["name"]: column["type"] for column in told["columns"]}
 
 
 @pytest.mark.usefixtures("free")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,12 +12,11 @@ import schemathesis
 from httpx import ASGITransport, AsyncClient, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.service import User
+from support.service import Upload, User
 
 from backend.app import create_app
 from backend.settings import Settings
 
-Upload = Callable[..., Any]
 HOST = "http://sheaf.test"
 CONTRACT = """
 POST /users

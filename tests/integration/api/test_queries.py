@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
 
 pytestmark = pytest.mark.anyio
-Upload = Callable[..., Any]
-PEOPLE = """name,amount,born,active
-Ann,10,1990-01-31,true
-Bob,9,,false
-Émile,100.50,2001-12-01,true
-bob,,1990-01-31,
-"O'Neil, Jr.",9.0,1985-05-05,false
-"""
-
-
-@pytest.fixture
-async def people(upload: Upload) -> dict[str, Any]:
-    dataset: dict[str, Any] = await upload(PEOPLE, name="people")
-    return dataset
 
 
 class TestBodyForm:

@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from httpx import AsyncClient, Response
-from support.service import exact
+from httpx import AsyncClient
+from support.calls import pointers, send, version
+from support.datasets import COLUMNS
+from support.service import Upload, exact
 
 pytestmark = pytest.mark.anyio
-
-Upload = Callable[..., Any]
-COLUMNS = [
-    {"name": "sku", "type": "text", "nullable": False},
-    {"name": "count", "type": "integer"},
-    {"name": "price", "type": "number"},
-    {"name": "active", "type": "boolean"},
-    {"name": "day", "type": "date"},
-    {"name": "at", "type": "datetime"},
-    {"name": "time", "type": "time"},
-    {"name": "more", "type": "json"},
-]
-
-
-@pytest.fixture
-async def typed(client: AsyncClient) -> dict[str, Any]:
-    """A dataset with a column of each type and one record."""
-    dataset: dict[str, Any] = (await client.post("/datasets", json={"name": "typed", "columns": COLUMNS})).json()
-    assert (await client.post("/datasets/typed/records", json={"sku": "first", "count": 1})).status_code == 201
-    return dataset
-
-
-async def send(client: AsyncClient, method: str, path: str, text: str, **headers: str) -> Response:
-    headers = {"Content-Type": "application/json", **headers}
-    return await client.request(method, f"/datasets/{path}", content=text.encode(), headers=headers)
-
-
-async def version(client: AsyncClient, ref: str) -> int:
-    number: int = (await client.get(f"/datasets/{ref}")).json()["version"]
-    return number
-
-
-def pointers(answer: Response) -> list[tuple[str, str]]:
-    assert answer.status_code == 422, answer.text
-    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
 
 
 @pytest.mark.usefixtures("typed")

@@ -9,10 +9,10 @@ from uuid import UUID
 import psycopg
 import pytest
 from httpx import AsyncClient
-from support.service import without_request_id
+from support.calls import make
+from support.service import Upload, without_request_id
 
 pytestmark = pytest.mark.anyio
-Upload = Callable[..., Any]
 
 
 @pytest.fixture
@@ -26,12 +26,6 @@ def expire(postgres_url: str) -> Callable[[Any], None]:
             connection.execute(aged, (dataset["id"],))
 
     return later
-
-
-async def make(client: AsyncClient, name: str = "orders", **members: Any) -> Any:
-    answer = await client.post("/datasets", json={"name": name, **members})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
 
 
 class TestDelete:

@@ -8,21 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 import xlsxwriter
-from httpx import AsyncClient, Response
+from httpx import AsyncClient
+from support.calls import raw, records
 from support.service import User, exact
 
 pytestmark = pytest.mark.anyio
-CSV = {"Content-Type": "text/csv"}
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-ORDERS = b"name,amount\nAnn,1\nBob,2\n"
-
-
-async def raw(client: AsyncClient, body: bytes = ORDERS, headers: dict[str, str] = CSV, **params: Any) -> Response:
-    return await client.post("/datasets", params=params, content=body, headers=headers)
-
-
-async def records(client: AsyncClient, ref: str) -> list[dict[str, Any]]:
-    return [record["data"] for record in exact(await client.get(f"/datasets/{ref}/records"))["data"]]
 
 
 def workbook(rows: list[list[Any]]) -> bytes:

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
-from support.service import User, exact, without_request_id
+from support.calls import CSV, ORDERS, raw, records
+from support.service import User, without_request_id
 
 pytestmark = pytest.mark.anyio
 
-Upload = Callable[..., Any]
-CSV = {"Content-Type": "text/csv"}
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-ORDERS = b"name,amount\nAnn,1\nBob,2\n"
-
-
-async def raw(client: AsyncClient, body: bytes = ORDERS, headers: dict[str, str] = CSV, **params: Any) -> Response:
-    return await client.post("/datasets", params=params, content=body, headers=headers)
 
 
 async def form(client: AsyncClient, body: bytes = ORDERS, filename: str = "orders.csv", **fields: str) -> Response:
     return await client.post("/datasets", data=fields, files={"file": (filename, body, "text/csv")})
-
-
-async def records(client: AsyncClient, ref: str) -> list[dict[str, Any]]:
-    return [record["data"] for record in exact(await client.get(f"/datasets/{ref}/records"))["data"]]
 
 
 class TestRawBody:

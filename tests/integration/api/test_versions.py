@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from support.service import User, exact, without_request_id
+from support.service import Upload, User, exact, without_request_id
 
 pytestmark = pytest.mark.anyio
-
-Upload = Callable[..., Any]
 
 
 class TestList:

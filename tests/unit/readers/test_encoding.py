@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from backend.errors import UnreadableFile
+from backend.errors import Invalid, UnreadableFile
 from backend.readers.encoding import Encoding, Utf8Stream, detect_encoding
 from backend.schemas.imports import Warnings
 
@@ -78,6 +78,33 @@ def test_bytes_that_are_not_of_the_told_encoding_are_refused() -> None:
 )
 def test_what_is_told_is_kept(told: str, data: bytes, found: Encoding) -> None:
     assert detected(data, told) == found
+
+
+@pytest.mark.parametrize(
+    ("charset", "data", "found", "warnings"),
+    [
+        ("windows-1250", POLISH.encode("cp1250"), Encoding("cp1250"), 0),
+        ("UTF-8", GERMAN.encode(), Encoding("utf-8"), 0),
+        ("utf-8", GERMAN.encode("cp1252"), Encoding("windows-1252"), 1),
+        ("us-ascii", GERMAN.encode("cp1252"), Encoding("windows-1252"), 1),
+        ("utf-8", ("\ufeff" + GERMAN).encode("utf-16-le"), Encoding("utf-16-le", 2), 1),
+        ("windows-1250", ("\ufeff" + GERMAN).encode(), Encoding("utf-8", 3), 1),
+        ("utf-16", ("\ufeff" + GERMAN).encode("utf-16-be"), Encoding("utf-16-be", 2), 0),
+    ],
+)
+def test_a_media_types_charset_is_believed_unless_the_bytes_say_otherwise(
+    charset: str, data: bytes, found: Encoding, warnings: int
+) -> None:
+    report = Warnings()
+    assert (detect_encoding(io.BytesIO(data), None, report, charset=charset), report.total) == (found, warnings)
+
+
+def test_a_charset_that_cannot_be_is_refused() -> None:
+    with pytest.raises(Invalid, match="no encoding 'klingon'"):
+        detect_encoding(io.BytesIO(b"a"), None, Warnings(), charset="klingon")
+    with pytest.raises(UnreadableFile, match="Line 1 holds byte 0x81"):
+        detect_encoding(io.BytesIO(b"\x81"), None, Warnings(), charset="windows-1250")
+    assert detect_encoding(io.BytesIO(b"a"), "latin-1", Warnings(), charset="klingon") == Encoding("iso8859-1")
 
 
 def test_a_stream_can_leave_out_its_beginning() -> None:
