@@ -15,6 +15,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from backend import settings as configuration
@@ -22,6 +23,7 @@ from backend.cache import Cache
 from backend.controllers import API, ROOT
 from backend.controllers.documented import Summaries
 from backend.controllers.problems import problem_details
+from backend.controllers.schema_page import SchemaPage
 from backend.errors import AppError
 from backend.logs import configure_logging
 from backend.observing import observed
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
 log = structlog.get_logger()
+SCHEMA = "/schema"
+"""Where the OpenAPI document is, and the page that shows it."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -151,5 +155,6 @@ def _openapi() -> OpenAPIConfig:
         description="Spreadsheets in, versioned datasets, spreadsheets out.",
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],
-        path="/schema",
+        path=SCHEMA,
+        render_plugins=[SchemaPage(SCHEMA), YamlRenderPlugin()],
     )

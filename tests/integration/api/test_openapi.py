@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,6 +107,15 @@ class TestDocument:
         answer = await anonymous.get(f"{HOST}/schema")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/html")
+        parts = re.findall(r"""(?:src|href)=["']([^"']*)""", answer.text)
+        assert {part.partition(":")[0] for part in parts if not part.startswith("/")} <= {"data"}
+        types = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+        needed = [part for part in parts if part.startswith("/")]
+        assert len(needed) == 3
+        for path in needed:
+            part = await anonymous.get(f"{HOST}{path}")
+            assert (part.status_code, part.headers["content-type"]) == (200, types[path.rpartition(".")[2]])
+            assert len(part.content) > 100_000
 
 
 @st.composite
