@@ -29,7 +29,14 @@ def decoded(body: bytes | Raw, kind: type[T]) -> T:
         text = str(error)
         raise InvalidBody(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+        raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
+
+
+def why_no_json(reason: Exception | str) -> str:
+    """What msgspec says of broken JSON, put right where it is misleading."""
+    if str(reason) == "Input data was truncated":
+        return r"it ends too early, or a text in it holds half a surrogate pair (such as \ud800)"
+    return str(reason)
 
 
 async def limited(chunks: AsyncIterable[bytes], most: int) -> bytes:
@@ -70,7 +77,7 @@ def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
         try:
             objects.append(msgspec.json.decode(item, type=dict[str, Raw]))
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            wrong.append(ErrorItem(str(error), f"/{at}", code="INVALID_RECORD"))
+            wrong.append(ErrorItem(why_no_json(error), f"/{at}", code="INVALID_RECORD"))
     if wrong:
         raise InvalidRecord(f"{len(wrong)} item(s) are no objects; nothing was stored.", errors=wrong[:100])
     return objects

@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.errors import AppError, InvalidBody, InvalidParameter, TooLarge
+from backend.controllers.bodies import why_no_json
+from backend.errors import AppError, BadRequest, InvalidBody, InvalidParameter, TooLarge
 from backend.schemas.problems import ErrorItem, Problem
 
 log = structlog.get_logger()
@@ -51,6 +52,8 @@ def _from_app_error(error: AppError) -> ProblemAnswer:
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _from_app_error(TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {max_body:,} bytes."))
+    if isinstance(error.__cause__, SerializationException):
+        return _from_app_error(BadRequest(f"The body is not valid JSON: {why_no_json(error.detail)}."))
     code = HTTPStatus(error.status_code).name
     return ProblemAnswer(error.status_code, error.detail, code, (), dict(error.headers or {}))
 

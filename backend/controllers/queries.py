@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from backend.controllers.bodies import why_no_json
 from backend.controllers.parameters import CallerRequest, refuse_repeated
 from backend.errors import BadRequest
 from backend.query.nodes import MAX_LIMIT, Query
@@ -57,7 +58,7 @@ async def body_members(request: CallerRequest) -> dict[str, Any]:
     try:
         body = _DECODER.decode(await request.body() or b"{}")
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+        raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     return body

@@ -13,7 +13,7 @@ from backend.errors import InvalidQuery, UnknownColumn
 from backend.query.nodes import Json, Value
 from backend.query.sqltext import literal, text_array
 from backend.query.text import nearest, shown
-from backend.query.values import Bound, boolean, number, shaped, whole
+from backend.query.values import Bound, boolean, is_number, number, shaped, whole
 from backend.schemas.columns import RECORD_ID, Column, ColumnType
 
 _STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
@@ -128,6 +128,8 @@ class Field(Struct, frozen=True):
     def _read(self, text: str) -> Bound:
         value = self._parsed(text)
         if value is None:
+            if self.kind in {"integer", "number"} and is_number(text):
+                raise InvalidQuery(f"{shown(text)} is too long, or its exponent too large, to be compared with.")
             raise InvalidQuery(
                 f"{shown(text)} is not {_EXAMPLES[self.kind]}, which {shown(self.name)} is compared with."
             )

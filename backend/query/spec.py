@@ -124,6 +124,8 @@ def _limit(text: str) -> int:
 
 
 def _offset(text: str) -> int:
+    if text.isdecimal() and whole(text) is None:
+        raise InvalidQuery(f"offset is at most {10**18 - 1:,}, not {shown(text)}.")
     return _whole("offset", text, 0)
 
 

@@ -16,7 +16,9 @@ Bound: TypeAlias = Decimal | int | bool | str
 _DEFAULT_SHAPES = {"date": "0000-00-00", "time": "00:00:00", "datetime": "0000-00-00T00:00:00Z"}
 _BEHIND = "~"
 _LONGEST_NUMBER = 1_000
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_DIGITS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+_NUMBER = re.compile(_DIGITS + "(?:[eE][+-]?[0-9]{1,4})?")
+_ANY_NUMBER = re.compile(_DIGITS + "(?:[eE][+-]?[0-9]+)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
@@ -33,6 +35,11 @@ _SHAPE = re.compile(
 def number(text: str) -> Decimal | None:
     """The exact number."""
     return Decimal(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
+
+
+def is_number(text: str) -> bool:
+    """Whether this is a number, of whatever size."""
+    return _ANY_NUMBER.fullmatch(text) is not None
 
 
 def whole(text: str) -> int | None:
