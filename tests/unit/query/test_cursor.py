@@ -41,9 +41,11 @@ def test_everything_may_be_repeated_in_any_order() -> None:
 
 def test_a_query_string_may_go_on_as_a_body() -> None:
     place = decode(encode(cursor(parse_params(PARAMETERS))))
-    resume(
-        place, parse_body({"filters": {"b": {"in": ["x", "y"]}, "a": {"gt": 1}}, "sort_by": "a", "sort_order": "desc"})
-    )
+    body = {"filters": {"b": {"in": ["x", "y"]}, "a": {"gt": 1}}, "sort_by": "a", "sort_order": "desc"}
+    assert resume(place, parse_body(body)) == resume(place, parse_params([]))
+    body["filters"]["a"] = {"gt": 2}
+    with pytest.raises(InvalidCursor, match="may be repeated, not changed"):
+        resume(place, parse_body(body))
 
 
 @pytest.mark.parametrize(
