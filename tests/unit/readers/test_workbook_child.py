@@ -14,6 +14,7 @@ import pytest
 import structlog
 from msgspec import structs
 from structlog.testing import capture_logs
+from support.processes import alive, children
 from support.waiting import until
 from support.workbooks import opened, records, sheet, strings, xlsx
 
@@ -27,25 +28,9 @@ ROWS = "".join(f'<row r="{row}"><c s="0" r="A{row}"><v>{row}</v></c></row>' for 
 JOB = Job(format="xlsx", sheet=None, fill_merged=False, memory=2**30, seconds=60)
 
 
-def children() -> list[int]:
+def readers() -> set[int]:
     """Ids of the processes that read workbooks for this one."""
-    return [
-        int(folder.name)
-        for folder in Path("/proc").glob("[0-9]*")
-        if _parent(folder) == os.getpid() and b"backend.sheets.child" in _read(folder / "cmdline")
-    ]
-
-
-def _parent(folder: Path) -> int:
-    status = _read(folder / "stat").rpartition(b")")[2].split()
-    return int(status[1]) if status else 0
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+    return children(os.getpid(), b"backend.sheets.child")
 
 
 def test_beyond_its_time() -> None:
@@ -55,7 +40,7 @@ def test_beyond_its_time() -> None:
         opened(xlsx(sheet(ROWS)), limits=limits) as source,
     ):
         records(source)
-    assert children() == []
+    assert not readers()
 
 
 def test_beyond_its_memory() -> None:
@@ -65,7 +50,7 @@ def test_beyond_its_memory() -> None:
     limits = ReadLimits(workbook_memory=2**24)
     with pytest.raises(TooLarge, match=r"SHEAF_WORKBOOK_MEMORY \(16,777,216 bytes\)"), opened(made, limits=limits):
         pass
-    assert children() == []
+    assert not readers()
 
 
 def test_killed_from_outside() -> None:
@@ -73,7 +58,7 @@ def test_killed_from_outside() -> None:
         file.write(xlsx(sheet(ROWS)))
         file.flush()
         child = Child(JOB, file, ReadLimits())
-        assert children() == [child.pid]
+        assert readers() == {child.pid}
         os.kill(child.pid, signal.SIGSEGV)
         with pytest.raises(UnreadableFile, match="could not be read"):
             list(child.messages())
@@ -89,19 +74,19 @@ def test_stopped_is_beyond_its_time() -> None:
         with pytest.raises(TooLarge, match="SHEAF_WORKBOOK_SECONDS"):
             list(child.messages())
         child.spool.close()
-    assert children() == []
+    assert not readers()
 
 
 def test_left_before_its_end() -> None:
     with opened(xlsx(sheet(ROWS))) as source:
         next(source.batches())
-    assert children() == []
+    assert not readers()
 
 
 def test_refused_before_anything_was_read() -> None:
     with pytest.raises(UnreadableFile, match="no workbook"), opened(b"nothing of the kind"):
         pass
-    assert children() == []
+    assert not readers()
 
 
 @pytest.fixture
@@ -150,6 +135,4 @@ def test_dies_with_its_parent(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
         os.kill(pid, signal.SIGCONT)
-        until(
-            lambda: b" Z " in _read(Path(f"/proc/{pid}/stat")) or not Path(f"/proc/{pid}").exists(), "the child's end"
-        )
+        until(lambda: not alive({pid}), "the child's end")
