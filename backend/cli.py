@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, given: argparse.Namespace) -> None:
+    if given.ephemeral and given.data is not None:
+        raise Failure("--ephemeral keeps nothing in the folder of --data; give one of the two.")
     serve(Request(settings, ephemeral=given.ephemeral, sample=given.sample, key=not given.no_key))
 
 

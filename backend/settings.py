@@ -98,4 +98,15 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     try:
         return convert(named, Settings, strict=False, dec_hook=_decode)
     except (ValidationError, ValueError) as error:
-        raise SettingsError(str(error)) from error
+        raise SettingsError(_explained(str(error), named, given)) from error
+
+
+def _explained(reason: str, named: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """msgspec's sentence about a value, with the value and the name by which it was given."""
+    found = re.fullmatch(r"(.*) - at `\$\.(\w+)`", reason)
+    if found is None:
+        return reason
+    name = found[2]
+    source = PREFIX + name.upper() if given.get(name) is None else f"--{name}"
+    why = re.sub(r"^Expected `int`(, got `str`)?", "it must be a whole number", found[1])
+    return f"{source} cannot be {str(named[name])!r}: {why}"

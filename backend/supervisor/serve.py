@@ -85,9 +85,9 @@ def _start(request: Request, stack: contextlib.ExitStack, budget: _Budget) -> li
     settings = request.settings
     runtime = Runtime()
     stack.callback(runtime.close)
+    listener = stack.enter_context(_listen(settings.host, settings.port))
     data = DataFolder(runtime.path / "data" if request.ephemeral else settings.data)
     stack.callback(data.close)
-    listener = stack.enter_context(_listen(settings.host, settings.port))
     settings, servers = _start_servers(request, data, runtime, stack, budget)
     _migrate(settings.database_url)
     key = _operator_key(settings, data) if request.key else None

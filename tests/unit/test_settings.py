@@ -35,17 +35,22 @@ def test_sizes_take_units(text: str, size: int) -> None:
     ("name", "value", "said"),
     [
         ("SHEAF_PROT", "1", "no such setting: SHEAF_PROT"),
-        ("SHEAF_PORT", "many", "port"),
-        ("SHEAF_PORT", "70000", "port"),
-        ("SHEAF_WORKERS", "0", "workers"),
+        ("SHEAF_PORT", "many", "SHEAF_PORT cannot be 'many': it must be a whole number$"),
+        ("SHEAF_PORT", "70000", "SHEAF_PORT cannot be '70000': it must be a whole number <= 65535"),
+        ("SHEAF_WORKERS", "0", "SHEAF_WORKERS cannot be '0'"),
         ("SHEAF_MAX_UPLOAD", "large", "'large' is no size"),
         ("SHEAF_MAX_UPLOAD", "2 parsecs", "is no size"),
-        ("SHEAF_REGISTRATION", "maybe", "registration"),
+        ("SHEAF_REGISTRATION", "maybe", "SHEAF_REGISTRATION cannot be 'maybe'"),
     ],
 )
 def test_what_cannot_be_used_is_refused(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load({name: value})
+
+
+def test_a_flag_is_called_as_it_was_given() -> None:
+    with pytest.raises(SettingsError, match="--port cannot be 'abc'"):
+        load({"SHEAF_PORT": "1"}, port="abc")
 
 
 def explained() -> list[str]:
