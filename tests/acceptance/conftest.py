@@ -9,6 +9,5 @@ from support.server import Server
 
 @pytest.fixture(scope="session")
 def client(server: Server) -> Iterator[Client]:
-    user = Client.register(server.base)
-    yield user
-    user.close()
+    with Client.register(server.base) as user:
+        yield user

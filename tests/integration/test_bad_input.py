@@ -23,18 +23,15 @@ def narrow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service with low limits."""
     limits = {"upload": "16MiB", "rows": "1000", "columns": "50", "cell": "10KiB", "line": "20KiB"}
     told = {f"max_{name}": value for name, value in limits.items()}
-    running = Server(
-        tmp_path_factory.mktemp("narrow"), ephemeral=True, workbook_memory="300MiB", workbook_seconds="20", **told
-    )
-    yield running.start()
-    running.stop()
+    told |= {"workbook_memory": "300MiB", "workbook_seconds": "20"}
+    with Server(tmp_path_factory.mktemp("narrow"), ephemeral=True, **told) as running:
+        yield running
 
 
 @pytest.fixture
 def narrow(narrow_server: Server) -> Iterator[Client]:
-    user = Client.register(narrow_server.base)
-    yield user
-    user.close()
+    with Client.register(narrow_server.base) as user:
+        yield user
 
 
 def noise(size: int) -> bytes:

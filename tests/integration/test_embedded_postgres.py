@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.program import alive, below
+from support.processes import alive, below
 
 from backend.embedded.account import Account, account_for
 from backend.embedded.binaries import postgres_programs, valkey_program
@@ -177,7 +177,7 @@ def test_a_server_left_running_by_a_killed_run_is_ended(tmp_path: Path, own_runt
     with running(tmp_path, own_runtime) as server:
         assert left.process.wait() is not None
         assert ask(server, "SELECT 1") == 1
-    assert not alive(set(below(tmp_path)))
+    assert not alive(below(tmp_path))
 
 
 @on_linux

@@ -32,9 +32,8 @@ RELATIONS = """
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service to be killed; whoever kills it starts it again."""
-    running = Server(tmp_path_factory.mktemp("mortal"))
-    yield running.start()
-    running.stop()
+    with Server(tmp_path_factory.mktemp("mortal")) as running:
+        yield running
 
 
 class Store:
@@ -64,12 +63,11 @@ class Store:
 @pytest.fixture
 def user(mortal: Server) -> Iterator[Client]:
     """Has one small dataset."""
-    if mortal.process.poll() is not None:
+    if not mortal.is_running:
         mortal.start()
-    found = Client.register(mortal.base)
-    found.made(found.upload(SMALL, "small.csv"))
-    yield found
-    found.close()
+    with Client.register(mortal.base) as found:
+        found.made(found.upload(SMALL, "small.csv"))
+        yield found
 
 
 @contextmanager
@@ -135,7 +133,7 @@ def test_a_killed_worker_leaves_nothing_of_an_import(mortal: Server, user: Clien
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(httpx.TransportError):
             answer.result()
-    until(lambda: ready(mortal), "another worker answers")
+    until(lambda: mortal.is_ready, "another worker answers")
     store.check_unchanged()
 
 
@@ -144,7 +142,7 @@ def test_a_killed_database_leaves_nothing_of_an_import(mortal: Server, user: Cli
     with importing(mortal, user) as answer:
         os.kill(mortal.postmaster, signal.SIGKILL)
         problem(answer.result(), 503)
-    until(lambda: ready(mortal), "the service has its database again")
+    until(lambda: mortal.is_ready, "the service has its database again")
     store.check_unchanged()
 
 
@@ -165,13 +163,6 @@ def answers(server: Server) -> bool:
         with psycopg.connect(server.database_url) as connection:
             return connection.execute("SELECT 1").fetchone() == (1,)
     except psycopg.OperationalError:
-        return False
-
-
-def ready(server: Server) -> bool:
-    try:
-        return httpx.get(f"{server.base}/health/ready", timeout=5).status_code == 200
-    except httpx.HTTPError:
         return False
 
 

@@ -20,9 +20,8 @@ FORMATS = ("csv", "tsv", "xlsx")
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service of its own, so that nothing else goes through it."""
-    running = Server(tmp_path_factory.mktemp("measured"), ephemeral=True)
-    yield running.start()
-    running.stop()
+    with Server(tmp_path_factory.mktemp("measured"), ephemeral=True) as running:
+        yield running
 
 
 def orders(path: Path, rows: int) -> Path:

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,8 @@ from urllib.parse import unquote
 import httpx
 import psycopg
 import pytest
-from support.program import Program, alive, below, refused, session
+from support.processes import alive, below, descendants
+from support.program import Program, postmaster, refused, sheaf
 from support.waiting import until
 
 from backend.embedded.account import account_for
@@ -40,7 +40,7 @@ def program(data: Path) -> Iterator[Program]:
 
 def runtime_of(program: Program) -> Path:
     """The runtime folder, by the address of the database that a worker was given."""
-    given = Path(f"/proc/{min(workers(program))}/environ").read_bytes().split(b"\0")
+    given = Path(f"/proc/{min(program.workers)}/environ").read_bytes().split(b"\0")
     address = next(each.decode() for each in given if each.startswith(b"SHEAF_DATABASE_URL="))
     return Path(unquote(address.partition("host=")[2])).parent
 
@@ -64,7 +64,7 @@ class TestARunningService:
         assert (data / "api_key").read_text().strip() == program.key
 
     def test_the_operator_issues_keys_beside_it(self, program: Program, data: Path) -> None:
-        said = sheaf("key", "Ann", "--data", str(data))
+        said = sheaf("key", "Ann", "--data", data)
         assert program.get("/users/me", key=said.stdout.strip()).json()["name"] == "Ann"
 
     def test_a_port_in_use_is_told(self, program: Program, tmp_path: Path) -> None:
@@ -74,60 +74,33 @@ class TestARunningService:
 
     def test_a_second_service_on_the_same_data_is_refused(self, program: Program, data: Path) -> None:
         assert "Another service is running on the data folder" in refused("--data", data)
-        assert program.ready
+        assert program.health["status"] == "ok"
 
     def test_a_killed_worker_is_replaced(self, program: Program) -> None:
-        before = workers(program)
+        before = program.workers
         os.kill(min(before), signal.SIGKILL)
-        until(lambda: len(workers(program) - before) == 1 and program.ready, "another worker serves")
+        until(lambda: len(program.workers - before) == 1 and program.health, "another worker serves")
         assert program.get("/users/me").status_code == 200
 
     def test_a_killed_postgres_is_restarted_with_its_data(self, program: Program, data: Path) -> None:
         killed = postmaster(data)
         os.kill(killed, signal.SIGKILL)
         until(lambda: not alive({killed}), "it is gone")
-        until(lambda: program.ready and postmaster(data) != killed, "another one serves")
+        until(lambda: program.health and postmaster(data) not in {0, killed}, "another one serves")
         assert program.get("/datasets/sales/records?limit=1").json()["total"] == 1000
 
     def test_a_killed_valkey_is_restarted(self, program: Program, data: Path) -> None:
         (killed,) = below(data / "valkey")
         os.kill(killed, signal.SIGKILL)
-        until(lambda: set(below(data / "valkey")) - {killed}, "another one runs")
-        until(lambda: program.ready, "the service is ready")
-
-
-def sheaf(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run another command of the program to its end."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
-    command = [sys.executable, "-m", "backend", *arguments]
-    return subprocess.run(command, env={**own, **environment}, capture_output=True, text=True, check=False)
-
-
-def workers(program: Program) -> set[int]:
-    """Ids of the worker processes."""
-    found = set()
-    for pid in session(program):
-        try:
-            if b"backend.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(pid)
-        except OSError:
-            continue
-    return found
-
-
-def postmaster(data: Path) -> int:
-    """The process id in PostgreSQL's own file; 0 while there is none."""
-    try:
-        return int((data / "postgres/postmaster.pid").read_text().split()[0])
-    except (FileNotFoundError, IndexError):
-        return 0
+        until(lambda: program.health.get("cache") == "ok" and not alive({killed}), "another one serves")
+        assert len(below(data / "valkey") - {killed}) == 1
 
 
 class TestEnding:
     def test_everything_ends_although_streams_are_open(self, tmp_path: Path) -> None:
         with Program("--data", tmp_path / "data", "--sample") as program:
             program.wait_for("Sample datasets")
-            everything = session(program) | set(below(tmp_path))
+            everything = descendants(program.process.pid) | below(tmp_path)
             with half_an_upload(program), half_a_download(program):
                 assert program.end() == 0
         assert not alive(everything)
@@ -144,7 +117,7 @@ class TestEnding:
     def test_after_sigkill_the_next_start_leaves_nothing_of_it(self, tmp_path: Path) -> None:
         data = tmp_path / "data"
         with Program("--data", data) as killed:
-            key, left = killed.key, session(killed) | set(below(tmp_path))
+            key, left = killed.key, descendants(killed.process.pid) | below(tmp_path)
             assert killed.upload("kept", "a,b\n1,2\n").status_code == 201
             folder = runtime_of(killed)
             killed.process.kill()
@@ -260,12 +233,12 @@ class TestOtherServers:
             connection.execute("CREATE DATABASE migrated")
         url = empty_postgres_url.replace("/sheaf?", "/migrated?")
         for _ in range(2):
-            assert sheaf("migrate", SHEAF_DATABASE_URL=url).returncode == 0
-        made = sheaf("key", "Ann", SHEAF_DATABASE_URL=url)
+            assert sheaf("migrate", environment={"SHEAF_DATABASE_URL": url}).returncode == 0
+        made = sheaf("key", "Ann", environment={"SHEAF_DATABASE_URL": url})
         assert re.fullmatch(r"[A-Za-z0-9_-]{8,64}\n", made.stdout), made.stderr
 
     def test_a_command_that_finds_no_database_says_so(self, tmp_path: Path) -> None:
-        ended = sheaf("key", "Ann", "--data", str(tmp_path))
+        ended = sheaf("key", "Ann", "--data", tmp_path)
         assert ended.returncode == 1
         assert ended.stderr.startswith("sheaf: Set SHEAF_DATABASE_URL, or start the service")
 

@@ -23,6 +23,12 @@ class Client:
         assert answer.status_code == 201, answer.text
         return cls(base, answer.json()["api_key"])
 
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self.http.close()
 

@@ -11,14 +11,12 @@ from support.server import Server
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`sheaf serve --ephemeral` with default settings."""
-    running = Server(tmp_path_factory.mktemp("service"), ephemeral=True)
-    yield running.start()
-    running.stop()
+    with Server(tmp_path_factory.mktemp("service"), ephemeral=True) as running:
+        yield running
 
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Client]:
     """A new user; the workspace is empty."""
-    user = Client.register(server.base)
-    yield user
-    user.close()
+    with Client.register(server.base) as user:
+        yield user

@@ -9,43 +9,53 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
 
 import httpx
 
+from support.processes import children
+from support.waiting import until
+
 ENDS_WITHIN = 8.0
 """Seconds after SIGTERM or Ctrl-C in which nothing may be left."""
+SERVE = ("serve", "--port", "0")
 
 
 class Program:
     """One start of the program; `address` and `key` are what it printed."""
 
-    def __init__(self, *flags: str | Path, environment: Mapping[str, str] | None = None, **process: Any) -> None:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
+    def __init__(self, *flags: str | Path, environment: Mapping[str, str] | None = None) -> None:
+        self._output = NamedTemporaryFile()  # noqa: SIM115, closed at the end
         self.process = subprocess.Popen(
-            [process.pop("python", sys.executable), "-m", "backend", "serve", "--port", "0", *map(str, flags)],
-            env={**own, "SHEAF_LOG_LEVEL": "warning", **(environment or {})},
+            _command(*SERVE, *flags),
+            env=_environment({"SHEAF_LOG_LEVEL": "warning", **(environment or {})}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
-            text=True,
-            **process,
         )
-        self.output = ""
-        self.address = self._told(r"Sheaf is ready at (http://\S+)")
-        self.key = "" if "--no-key" in flags else self._told(r"API key: (\S+)")
+        try:
+            self.address = self.wait_for(r"Sheaf is ready at (http://\S+)\n")
+            self.key = "" if "--no-key" in flags else self.wait_for(r"API key: (\S+)\n")
+        except BaseException:
+            self.__exit__()
+            raise
 
-    def _told(self, pattern: str) -> str:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.output += line
-            if found := re.search(pattern, line):
-                return found[found.re.groups]
-        raise AssertionError(f"It ended and said:\n{self.output}")
+    @property
+    def output(self) -> str:
+        """All that it has written."""
+        return os.pread(self._output.fileno(), 2**24, 0).decode(errors="replace")
 
-    def wait_for(self, pattern: str) -> None:
-        """Read on until it prints this."""
-        self._told(pattern)
+    def wait_for(self, pattern: str) -> str:
+        """Wait until it has printed this; the last group, or all of it."""
+        found = until(lambda: self._told(pattern), pattern, seconds=120)
+        return found[found.re.groups]
+
+    def _told(self, pattern: str) -> re.Match[str] | None:
+        ended = self.process.poll() is not None
+        found = re.search(pattern, self.output)
+        if ended and not found:
+            raise AssertionError(f"It ended and said:\n{self.output}")
+        return found
 
     def __enter__(self) -> Program:
         return self
@@ -56,12 +66,13 @@ class Program:
                 self.end()
         finally:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+            self._output.close()
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, *, within: float = ENDS_WITHIN) -> int:
         """Tell it to stop; its exit status. Raises TimeoutExpired when it takes longer than it may."""
         self.process.send_signal(number)
-        return self.process.wait(ENDS_WITHIN)
+        return self.process.wait(within)
 
     def get(self, path: str, key: str | None = None) -> httpx.Response:
         """Answer to a GET below /api/v1 with the printed key."""
@@ -73,65 +84,52 @@ class Program:
         return httpx.post(f"{self.address}/api/v1/datasets", params={"name": name}, content=text, headers=headers)
 
     @property
-    def ready(self) -> bool:
-        """Whether the service says that it can do its work."""
+    def workers(self) -> set[int]:
+        """Ids of the processes that serve (Linux)."""
+        return children(self.process.pid, b"backend.worker")
+
+    @property
+    def health(self) -> dict[str, str]:
+        """What it says of itself; nothing when it cannot do its work."""
         try:
-            return httpx.get(f"{self.address}/health/ready", timeout=5).status_code == 200
+            answer = httpx.get(f"{self.address}/health/ready", timeout=5)
         except httpx.HTTPError:
-            return False
+            return {}
+        return answer.json() if answer.status_code == 200 else {}
 
 
-def refused(*flags: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """What the program says when it cannot start: one line, no traceback."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "backend", "serve", "--port", "0", *map(str, flags)],
-        env={**own, **(environment or {})},
+def sheaf(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end."""
+    return subprocess.run(
+        _command(*arguments),
+        env=_environment(environment or {}),
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+def refused(*flags: str | Path, environment: Mapping[str, str] | None = None) -> str:
+    """What the program says when it cannot start: one line, no traceback."""
+    ended = sheaf(*SERVE, *flags, environment=environment)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1, ended.stderr
     return ended.stderr
 
 
-def below(folder: Path) -> dict[int, str]:
-    """Processes that run in a folder (Linux), by id with their names; those that ended meanwhile are left out."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if (entry / "cwd").readlink().is_relative_to(folder.resolve()):
-                    found[int(entry.name)] = (entry / "comm").read_text().strip()
-            except OSError:
-                continue
-    return found
-
-
-def session(program: Program) -> set[int]:
-    """Ids of the program's children and theirs (Linux)."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-    found = {program.process.pid}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {program.process.pid}
-
-
-def alive(pids: set[int]) -> set[int]:
-    """Those of the processes that still run."""
-    return {pid for pid in pids if _state(pid) not in {"", "Z"}}
-
-
-def _state(pid: int) -> str:
+def postmaster(data: Path) -> int:
+    """Id of the process of the PostgreSQL in a data folder, by PostgreSQL's own file; 0 while there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
+        return int((data / "postgres/postmaster.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return 0
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "backend", *map(str, arguments)]
+
+
+def _environment(told: Mapping[str, str]) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
+    return own | dict(told)
