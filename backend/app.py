@@ -22,6 +22,7 @@ from backend import settings as configuration
 from backend.cache import Cache
 from backend.controllers import API, ROOT
 from backend.controllers.documented import Summaries
+from backend.controllers.head import with_head
 from backend.controllers.problems import problem_details
 from backend.controllers.schema_page import SchemaPage
 from backend.errors import AppError
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or configuration.load(os.environ)
     configure_logging(settings.log_level)
     _spool(settings).mkdir(parents=True, exist_ok=True)
-    return observed(_litestar(settings, _database(settings)))
+    return with_head(observed(_litestar(settings, _database(settings))))
 
 
 def _database(settings: Settings) -> Database:

@@ -1,0 +1,45 @@
+"""HEAD answers what GET does, without the body."""
+
+from __future__ import annotations
+
+import pytest
+from httpx import AsyncClient
+
+pytestmark = pytest.mark.anyio
+_CHANGING = {"x-request-id", "server-timing", "content-length"}
+
+
+@pytest.fixture
+async def orders(client: AsyncClient) -> AsyncClient:
+    """Calls as the owner of `orders`."""
+    headers = {"Content-Type": "text/csv"}
+    made = await client.post("/datasets?name=orders", content=b"status,amount\nnew,1\n", headers=headers)
+    assert made.status_code == 201
+    return client
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["datasets", "datasets/orders", "datasets/orders/schema", "datasets/orders/records?amount=1", "users/me",
+     "datasets/orders/records/1", "datasets/orders/records/9", "datasets/orders/records?no=1", "datasets/none"],
+)  # fmt: skip
+async def test_it_is_get_without_the_body(orders: AsyncClient, path: str) -> None:
+    whole, head = await orders.get(path), await orders.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    told = [{name: value for name, value in each.headers.items() if name not in _CHANGING} for each in (whole, head)]
+    assert told[0] == told[1]
+    assert int(head.headers["content-length"]) > 0
+
+
+async def test_a_tag_that_is_known(orders: AsyncClient) -> None:
+    tag = (await orders.head("datasets/orders")).headers["etag"]
+    assert (await orders.head("datasets/orders", headers={"If-None-Match": tag})).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["datasets/orders/export", "datasets/orders/records/stream", "users/me/keys/rotate"])
+async def test_where_there_is_none(orders: AsyncClient, path: str) -> None:
+    assert (await orders.head(path)).status_code == 405
+
+
+async def test_without_a_key(anonymous: AsyncClient) -> None:
+    assert (await anonymous.head("datasets")).status_code == 401
