@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -77,7 +76,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         dependencies=_dependencies(
             settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
         ),
-        middleware=[DefineMiddleware(Authentication, users=users)],
+        middleware=[Authentication(users)],
         plugins=[problem_details(settings.max_body), Summaries()],
         lifespan=[_running(database, cache, datasets)],
         openapi_config=_openapi(),

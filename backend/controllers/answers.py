@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from backend.schemas.datasets import Head
 from backend.services.preconditions import matches
@@ -26,6 +27,21 @@ def told(request: Request[Any, Any, Any], content: T) -> Response[T | None]:
     """200 with a weak ETag made of the answer itself, or 304; for what is small and has no version of its own."""
     digest = blake2b(msgspec.json.encode(content), digest_size=12).hexdigest()
     return tagged(request, content, f'W/"{digest}"')
+
+
+def ready(content: Any, etag: str, *, status: int = 200) -> ASGIApp:
+    """JSON that is sent as it is, for the busiest calls: a `Response` costs as much as all else of theirs in Python."""
+    headers = [(b"etag", etag.encode())]
+    body = b""
+    if status == 200:
+        body = msgspec.json.encode(content)
+        headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    return answer
 
 
 def success(kind: Any, description: str) -> ResponseSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
@@ -14,6 +14,7 @@ from backend.errors import InvalidParameter, UnknownParameter
 from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
 
+T = TypeVar("T")
 CallerRequest: TypeAlias = Request[Caller, Any, Any]
 
 Ref: TypeAlias = FromPath[str]
@@ -27,6 +28,11 @@ Offset: TypeAlias = Annotated[int, QueryParameter(ge=0, le=2**31)]
 
 READS_PARAMETERS = {"reads_parameters": True}
 """Handler option: it reads the query string itself, and refuses what it does not know."""
+
+
+def header(request: CallerRequest, name: bytes, default: T) -> str | T:
+    """A header's first value, without the table of all of them that `request.headers` makes."""
+    return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), default)
 
 
 async def only_known_parameters(request: Request[Any, Any, Any]) -> None:

@@ -6,9 +6,10 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
+from litestar.types import ASGIApp
 
 from backend.controllers import bodies
-from backend.controllers.answers import success, tagged, told
+from backend.controllers.answers import ready, success, tagged, told
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import (
     COUNT,
@@ -22,7 +23,16 @@ from backend.controllers.documented import (
     STREAM,
     documented,
 )
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Limit, Offset, Ref, Workspace
+from backend.controllers.parameters import (
+    READS_PARAMETERS,
+    CallerRequest,
+    IfMatch,
+    Limit,
+    Offset,
+    Ref,
+    Workspace,
+    header,
+)
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
@@ -43,13 +53,11 @@ class RecordController(Controller):
         operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
         description=DESCRIPTION,
     )
-    async def list_page(
-        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
-    ) -> Response[RecordPage | None] | Stream:
+    async def list_page(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> ASGIApp:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
         workspace, query = query_from_string(request)
-        if NDJSON in request.headers.get("accept", ""):
-            return await _stream(request, ref, workspace, query, records)
+        if NDJSON in header(request, b"accept", ""):
+            return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
         return await _page(request, ref, workspace, query, records)
 
     @post(
@@ -64,11 +72,11 @@ class RecordController(Controller):
         ref: Ref,
         records: NamedDependency[RecordService],
         workspace: Workspace = None,
-    ) -> Response[RecordPage | None] | Stream:
+    ) -> ASGIApp:
         """A page of records, asked for by a JSON body."""
         query = query_from_members(await body_members(request))
-        if NDJSON in request.headers.get("accept", ""):
-            return await _stream(request, ref, workspace, query, records)
+        if NDJSON in header(request, b"accept", ""):
+            return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
         return await _page(request, ref, workspace, query, records)
 
     @get(
@@ -217,10 +225,10 @@ class RecordController(Controller):
 
 async def _page(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, records: RecordService
-) -> Response[RecordPage | None]:
-    known = request.headers.get("if-none-match")
+) -> ASGIApp:
+    known = header(request, b"if-none-match", None)
     page, etag = await records.page(request.user, ref, workspace, query, if_none_match=known)
-    return Response(page, status_code=200 if page else 304, headers={"ETag": etag})
+    return ready(page, etag, status=200 if page else 304)
 
 
 async def _stream(

@@ -65,12 +65,16 @@ def _sorted(node: Node | None) -> Node | None:
 
 def encode(cursor: Cursor) -> str:
     """The token. A long query is left out of it and has to be repeated by the caller."""
-    query = None if cursor.query is None else structs.replace(cursor.query, cursor=None, given=frozenset())
-    if len(_encoder.encode(query)) > _LONGEST_QUERY:
-        query = None
-    cursor = structs.replace(cursor, query=query)
-    told = _encoder.encode(cursor)
+    *before, query, total, total_is = structs.astuple(cursor)
+    told = _encoder.encode((*before, None if query is None else _carried(query), total, total_is))
     return urlsafe_b64encode(_checksum(told) + told).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=4096)
+def _carried(query: Query) -> msgspec.Raw | None:
+    """A query as it travels in tokens; None for a long one."""
+    carried = _encoder.encode(structs.replace(query, cursor=None, given=frozenset()))
+    return msgspec.Raw(carried) if len(carried) <= _LONGEST_QUERY else None
 
 
 def decode(token: str) -> Cursor:

@@ -104,22 +104,9 @@ class Database:
         async with self.read() as tx:
             await tx.execute("SELECT 1")
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Tx]:
+    def read(self) -> _Borrowed:
         """A connection outside of any transaction: each statement sees what is committed when it starts."""
-        with translating():
-            connection = await self._pool.getconn()
-            try:
-                yield connection
-            finally:
-                await self._give_back(connection)
-
-    async def _give_back(self, connection: Tx) -> None:
-        """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
-        lost = connection.closed
-        await self._pool.putconn(connection)
-        if lost:
-            await self._pool.check()
+        return _Borrowed(self._pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
@@ -132,6 +119,30 @@ class Database:
         """A blocking connection, for a worker thread that streams a COPY … TO STDOUT."""
         with translating(), self._bulk.connection() as connection:
             yield connection
+
+
+class _Borrowed:
+    """A connection of the pool, for a block. No generator: this is around every statement that is run."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: AsyncConnectionPool[Tx]) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Tx:
+        with translating():
+            self._connection = await self._pool.getconn()
+        return self._connection
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
+        lost = self._connection.closed
+        with translating():
+            await self._pool.putconn(self._connection)
+            if lost:
+                await self._pool.check()
+            if isinstance(error, psycopg.Error):
+                raise error
 
 
 async def _folding_collation(connection: Tx) -> str:

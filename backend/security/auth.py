@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.middleware import ASGIMiddleware
 
 from backend.errors import Forbidden, Unauthorized
 from backend.schemas.callers import Caller
 
 if TYPE_CHECKING:
-    from litestar.types import ASGIApp
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
     from backend.services.users import UserService
 
@@ -22,19 +23,27 @@ PUBLIC = {"public": True}
 Connection = ASGIConnection[Any, Caller, Any, Any]
 
 
-class Authentication(AbstractAuthenticationMiddleware):
+class Authentication(ASGIMiddleware):
     """Finds the caller by `X-API-Key` or `Authorization: Bearer`; refuses whoever it does not know."""
 
-    def __init__(self, app: ASGIApp, users: UserService) -> None:
-        super().__init__(app, exclude=["^/schema", "^/metrics"], exclude_from_auth_key="public")
-        self._users = users
+    scopes = (ScopeType.HTTP,)
+    exclude_opt_key = "public"
 
-    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        headers = dict(connection.scope["headers"])
+    def __init__(self, users: UserService) -> None:
+        self._users = users
+        self.should_bypass_for_scope = _unguarded
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        headers = dict(scope["headers"])
         key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
-        return AuthenticationResult(caller, caller.key_id)
+        scope["user"], scope["auth"] = caller, caller.key_id
+        await next_app(scope, receive, send)
+
+
+def _unguarded(scope: Scope) -> bool:
+    return scope["path"].startswith(("/schema", "/metrics"))
 
 
 def _bearer(header: bytes) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import Literal, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, RecordNotFound
 from backend.query import cursor as cursors
@@ -173,7 +173,7 @@ async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> 
 
 
 def _cursor(reading: Reading, last: int, total: int | None, total_is: TotalIs) -> str:
-    snapshot, query = reading.snapshot, structs.replace(reading.query, cursor=None)
+    snapshot, query = reading.snapshot, reading.query
     place = Cursor(
         snapshot.dataset_id,
         snapshot.version,
