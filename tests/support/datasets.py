@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from support.calls import make
+from support.calls import make, raw
 from support.service import Upload
 
 PEOPLE = """name,amount,born,active
@@ -33,6 +33,13 @@ COLUMNS = [
 async def people(upload: Upload) -> dict[str, Any]:
     """`PEOPLE` as a dataset."""
     return await upload(PEOPLE, name="people")
+
+
+@pytest.fixture
+async def orders(client: AsyncClient) -> AsyncClient:
+    """Calls as the owner of `orders`, which has one record."""
+    assert (await raw(client, b"status,amount\nnew,1\n", name="orders")).status_code == 201
+    return client
 
 
 @pytest.fixture

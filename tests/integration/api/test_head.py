@@ -9,15 +9,6 @@ pytestmark = pytest.mark.anyio
 _CHANGING = {"x-request-id", "server-timing", "content-length"}
 
 
-@pytest.fixture
-async def orders(client: AsyncClient) -> AsyncClient:
-    """Calls as the owner of `orders`."""
-    headers = {"Content-Type": "text/csv"}
-    made = await client.post("/datasets?name=orders", content=b"status,amount\nnew,1\n", headers=headers)
-    assert made.status_code == 201
-    return client
-
-
 @pytest.mark.parametrize(
     "path",
     ["datasets", "datasets/orders", "datasets/orders/schema", "datasets/orders/records?amount=1", "users/me",

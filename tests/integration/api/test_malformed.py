@@ -10,15 +10,6 @@ from httpx import AsyncClient
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def orders(client: AsyncClient) -> AsyncClient:
-    """Calls as the owner of `orders`, which has one record."""
-    headers = {"Content-Type": "text/csv"}
-    made = await client.post("/datasets?name=orders", content=b"status,amount\nnew,1\n", headers=headers)
-    assert made.status_code == 201
-    return client
-
-
 class TestQueryStrings:
     @pytest.mark.parametrize("broken", ["%C3%28", "%FF", "%ED%A0%80", "x%C3"])
     @pytest.mark.parametrize(
