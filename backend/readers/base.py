@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from backend.inference.batch import Batch
-from backend.schemas.imports import Warnings
+from backend.schemas.imports import SheetInfo, Warnings
 
 
 class ReadLimits(Struct, frozen=True):
@@ -42,6 +42,13 @@ class Source(Protocol):
     header_row: int | None
     names: list[str]
     warnings: Warnings
+    sheets: tuple[SheetInfo, ...]
+    """Every sheet of a workbook; none of other files."""
+
+    @property
+    def share(self) -> float:
+        """How much of the file the current pass has read, from 0 to 1."""
+        ...
 
     def batches(self) -> Iterator[Batch]:
         """Blocking generator over the whole table in bounded memory; each call starts again from the top.

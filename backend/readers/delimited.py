@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from backend.readers.layout import Layout, find_layout
 from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
 from backend.readers.scan import Piece
 from backend.readers.tail import drop_last, drop_trailing_nulls
-from backend.schemas.imports import ImportOptions, Warnings
+from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 
 SAMPLE = 256 * 1024
 """Bytes at the start of a file by which dialect and header are found."""
@@ -52,7 +53,9 @@ class DelimitedSource:
         self.header_row = layout.header_row
         self.names = list(layout.names)
         self.warnings = warnings
+        self.sheets: tuple[SheetInfo, ...] = ()
         self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         self._encoding = encoding
         self._layout = layout
         self._limits = limits
@@ -61,6 +64,10 @@ class DelimitedSource:
         self._reported = 0
         self._reported_tail = 0
         self._rows = 0
+
+    @property
+    def share(self) -> float:
+        return self._file.tell() / max(1, self._size)
 
     def batches(self) -> Iterator[Batch]:
         """Batches from the top of the table; see `Source.batches`."""

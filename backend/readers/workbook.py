@@ -15,7 +15,7 @@ from backend.readers.tail import drop_last
 from backend.readers.workbook_child import Child
 from backend.readers.workbook_layout import LOOK, SheetLayout, find_sheet_layout, holding
 from backend.readers.workbook_report import SheetReport
-from backend.schemas.imports import ImportOptions, Warnings
+from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 from backend.schemas.problems import ErrorItem
 from backend.sheets.protocol import Chosen, End, Job, Part
 
@@ -28,6 +28,7 @@ class WorkbookSource:
         self.delimiter: str | None = None
         self.quote: str | None = None
         self.warnings = Warnings()
+        self.sheets: tuple[SheetInfo, ...] = ()
         self._child = child
         self._limits = limits
         self._skip_footer = options.skip_footer
@@ -44,6 +45,10 @@ class WorkbookSource:
         self._columns = list(self._layout.columns)
         self.names = list(self._layout.names)
         self._report = SheetReport(chosen, self._layout, self.warnings)
+
+    @property
+    def share(self) -> float:
+        return float(self._end is not None)
 
     def batches(self) -> Iterator[Batch]:
         """Batches from the top of the table; see `Source.batches`."""

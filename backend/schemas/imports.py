@@ -90,6 +90,15 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     suggestion: str | None = None
 
 
+class SheetInfo(Struct, frozen=True):
+    """One sheet of a workbook; `index` counts from 1, `rows` is None where the file does not tell."""
+
+    name: str
+    index: int
+    visible: bool
+    rows: int | None = None
+
+
 class ImportReport(Struct, frozen=True):
     """How a file was read and what came of it."""
 
