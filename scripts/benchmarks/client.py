@@ -52,6 +52,14 @@ class Client:
         answer: dict[str, Any] = _decoded(connection)
         return answer
 
+    def read(self, path: str) -> bytes:
+        """The whole answer as it comes. Raises RuntimeError for any status of 400 and above."""
+        connection = self._connect()
+        connection.request("GET", API + path, headers={"X-API-Key": self.key})
+        content = _checked(connection.getresponse()).read()
+        connection.close()
+        return content
+
     def download(self, path: str) -> Download:
         """Take an answer and throw it away."""
         started = perf_counter()
