@@ -14,8 +14,10 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in
 _LINE = "line"
 
 
-def encode(batch: Batch, plan: Sequence[ColumnPlan], keys: Sequence[str], first_id: int, version: int) -> bytes:
-    r"""`id \x02 version \x02 {"key":value,…} \n` for each row, ids counted up from `first_id`.
+def encode(
+    batch: Batch, plan: Sequence[ColumnPlan], keys: Sequence[str], first_id: int | pl.Series, version: int
+) -> bytes:
+    r"""`id \x02 version \x02 {"key":value,…} \n` for each row, ids as given or counted up from `first_id`.
 
     For `COPY … (FORMAT csv, QUOTE e'\x01', DELIMITER e'\x02')`: neither byte nor a raw line end is ever in the JSON.
     Nulls are left out. Numbers stand as in the source, digit by digit.
@@ -27,8 +29,9 @@ def encode(batch: Batch, plan: Sequence[ColumnPlan], keys: Sequence[str], first_
     live = [at for at, null in enumerate(nulls) if null < frame.height]
     full = [at for at in live if not nulls[at]]
     frame = _stored(frame.select(pl.nth(live)), [plan[at] for at in live])
-    ids = pl.int_range(first_id, first_id + batch.frame.height, dtype=pl.Int64).cast(pl.String)
-    parts: list[pl.Expr] = [ids]
+    height = batch.frame.height
+    ids = pl.int_range(first_id, first_id + height) if isinstance(first_id, int) else pl.lit(first_id)
+    parts: list[pl.Expr] = [ids.cast(pl.String)]
     pending = f"\x02{version}\x02{{"
     for at in full:
         opening, closing = _around(keys[at], plan[at])

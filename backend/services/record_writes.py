@@ -59,7 +59,7 @@ class RecordWriteService:
     ) -> tuple[Written, str]:
         """New records and the dataset's ETag. Raises InvalidRecord naming each bad value."""
         async with self._database.transaction() as tx:
-            writing = await _begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace)
             require_match(if_match, writing.head.etag)
             if not items:
                 return Written([], 0, writing.head.dataset.version), writing.head.etag
@@ -73,7 +73,7 @@ class RecordWriteService:
     ) -> tuple[UUID, Record, str]:
         """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
         async with self._database.transaction() as tx:
-            writing = await _begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace)
             require_match(if_match, writing.head.etag)
             token = await self._insert(tx, writing, [item], single=True)
             found = await records.find(tx, writing.scope, _after(writing, token), writing.head.next_id)
@@ -87,7 +87,7 @@ class RecordWriteService:
         rows = _checked(items, writing, single=single)
         first = writing.head.next_id
         await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, first, rows)
-        return await _publish(tx, writing, Change("create", added=len(rows)), next_id=first + len(rows))
+        return await publish(tx, writing, Change("create", added=len(rows)), next_id=first + len(rows))
 
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, changes: Item, *, if_match: str | None
@@ -117,7 +117,7 @@ class RecordWriteService:
     ) -> tuple[Record, str]:
         """One record's new image and its ETag; the old image when nothing changes."""
         async with self._database.transaction() as tx:
-            writing = await _begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace)
             current, etag = await _current(tx, writing, record_id)
             require_match(if_match, etag)
             await self._grow(tx, writing, [item], single=True)
@@ -127,7 +127,7 @@ class RecordWriteService:
                 return current, etag
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
             await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, record_id, [values])
-            token = await _publish(tx, writing, Change("update", changed=1), next_id=writing.head.next_id)
+            token = await publish(tx, writing, Change("update", changed=1), next_id=writing.head.next_id)
             found = await records.find(tx, writing.scope, _after(writing, token), record_id)
         if found is None:
             raise RecordNotFound
@@ -138,11 +138,11 @@ class RecordWriteService:
     ) -> None:
         """The record is gone from this version on; older versions keep it."""
         async with self._database.transaction() as tx:
-            writing = await _begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace)
             _, etag = await _current(tx, writing, record_id)
             require_match(if_match, etag)
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
-            await _publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
+            await publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
 
     async def _grow(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> None:
         """Lets the schema of a schemaless dataset take the items, as part of this write's version."""
@@ -168,7 +168,7 @@ class RecordWriteService:
             writing.columns = columns
 
 
-async def _begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
+async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
     """Locks the dataset's head row. Raises DatasetNotFound."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
     snapshot = await lookup.snapshot(tx, scope, head)
@@ -218,7 +218,7 @@ def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -
     return rows
 
 
-async def _publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
+async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
     """The new version's token."""
     token = new_token()
     await versions.publish(
