@@ -23,9 +23,13 @@ from backend.controllers.parameters import (
 from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
+from backend.schemas.plans import Plan
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
+from backend.services.identifiers import uuid7
 from backend.services.imports import ImportService
+from backend.services.jobs import Job
+from backend.services.progress import Progress
 from backend.services.uploads import UploadFolder
 
 
@@ -51,7 +55,7 @@ class DatasetController(Controller):
         datasets: NamedDependency[DatasetService],
         imports: NamedDependency[ImportService],
         upload_folder: NamedDependency[UploadFolder],
-    ) -> Response[ImportAnswer | Dataset]:
+    ) -> Response[ImportAnswer | Plan | Dataset]:
         """A new dataset at version 1."""
         kind = uploads.kind_of_body(request)
         if kind == "json":
@@ -59,10 +63,13 @@ class DatasetController(Controller):
             wanted = decoded(await limited(request.stream(), upload_folder.json_limit), DatasetCreate)
             head = await datasets.create(request.user, wanted, workspace=request.query_params.get("workspace"))
             return created(head.dataset, head)
-        receive = uploads.upload_form if kind == "form" else uploads.upload_raw
+        receive = uploads.receive_form if kind == "form" else uploads.receive_raw
         with upload_folder.open() as upload:
-            head, answer = await receive(request, imports, upload)
-        return created(answer, head)
+            asked = await receive(request, imports, upload)
+            imported = await imports.run(Job(uuid7(), request.user, upload, asked, Progress(), _no_note))
+        if imported.head is None:
+            return Response(imported.answer, status_code=200)
+        return created(imported.answer, imported.head)
 
     @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
@@ -135,3 +142,7 @@ class DatasetController(Controller):
         number, moment = version_asked(version, as_of)
         etag, schema = await datasets.schema(request.user, ref, workspace, version=number, as_of=moment)
         return tagged(request, schema, etag)
+
+
+async def _no_note(_: object, __: object) -> None:
+    """Nobody else is told that an import is done."""

@@ -8,20 +8,18 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 import msgspec
-from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from backend.controllers.multipart import FormReceiver
-from backend.controllers.parameters import refuse_unknown
+from backend.controllers.parameters import CallerRequest, refuse_unknown
 from backend.errors import BadRequest, IncompleteBody
 from backend.query.text import nearest, shown
-from backend.schemas.callers import Caller
-from backend.schemas.datasets import Head, ImportAnswer
-from backend.schemas.imports import ImportOptions
+from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.services.imports import ImportService
 from backend.services.uploads import Upload
 
-FORM_FIELDS = ("name", "workspace", "options")
+PARAMETERS = ("name", "workspace", "dry_run")
+FORM_FIELDS = (*PARAMETERS, "options")
 MEDIA_TYPE_BY_FORMAT = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -33,10 +31,8 @@ MEDIA_TYPE_BY_FORMAT = {
 }
 
 
-async def upload_form(
-    request: Request[Caller, Any, Any], imports: ImportService, upload: Upload
-) -> tuple[Head, ImportAnswer]:
-    """A form: `file` and optional `name`, `workspace`, `options` (JSON)."""
+async def receive_form(request: CallerRequest, imports: ImportService, upload: Upload) -> ImportRequest:
+    """A form: `file` and optional `name`, `workspace`, `options` (JSON), `dry_run`."""
     params = _parameters(request, FORM_FIELDS)
     options = parse_options(params["options"]) if "options" in params else ImportOptions()
 
@@ -54,26 +50,30 @@ async def upload_form(
         await imports.check_free(request.user, params["name"], params.get("workspace"))
     boundary = request.content_type[1].get("boundary", "")
     await FormReceiver(upload, FORM_FIELDS, check).receive(_body(request), boundary)
-    return await imports.create(
-        request.user, upload, name=params.get("name"), workspace=params.get("workspace"), options=options
-    )
+    params.pop("options", None)
+    return _import_request(params, options)
 
 
-async def upload_raw(
-    request: Request[Caller, Any, Any], imports: ImportService, upload: Upload
-) -> tuple[Head, ImportAnswer]:
+async def receive_raw(request: CallerRequest, imports: ImportService, upload: Upload) -> ImportRequest:
     """The file itself as body; everything else in the query string."""
-    params = _parameters(request, ("name", "workspace", "format", *ImportOptions.__struct_fields__))
-    name, workspace = params.pop("name", None), params.pop("workspace", None)
+    params = _parameters(request, (*PARAMETERS, "format", *ImportOptions.__struct_fields__))
     upload.format = _format(params.pop("format", None))
     upload.media_type = MEDIA_TYPE_BY_FORMAT[upload.format] if upload.format else request.content_type[0] or None
     upload.charset = request.content_type[1].get("charset") or None
     upload.filename = _filename(request)
-    options = options_from_strings(params)
-    if name is not None:
-        await imports.check_free(request.user, name, workspace)
+    told = {name: params.pop(name) for name in PARAMETERS if name in params}
+    wanted = _import_request(told, options_from_strings(params))
+    if wanted.name is not None:
+        await imports.check_free(request.user, wanted.name, wanted.workspace)
     await upload.receive(_body(request))
-    return await imports.create(request.user, upload, name=name, workspace=workspace, options=options)
+    return wanted
+
+
+def _import_request(params: Mapping[str, str], options: ImportOptions) -> ImportRequest:
+    try:
+        return msgspec.convert({**params, "options": options}, ImportRequest, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"A parameter cannot be used: {error}.") from error
 
 
 def parse_options(text: str) -> ImportOptions:
@@ -122,7 +122,7 @@ def _json(text: str) -> Any:
         raise BadRequest(f"{text[:60]!r} is not valid JSON: {error}.") from error
 
 
-def _parameters(request: Request[Caller, Any, Any], known: tuple[str, ...]) -> dict[str, str]:
+def _parameters(request: CallerRequest, known: tuple[str, ...]) -> dict[str, str]:
     refuse_unknown((name for name, _ in request.query_params.multi_items()), known)
     return {name: str(value) for name, value in request.query_params.items()}
 
@@ -133,7 +133,7 @@ def _format(name: str | None) -> str | None:
     return name and name.lower()
 
 
-def _filename(request: Request[Caller, Any, Any]) -> str | None:
+def _filename(request: CallerRequest) -> str | None:
     """From `Content-Disposition` (RFC 6266), for those who send one."""
     header = request.headers.get("content-disposition", "")
     if extended := re.search(r"filename\*=UTF-8''([^;]+)", header, re.IGNORECASE):
@@ -142,7 +142,7 @@ def _filename(request: Request[Caller, Any, Any]) -> str | None:
     return (plain[1] or plain[2]) if plain else None
 
 
-async def _body(request: Request[Caller, Any, Any]) -> AsyncIterator[bytes]:
+async def _body(request: CallerRequest) -> AsyncIterator[bytes]:
     """The body's chunks. Raises IncompleteBody when the sender stops half-way."""
     received = 0
     try:
@@ -160,7 +160,7 @@ async def _body(request: Request[Caller, Any, Any]) -> AsyncIterator[bytes]:
 Kind = Literal["form", "json", "raw"]
 
 
-def kind_of_body(request: Request[Caller, Any, Any]) -> Kind:
+def kind_of_body(request: CallerRequest) -> Kind:
     """`application/json` without a `format` means an empty dataset; everything else that is no form is a file."""
     media_type = request.content_type[0]
     if media_type == "multipart/form-data":

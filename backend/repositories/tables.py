@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 LIVE = 2147483647
 """`removed_in` of what is still there."""
@@ -88,6 +89,69 @@ directory = Table(
     central,
     Column("dataset_id", Uuid, primary_key=True),
     Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+uploads = Table(
+    "uploads",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("filename", Text),
+    Column("media_type", Text),
+    Column("charset", Text),
+    Column("format", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    _moment("created_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+upload_chunks = Table(
+    "upload_chunks",
+    central,
+    Column("upload_id", ForeignKey("sheaf.uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("upload_id", ForeignKey("sheaf.uploads.id", ondelete="SET NULL"), index=True),
+    Column("dataset_id", Uuid),
+    Column("request", JSONB, nullable=False),
+    Column("answered", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("percent", Float, nullable=False, server_default="0"),
+    Column("answer", JSONB),
+    Column("problem", JSONB),
+    Column("cancelled", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Uuid),
+    _moment("lease_until", nullable=True),
+    _moment("created_at"),
+    _moment("started_at", nullable=True),
+    _moment("finished_at", nullable=True),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+)
+"""`answered`: its caller got 202, so it survives a restart; otherwise it ends with the process that runs it."""
+Index("ix_imports_open", imports.c.created_at, postgresql_where=imports.c.state.in_(["queued", "running"]))
+
+rejected_rows = Table(
+    "rejected_rows",
+    central,
+    Column("import_id", ForeignKey("sheaf.imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("row", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("cells", ARRAY(Text), nullable=False),
 )
 
 datasets = Table(

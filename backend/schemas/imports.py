@@ -1,6 +1,7 @@
 """What an import may be told, and what it reports."""
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct, field
 
@@ -29,6 +30,26 @@ class ImportOptions(Struct, frozen=True, forbid_unknown_fields=True):
     comment: Delimiter | None = None
     fill_merged: bool = False
     decode_formulas: bool = False
+
+
+Mode = Literal["create", "append", "replace", "upsert", "sync"]
+
+
+class ImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is asked of one import but its file; as JSON it waits in a queue.
+
+    `dataset`: the one that the file goes into, by id or slug; None for a new one, which `name` may name.
+    `key`: the names of the columns by which `upsert` and `sync` find a row's record.
+    """
+
+    workspace: str | None = None
+    name: str | None = None
+    dataset: str | None = None
+    mode: Mode = "create"
+    key: tuple[str, ...] = ()
+    options: ImportOptions = field(default_factory=ImportOptions)
+    dry_run: bool = False
+    if_match: str | None = None
 
 
 class ReadWarning(Struct, frozen=True, omit_defaults=True):
@@ -102,6 +123,7 @@ class SheetInfo(Struct, frozen=True):
 class ImportReport(Struct, frozen=True):
     """How a file was read and what came of it."""
 
+    id: UUID
     format: str
     encoding: str | None
     delimiter: str | None

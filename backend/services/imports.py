@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from time import perf_counter
 from uuid import UUID
 
 import msgspec
 
-from backend.errors import DatasetNameTaken, LimitExceeded
-from backend.inference import ColumnPlan, Inference, conflicts, encode, unguarded
+from backend.errors import DatasetNameTaken
 from backend.readers import open_source
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, records, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, ImportAnswer
-from backend.schemas.imports import ImportOptions, ImportReport
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
 from backend.services.identifiers import check_name, first_free, name_from_file, slugify, uuid7
-from backend.services.keys import keys_for
+from backend.services.jobs import Imported, Job
+from backend.services.loads import Load, report
+from backend.services.plans import look
 from backend.services.prefetch import prefetch
 from backend.services.uploads import Upload
 
@@ -42,30 +40,29 @@ class ImportService:
         if wanted.lower() in names:
             raise DatasetNameTaken
 
-    async def create(
-        self, caller: Caller, upload: Upload, *, name: str | None, workspace: str | None, options: ImportOptions
-    ) -> tuple[Head, ImportAnswer]:
-        """A new dataset at version 1, or nothing at all."""
-        scope = lookup.workspace(caller, workspace)
-        wanted = check_name(name) if name is not None else None
+    async def run(self, job: Job) -> Imported:
+        """A new dataset at version 1, or nothing at all; with `dry_run` only what would come of it."""
+        scope = lookup.workspace(job.caller, job.request.workspace)
+        wanted = check_name(job.request.name) if job.request.name is not None else None
         started = perf_counter()
         async with self._places:
-            source = await asyncio.to_thread(self._open, upload, options)
+            source = await asyncio.to_thread(self._open, job)
             try:
+                if job.request.dry_run:
+                    return Imported(await asyncio.to_thread(look, job, source, self._limits))
                 await self._ensure_schema(scope)
-                load = Load(source, options, self._limits)
-                head = await self._store(caller, scope, upload, load, wanted)
+                load = Load(source, job.request.options, self._limits, job.progress)
+                return await self._store(job, scope, load, wanted, started)
             finally:
                 await asyncio.to_thread(source.close)
-        report = _report(upload, load, perf_counter() - started)
-        return head, ImportAnswer(head.dataset, report)
 
-    def _open(self, upload: Upload, options: ImportOptions) -> Source:
+    def _open(self, job: Job) -> Source:
+        upload = job.upload
         return open_source(
             upload.file,
             filename=upload.filename,
             media_type=upload.media_type,
-            options=options,
+            options=job.request.options,
             limits=self._limits,
             told=upload.format,
             charset=upload.charset,
@@ -76,10 +73,8 @@ class ImportService:
             async with self._database.transaction() as tx:
                 await workspaces.ensure_schema(tx, scope)
 
-    async def _store(
-        self, caller: Caller, scope: WorkspaceScope, upload: Upload, load: Load, wanted: str | None
-    ) -> Head:
-        dataset_id = uuid7()
+    async def _store(self, job: Job, scope: WorkspaceScope, load: Load, wanted: str | None, started: float) -> Imported:
+        dataset_id, progress = uuid7(), job.progress
         scope = msgspec.structs.replace(scope, has_schema=True)
         async with self._database.transaction() as tx:
             await records.create_table(tx, scope, dataset_id)
@@ -87,67 +82,16 @@ class ImportService:
             if load.redo:
                 await records.empty(tx, scope, dataset_id)
                 await records.load(tx, scope, dataset_id, prefetch(load.lines_again()))
+            progress.begin("indexing")
             await records.add_primary_key(tx, scope, dataset_id)
             await records.analyze(tx, scope, dataset_id)
+            progress.begin("publishing")
             await workspaces.lock(tx, scope)
-            return await _publish(tx, caller, scope, dataset_id, upload, load, wanted)
-
-
-class Load:
-    """One file on its way into COPY lines, typed by what was seen so far.
-
-    When a later batch shows that what was already sent was typed too strictly, `redo` is set, no more lines are
-    made, the rest of the file is only looked at, and `lines_again` goes over it once more.
-    """
-
-    def __init__(self, source: Source, options: ImportOptions, limits: ReadLimits) -> None:
-        self.source = source
-        self.inference = Inference(options, source.warnings)
-        self.rows = 0
-        self.redo = False
-        self._limits = limits
-        self._unguard = options.decode_formulas
-        self._plan: tuple[ColumnPlan, ...] = ()
-        self._keys: list[str] = []
-
-    @property
-    def names(self) -> list[str]:
-        """The columns' names as far as they are known: longer rows add some."""
-        return unguarded(self.source.names) if self._unguard else self.source.names
-
-    @property
-    def columns(self) -> list[Column]:
-        keys = keys_for(self.names, self._keys)
-        return [
-            Column(key, name, plan.type, plan.format)
-            for key, name, plan in zip(keys, self.names, self.inference.plan(), strict=True)
-        ]
-
-    def lines(self) -> Iterator[bytes]:
-        """First pass: looks and encodes. Blocking; for a worker thread."""
-        for batch in self.source.batches():
-            cleaned = self.inference.observe(batch, self.names)
-            plan = self.inference.plan()
-            self.redo = self.redo or conflicts(self._plan, plan)
-            self._plan = plan
-            if self.redo:
-                continue
-            self._keys = keys_for(self.names, self._keys)
-            first_id = self.rows + 1
-            self.rows += cleaned.frame.height
-            if self.rows > self._limits.max_rows:
-                raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
-            yield encode(cleaned, plan, self._keys, first_id=first_id, version=1)
-        self.inference.finish(self.names)
-
-    def lines_again(self) -> Iterator[bytes]:
-        """Second pass, with the types that the whole file asks for."""
-        self.rows = 0
-        self._keys = keys_for(self.names, self._keys)
-        for batch in self.source.batches():
-            cleaned = self.inference.clean(batch, self.names)
-            yield encode(cleaned, self._plan, self._keys, first_id=self.rows + 1, version=1)
-            self.rows += cleaned.frame.height
+            head = await _publish(tx, job.caller, scope, dataset_id, job.upload, load, wanted)
+            answer = ImportAnswer(head.dataset, report(job.id, job.upload, load, perf_counter() - started))
+            await job.settle(tx, answer)
+        progress.begin("done")
+        return Imported(answer, head)
 
 
 async def _publish(
@@ -175,23 +119,3 @@ async def _free_names(tx: Tx, scope: WorkspaceScope, wanted: str | None, filenam
         raise DatasetNameTaken
     free_name = first_free(name, lambda each: each.lower() not in names)
     return free_name, first_free(slugify(free_name) or "dataset", lambda each: each not in slugs, joiner="-")
-
-
-def _report(upload: Upload, load: Load, seconds: float) -> ImportReport:
-    source = load.source
-    return ImportReport(
-        format=source.format,
-        encoding=source.encoding,
-        delimiter=source.delimiter,
-        quote=source.quote,
-        sheet=source.sheet,
-        header_row=source.header_row,
-        rows=load.rows,
-        columns=len(load.names),
-        rejected=load.inference.rejected,
-        bytes=upload.size,
-        sha256=upload.sha256,
-        seconds=round(seconds, 3),
-        warnings=tuple(source.warnings.items),
-        warnings_total=source.warnings.total,
-    )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
@@ -38,6 +39,7 @@ class TestRawBody:
         assert (dataset["version"], dataset["rows"], dataset["columns"], dataset["slug"]) == (1, 2, 2, "orders")
         assert dataset["bytes"] > 0
         assert report.pop("seconds") >= 0
+        assert UUID(report.pop("id")).version == 7
         assert report == {
             "format": "csv", "encoding": "utf-8", "delimiter": ",", "quote": '"', "sheet": None, "header_row": 1,
             "rows": 2, "columns": 2, "rejected": 0, "bytes": len(ORDERS), "sha256": hashlib.sha256(ORDERS).hexdigest(),
@@ -199,3 +201,19 @@ class TestForm:
         answer = await raw(client, body, {"Content-Type": media_type})
         assert answer.status_code == 400, answer.text
         assert (await client.get("/datasets")).json()["total"] == 0
+
+
+class TestPlan:
+    async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
+        assert (await raw(anonymous, dry_run="true")).status_code == 401
+
+    async def test_tells_what_would_come_and_stores_nothing(self, user: User) -> None:
+        content = b"sku,amount\n007,1\nx,zwei\n"
+        answer = await raw(user.client, content, name="planned", dry_run="true", types="amount:integer")
+        assert answer.status_code == 200
+        plan = answer.json()
+        assert [(each["name"], each["type"]) for each in plan["columns"]] == [("sku", "text"), ("amount", "integer")]
+        assert plan["rows"] == [{"sku": "007", "amount": "1"}, {"sku": "x", "amount": None}]
+        assert (plan["bad_cells_total"], plan["bad_cells"][0]["value"], plan["bad_cells"][0]["row"]) == (1, "zwei", 3)
+        assert plan["import"]["delimiter"] == ","
+        assert (await user.client.get("/datasets")).json()["total"] == 0

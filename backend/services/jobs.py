@@ -1,0 +1,38 @@
+"""One import, from its request to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from msgspec import Struct
+
+from backend.repositories.database import Tx
+from backend.schemas.callers import Caller
+from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.imports import ImportRequest
+from backend.schemas.plans import Plan
+from backend.services.progress import Progress
+from backend.services.uploads import Upload
+
+
+class Imported(Struct, frozen=True):
+    """What came of an import: what its caller is told, and the head of the dataset that it made or changed."""
+
+    answer: ImportAnswer | Plan
+    head: Head | None = None
+
+
+Settle = Callable[[Tx, ImportAnswer], Awaitable[None]]
+"""Writes down, in the transaction that publishes an import, that it is done; an error here undoes all of it."""
+
+
+class Job(Struct):
+    """One import: whose, of which file, how far it is."""
+
+    id: UUID
+    caller: Caller
+    upload: Upload
+    request: ImportRequest
+    progress: Progress
+    settle: Settle

@@ -1,0 +1,40 @@
+"""The plan of an import: the whole file read and typed, nothing stored."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from msgspec import structs
+
+from backend.readers.base import ReadLimits, Source
+from backend.schemas.datasets import ColumnInfo
+from backend.schemas.imports import Warnings
+from backend.schemas.plans import Plan
+from backend.services.jobs import Job
+from backend.services.loads import Load, report
+
+SHOWN_ROWS = 20
+"""First rows of the file that a plan shows."""
+
+
+def look(job: Job, source: Source, limits: ReadLimits) -> Plan:
+    """What a new dataset would be made of. Blocking; for a worker thread."""
+    started, options, bad = perf_counter(), job.request.options, Warnings()
+    if options.on_error == "reject":
+        options = structs.replace(options, on_error="null")
+    load = Load(source, options, limits, job.progress, bad_cells=bad)
+    first = load.look(SHOWN_ROWS)
+    evidence = load.inference.evidence()
+    columns = [
+        ColumnInfo(column.name, column.type, column.nullable, None, column.format, told)
+        for column, told in zip(load.columns, evidence, strict=True)
+    ]
+    names = load.names
+    return Plan(
+        report=report(job.id, job.upload, load, perf_counter() - started),
+        sheets=source.sheets,
+        columns=tuple(columns),
+        rows=[dict(zip(names, row, strict=False)) for row in first],
+        bad_cells=tuple(bad.items),
+        bad_cells_total=bad.total,
+    )
