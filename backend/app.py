@@ -36,6 +36,7 @@ from backend.services.health import HealthService
 from backend.services.imports import ImportService
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
+from backend.services.schemas import SchemaService
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
 from backend.services.users import UserService
@@ -100,6 +101,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
         "records": RecordService(database, streams),
         "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
+        "schemas": SchemaService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "exports": ExportService(database, streams),
         "upload_folder": UploadFolder(_spool(settings), settings.max_upload, settings.max_body),

@@ -167,6 +167,10 @@ class InvalidRecord(Invalid):
     """A value does not fit its column."""
 
 
+class InvalidSchema(Invalid):
+    """The columns cannot be changed like this; nothing was changed."""
+
+
 class Unavailable(AppError):
     """The service cannot answer right now; try again in a moment."""
 

@@ -6,11 +6,19 @@ from backend.controllers.datasets import DatasetController
 from backend.controllers.exports import ExportController
 from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.records import RecordController
+from backend.controllers.schemas import SchemaController
 from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
 from backend.controllers.wellformed import only_well_formed
 
-_CONTROLLERS = (UserController, DatasetController, RecordController, ExportController, VersionController)
+_CONTROLLERS = (
+    UserController,
+    DatasetController,
+    SchemaController,
+    RecordController,
+    ExportController,
+    VersionController,
+)
 
 API = (Router("/", route_handlers=_CONTROLLERS, before_request=only_well_formed),)
 ROOT = (HealthController, MetricsController)

@@ -21,8 +21,7 @@ from backend.controllers.parameters import (
     refuse_unknown,
 )
 from backend.controllers.problems import failures
-from backend.controllers.queries import version_asked
-from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, Schema
+from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer
 from backend.schemas.plans import Plan
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
@@ -127,21 +126,6 @@ class DatasetController(Controller):
         """Bring a deleted dataset back, by its id."""
         head = await datasets.undelete(request.user, ref, workspace)
         return Response(head.dataset, headers={"ETag": head.etag})
-
-    @get("/{ref:str}/schema", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
-    async def schema(
-        self,
-        request: CallerRequest,
-        ref: Ref,
-        datasets: NamedDependency[DatasetService],
-        workspace: Workspace = None,
-        version: FromQuery[str | None] = None,
-        as_of: FromQuery[str | None] = None,
-    ) -> Response[Schema | None]:
-        """The columns as of a version, each with what the file said about it."""
-        number, moment = version_asked(version, as_of)
-        etag, schema = await datasets.schema(request.user, ref, workspace, version=number, as_of=moment)
-        return tagged(request, schema, etag)
 
 
 async def _no_note(_: object, __: object) -> None:

@@ -97,8 +97,17 @@ class Refusal(Struct, frozen=True):
     cells: tuple[ReadWarning, ...] = ()
 
 
+class SuggestedChange(Struct, frozen=True, omit_defaults=True):
+    """Members of a column in `PATCH …/schema`, or options of an upload, that take a suggestion."""
+
+    type: ColumnType
+    date_format: str | None = None
+    decimal_comma: bool = False
+    null_values: tuple[str, ...] = ()
+
+
 class Evidence(Struct, frozen=True, omit_defaults=True):
-    """What the whole file says about one column."""
+    """What the whole file says about one column; `patch` is what makes the `suggestion` so."""
 
     type: ColumnType
     counts: dict[str, int]
@@ -109,6 +118,7 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     longest: int = 0
     refused: dict[str, Refusal] = field(default_factory=dict)
     suggestion: str | None = None
+    patch: SuggestedChange | None = None
 
 
 class SheetInfo(Struct, frozen=True):

@@ -4,13 +4,15 @@ from msgspec import Struct
 
 
 class ErrorItem(Struct, frozen=True, omit_defaults=True):
-    """One bad value: where it is and what is wrong with it."""
+    """One bad value: where it is and what is wrong with it. `record`: the id of the record that has it."""
 
     message: str
     pointer: str | None = None
     row: int | None = None
     column: str | None = None
     code: str | None = None
+    record: int | None = None
+    value: str | None = None
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):

@@ -16,14 +16,11 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import RECORD_ID, Column
 from backend.schemas.datasets import (
     ColumnCreate,
-    ColumnInfo,
     DatasetCreate,
     DatasetList,
     DatasetPatch,
     Head,
-    Schema,
 )
-from backend.schemas.imports import Evidence
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
@@ -56,17 +53,6 @@ class DatasetService:
         async with self._database.read() as tx:
             _, head = await lookup.head(tx, caller, ref, workspace)
         return head
-
-    async def schema(
-        self, caller: Caller, ref: str, workspace: str | None, *, version: str | None, as_of: datetime | None
-    ) -> tuple[str, Schema]:
-        """The columns as of a version with their evidence, and an ETag for them."""
-        async with self._database.read() as tx:
-            scope, head = await lookup.head(tx, caller, ref, workspace)
-            snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
-            evidence = await datasets.list_evidence(tx, scope, snapshot.dataset_id, snapshot.version)
-        columns = tuple(_info(column, evidence.get(column.key)) for column in snapshot.columns)
-        return f'"{snapshot.token}.schema"', Schema(snapshot.version, columns)
 
     async def create(self, caller: Caller, wanted: DatasetCreate, *, workspace: str | None) -> Head:
         """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken, WorkspaceNotFound."""
@@ -178,8 +164,3 @@ def _new_columns(wanted: tuple[ColumnCreate, ...], most: int) -> list[Column]:
         Column(key, name, each.type, nullable=each.nullable, description=each.description)
         for key, name, each in zip(keys_for(names, ()), names, wanted, strict=True)
     ]
-
-
-def _info(column: Column, evidence: msgspec.Raw | None) -> ColumnInfo:
-    told = None if evidence is None else msgspec.json.decode(evidence, type=Evidence)
-    return ColumnInfo(column.name, column.type, column.nullable, column.description, column.format, told)

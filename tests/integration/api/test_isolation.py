@@ -47,6 +47,7 @@ OF_A_DATASET = [
     Call("DELETE", "/datasets/{ref}"),
     Call("POST", "/datasets/{ref}/undelete"),
     Call("GET", "/datasets/{ref}/schema"),
+    Call("PATCH", "/datasets/{ref}/schema", {"columns": [{"name": "name", "rename_to": "x"}]}, {"columns": 7}),
     Call("GET", "/datasets/{ref}/records"),
     Call("POST", "/datasets/{ref}/query", {}, {"filters": {"nothing": 1}}),
     Call("GET", "/datasets/{ref}/records/stream"),

@@ -1,0 +1,56 @@
+"""The columns of a dataset: read, change."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get, patch
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+
+from backend.controllers.answers import tagged
+from backend.controllers.documented import IF_NONE_MATCH, documented
+from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
+from backend.controllers.problems import failures
+from backend.controllers.queries import version_asked
+from backend.schemas.datasets import Schema
+from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
+from backend.security.auth import may_write
+from backend.services.schemas import SchemaService
+
+
+class SchemaController(Controller):
+    path = "/datasets/{ref:str}/schema"
+    tags = ("datasets",)
+
+    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    async def read(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        schemas: NamedDependency[SchemaService],
+        workspace: Workspace = None,
+        version: FromQuery[str | None] = None,
+        as_of: FromQuery[str | None] = None,
+    ) -> Response[Schema | None]:
+        """The columns as of a version, each with what the file said about it."""
+        number, moment = version_asked(version, as_of)
+        etag, schema = await schemas.get(request.user, ref, workspace, version=number, as_of=moment)
+        return tagged(request, schema, etag)
+
+    @patch("/", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    async def change(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        data: JSONBody[SchemaPatch],
+        schemas: NamedDependency[SchemaService],
+        workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
+        if_match: IfMatch = None,
+    ) -> Response[SchemaChanged]:
+        """Rename, retype, drop, add, order and describe columns, as one new version.
+
+        Every value must convert, otherwise the first that do not are named and nothing changes. With `dry_run` the
+        answer says what would happen.
+        """
+        changed, etag = await schemas.patch(request.user, ref, workspace, data, if_match=if_match, dry_run=dry_run)
+        return Response(changed, headers={"ETag": etag})

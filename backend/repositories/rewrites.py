@@ -1,0 +1,83 @@
+"""Values of many records rewritten at once: read in chunks, written by COPY, put in place by two statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from psycopg import sql
+
+from backend.query.compile import UNPACKED, csv_select
+from backend.repositories.database import Tx
+from backend.repositories.records import AS_OF, NDJSON, records
+from backend.repositories.tables import LIVE
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.columns import Column
+
+_AT_ONCE = 1_000
+"""Columns that one SELECT returns."""
+_REWRITTEN = sql.SQL("pg_temp.rewritten")
+
+Texts = list[Sequence[str | None]]
+
+
+async def read_texts(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, columns: Sequence[Column], first: int, end: int
+) -> tuple[Sequence[int], Texts]:
+    """The ids of a version's records from `first` until before `end`, and for each column the text of their values."""
+    ids: Sequence[int] = ()
+    texts: Texts = []
+    for start in range(0, len(columns), _AT_ONCE):
+        query = sql.SQL(
+            "SELECT x.id, {} FROM (SELECT r.id, {} FROM {} r WHERE {} AND r.id >= %(first)s AND r.id < %(end)s"
+            " ORDER BY r.id OFFSET 0) AS x"
+        ).format(csv_select(columns[start : start + _AT_ONCE]), UNPACKED, records(scope, dataset_id), AS_OF)
+        rows = await (await tx.execute(query, {"version": version, "first": first, "end": end})).fetchall()
+        if rows:
+            ids, *found = zip(*rows, strict=True)
+            texts += found
+    return ids, texts or [()] * len(columns)
+
+
+async def begin(tx: Tx) -> None:
+    """A place for new values, until the transaction ends."""
+    await tx.execute(
+        "CREATE TEMPORARY TABLE rewritten (id bigint NOT NULL, added_in integer NOT NULL, data jsonb NOT NULL)"
+        " ON COMMIT DROP"
+    )
+
+
+async def write(tx: Tx, lines: bytes) -> None:
+    """Keeps new values: lines of `id \\x02 added_in \\x02 {json}`."""
+    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(_REWRITTEN, NDJSON)
+    async with tx.cursor() as cursor, cursor.copy(query) as copy:
+        await copy.write(lines)
+
+
+async def finish(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, keys: Sequence[str]) -> None:
+    """The records with new values get new images from `version` on: what they were, with these keys' new values."""
+    insert = sql.SQL(
+        "INSERT INTO {source} (id, added_in, data) SELECT r.id, n.added_in, (r.data - %s::text[]) || n.data"
+        " FROM {rewritten} n JOIN {source} r ON r.id = n.id AND r.removed_in = {live}"
+    )
+    close = sql.SQL(
+        "UPDATE {source} r SET removed_in = %s FROM {rewritten} n WHERE r.id = n.id AND r.removed_in = {live}"
+        " AND r.added_in < %s"
+    )
+    names = {"source": records(scope, dataset_id), "rewritten": _REWRITTEN, "live": sql.Literal(LIVE)}
+    await tx.execute(insert.format(**names), (list(keys),))
+    await tx.execute(close.format(**names), (version, version))
+
+
+async def list_nulls(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, key: str, *, most: int
+) -> tuple[list[int], int]:
+    """The first records of a version without a value under this key, and how many there are."""
+    where = sql.SQL("FROM {} r WHERE {} AND NOT r.data ? %(key)s").format(records(scope, dataset_id), AS_OF)
+    params = {"version": version, "key": key, "most": most}
+    listed = await tx.execute(sql.SQL("SELECT r.id {} ORDER BY r.id LIMIT %(most)s").format(where), params)
+    ids = [row[0] for row in await listed.fetchall()]
+    if len(ids) < most:
+        return ids, len(ids)
+    counted = await tx.execute(sql.SQL("SELECT count(*) {}").format(where), params)
+    return ids, (await counted.fetchone() or (0,))[0]
