@@ -185,12 +185,19 @@ async def close(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, i
     await tx.execute(query.format(records(scope, dataset_id)), (version, list(ids), LIVE))
 
 
-async def is_image(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, record_id: int, values: Mapping[str, Raw]) -> bool:
-    """Whether the record's live image is this to the digit: 0.1 and 0.10 are two images."""
-    query = sql.SQL("SELECT data::text = (%s::jsonb)::text FROM {} WHERE id = %s AND removed_in = %s")
-    row = await (
-        await tx.execute(query.format(records(scope, dataset_id)), (_json(values), record_id, LIVE))
-    ).fetchone()
+async def is_image(
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int, values: Mapping[str, Raw]
+) -> bool:
+    """Whether the record's live image shows just this, to the digit: 0.1 and 0.10 are two images.
+
+    What it still holds under the keys of dropped columns nobody sees.
+    """
+    query = sql.SQL(
+        "SELECT coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(data) WHERE key = ANY(%s)), '{{}}')::text"
+        " = (%s::jsonb)::text FROM {} WHERE id = %s AND removed_in = %s"
+    ).format(records(scope, snapshot.dataset_id))
+    keys = [column.key for column in snapshot.columns]
+    row = await (await tx.execute(query, (keys, _json(values), record_id, LIVE))).fetchone()
     return row == (True,)
 
 

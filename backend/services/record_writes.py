@@ -123,7 +123,7 @@ class RecordWriteService:
             await self._grow(tx, writing, [item], single=True)
             wanted = combine(msgspec.json.decode(current.data, type=dict[str, Raw]), item)
             (values,) = _checked([wanted], writing, single=True)
-            if await records.is_image(tx, writing.scope, writing.head.dataset.id, record_id, values):
+            if await records.is_image(tx, writing.scope, writing.snapshot, record_id, values):
                 return current, etag
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
             await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, record_id, [values])
