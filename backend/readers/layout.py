@@ -11,6 +11,7 @@ from backend.errors import Invalid
 from backend.readers.base import ReadLimits
 from backend.readers.dialect import detect_dialect
 from backend.readers.headers import clean_names, made_up
+from backend.readers.heads import header_span, joined, without_gap
 from backend.readers.limits import too_wide, zero_byte
 from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.table import find_table
@@ -57,15 +58,18 @@ def find_layout(
     if not final and (not records.cells or (hopeful and len(records.cells) < _ENOUGH)):
         return None
     header, first = _header(records, options, line)
-    names = _names(records, header, first, line, warnings)
-    _report_preamble(records, header if header is not None else first, line, warnings)
+    top = header if header is not None else first
+    if header is not None and options.header is None:
+        top, first = _span(records, header)
+    names = _names(records, range(top, first) if header is not None else range(0), first, line, warnings)
+    _report_preamble(records, top, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
     if "\0" in text[: behind.end]:
         raise zero_byte(text[: behind.end].encode(), dialect, (), line + 1)
     return Layout(
         dialect=dialect,
         names=tuple(names),
-        header_row=None if header is None else line + records.lines[header] + 1,
+        header_row=None if header is None else line + records.lines[top] + 1,
         data_start=len(sample[:start].encode()) + len(text[: behind.end].encode()),
         data_line=line + behind.passed + 1,
     )
@@ -109,10 +113,26 @@ def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | 
     return header, first
 
 
-def _names(records: Records, header: int | None, first: int, line: int, warnings: Warnings) -> list[str]:
-    if header is not None:
-        return clean_names(records.cells[header], warnings, row=line + records.lines[header] + 1)
-    widths = Counter(len(cells) for cells in records.cells[first:])
+def _span(records: Records, header: int) -> tuple[int, int]:
+    """Index of the first row of the header, which may be one of several, and of the first record."""
+    adjacent = header > 0 and records.lines[header] == records.lines[header - 1] + 1
+    return header_span(records.cells, header, adjacent=adjacent)
+
+
+def _names(records: Records, header: range, first: int, line: int, warnings: Warnings) -> list[str]:
+    below = records.cells[first:]
+    if header:
+        rows, row = [records.cells[index] for index in header], line + records.lines[header[0]] + 1
+        if len(rows) > 1:
+            last = line + records.lines[header[-1]] + 1
+            warnings.add(f"The header stands in lines {row} to {last}: their names were joined", row=row)
+        cells = joined(rows) if len(rows) > 1 else rows[0]
+        surplus = without_gap(cells, below)
+        if surplus:
+            warnings.add("The header has more cells than the records: blank ones were left out", row=row)
+            cells = [cell for place, cell in enumerate(cells) if place not in surplus]
+        return clean_names(cells, warnings, row=row)
+    widths = Counter(map(len, below))
     width = max(widths, key=lambda size: (widths[size], size)) if widths else 0
     return [made_up(position) for position in range(width)]
 

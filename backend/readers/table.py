@@ -82,10 +82,12 @@ def _vote(cell: str, name: str, column: Sequence[str]) -> float:
     shapes = Counter("number" if kind == "integer" else kind for kind in map(shape, column))
     usual, count = shapes.most_common(1)[0]
     if usual == "text" or count < 0.8 * len(column):
-        return -0.5 if name not in ("text", "boolean") else _vote_of_texts(cell, column)
-    if name == "text":
+        if name not in ("text", "boolean"):
+            return 0.5 if len(column) >= 2 and set(shapes) == {"text"} else -0.5
+        return _vote_of_texts(cell, column)
+    if name == "text" or (name == "boolean" and usual != "boolean"):
         return 1.0
-    return 0.5 if name == "integer" and _is_year(cell) and not any(map(_is_year, column)) else -1.0
+    return 0.5 if name == "integer" and is_year(cell) and not any(map(is_year, column)) else -1.0
 
 
 def _vote_of_texts(cell: str, column: Sequence[str]) -> float:
@@ -97,7 +99,8 @@ def _vote_of_texts(cell: str, column: Sequence[str]) -> float:
     return 0.5 if len(column) >= 3 and len(lengths) == 1 and len(cell) not in lengths else 0.0
 
 
-def _is_year(text: str) -> bool:
+def is_year(text: str) -> bool:
+    """Whether a number can be a year of our times."""
     return len(text) == 4 and text[:2] in ("19", "20")
 
 

@@ -8,12 +8,9 @@ LATER = {
     "ndjson": "JSON comes with nested values",
 }
 CONTAINERS = "archives are opened later"
-NOT_YET = {
-    "made/two_row_header.csv": "headers over two rows are joined later",
-}
 
 
 def marks(entry: Expected) -> list[pytest.MarkDecorator]:
     """A strict expected failure where there is a reason for one."""
-    reason = CONTAINERS if entry.container else LATER.get(entry.format) or NOT_YET.get(entry.path)
+    reason = CONTAINERS if entry.container else LATER.get(entry.format)
     return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
