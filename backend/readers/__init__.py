@@ -7,9 +7,10 @@ from backend.readers.contradictions import refuse_contradictions
 from backend.readers.delimited import open_delimited
 from backend.readers.recognise import recognise
 from backend.readers.workbook import open_workbook
+from backend.readers.workbook_sheets import SheetSources
 from backend.schemas.imports import ImportOptions
 
-__all__ = ["ReadLimits", "Source", "open_source"]
+__all__ = ["ReadLimits", "SheetSources", "Source", "open_sheets", "open_source"]
 
 
 def open_source(
@@ -37,3 +38,21 @@ def open_source(
     if remark:
         source.warnings.add(remark)
     return source
+
+
+def open_sheets(
+    file: BinaryIO,
+    *,
+    filename: str | None,
+    media_type: str | None,
+    options: ImportOptions,
+    limits: ReadLimits,
+    told: str | None = None,
+) -> SheetSources:
+    """Each visible sheet of an uploaded workbook as a source of its own; `options.sheet` is `"*"`.
+
+    Raises what `open_source` does, for the file at once and for a sheet when it is asked for.
+    """
+    found, remark = recognise(file, filename, media_type)
+    refuse_contradictions(found, told, options)
+    return SheetSources(file, format=found, filename=filename, options=options, limits=limits, remark=remark)

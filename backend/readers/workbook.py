@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import polars as pl
+from msgspec import structs
 
-from backend.errors import Invalid, LimitExceeded
+from backend.errors import Invalid, LimitExceeded, UnreadableFile
 from backend.inference.batch import Batch
 from backend.readers.base import ReadLimits
 from backend.readers.headers import extra_names
@@ -17,38 +18,41 @@ from backend.readers.workbook_layout import LOOK, SheetLayout, find_sheet_layout
 from backend.readers.workbook_report import SheetReport
 from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 from backend.schemas.problems import ErrorItem
-from backend.sheets.protocol import Chosen, End, Job, Part
+from backend.sheets.protocol import Chosen, End, Job, Part, Unwelcome
 
 
 class WorkbookSource:
     """One sheet of a workbook; `backend.readers.base.Source` says what its parts mean."""
 
-    def __init__(self, child: Child, options: ImportOptions, limits: ReadLimits) -> None:
+    def __init__(self, child: Child, options: ImportOptions, limits: ReadLimits, *, alone: bool = True) -> None:
         self.encoding: str | None = None
         self.delimiter: str | None = None
         self.quote: str | None = None
         self.warnings = Warnings()
-        self.sheets: tuple[SheetInfo, ...] = ()
         self._child = child
         self._limits = limits
         self._skip_footer = options.skip_footer
         self._messages = child.messages()
         self._parts: list[Part] = []
+        self._share = 0.0
         self._end: End | None = None
         chosen = next(self._messages)
         if not isinstance(chosen, Chosen):
             raise TypeError(f"the child began with {chosen!r}")
         self.format = chosen.format
         self.sheet: str | None = chosen.sheet
+        self.place = chosen.index
+        self.listed = chosen.sheets
+        self.sheets = _listed(chosen)
         self._layout = self._find_layout(options)
         self.header_row = self._layout.header_row
         self._columns = list(self._layout.columns)
         self.names = list(self._layout.names)
-        self._report = SheetReport(chosen, self._layout, self.warnings)
+        self._report = SheetReport(chosen, self._layout, self.warnings, alone=alone)
 
     @property
     def share(self) -> float:
-        return float(self._end is not None)
+        return self._share
 
     def batches(self) -> Iterator[Batch]:
         """Batches from the top of the table; see `Source.batches`."""
@@ -87,7 +91,9 @@ class WorkbookSource:
 
     def _batches(self) -> Iterator[Batch]:
         count = 0
+        self._share = 0.0
         for index, (part, frame) in enumerate(self._frames()):
+            self._share = part.share
             records = frame.filter(pl.col("row") >= self._layout.first_row)
             self._grow(part, records)
             self._report.part(index, part, records["row"], self._columns, self.names)
@@ -100,6 +106,7 @@ class WorkbookSource:
                 yield batch
         if self._end is not None:
             self._report.end(self._end)
+        self._share = 1.0
 
     def _refuse_long_cell(self, batch: Batch) -> None:
         limit = self._limits.max_cell
@@ -137,6 +144,15 @@ class WorkbookSource:
         return Batch(records.select(rows, *text).drop("row"), records["row"], records.select(rows, *kinds).drop("row"))
 
 
+def _listed(chosen: Chosen) -> tuple[SheetInfo, ...]:
+    """The sheets that hold cells, each with its number among all tabs."""
+    return tuple(
+        SheetInfo(sheet.name, index, not sheet.hidden, sheet.rows)
+        for index, sheet in enumerate(chosen.sheets, 1)
+        if sheet.cells
+    )
+
+
 def open_workbook(
     file: BinaryIO,
     *,
@@ -144,14 +160,16 @@ def open_workbook(
     filename: str | None,
     options: ImportOptions,
     limits: ReadLimits,
+    alone: bool = True,
 ) -> WorkbookSource:
-    """The chosen sheet of a workbook as a table.
+    """The chosen sheet of a workbook as a table; `alone` when its other sheets are not imported with it.
 
-    Raises UnreadableFile for a damaged or encrypted workbook, TooLarge past the limits on memory and time, Invalid
-    for a sheet or header row that is not there.
+    A workbook that the usual reader refuses as damaged, or fails at, is given to a second one. Raises UnreadableFile
+    for one that neither reads or that is encrypted, TooLarge past the limits on memory and time, Invalid for a sheet
+    or header row that is not there.
     """
     if options.sheet == "*":
-        raise Invalid('sheet "*" is not supported yet: name one sheet, or give its number from 1.')
+        raise Invalid('sheet "*" makes a dataset of each sheet: one dataset takes one sheet, by its name or number.')
     job = Job(
         format=format,
         sheet=options.sheet,
@@ -160,9 +178,21 @@ def open_workbook(
         seconds=limits.workbook_seconds,
         xlsx_named=(filename or "").lower().endswith(".xlsx"),
     )
+    try:
+        return _open(job, file, options, limits, alone=alone)
+    except Unwelcome:
+        raise
+    except UnreadableFile as refusal:
+        try:
+            return _open(structs.replace(job, second=True, refusal=str(refusal)), file, options, limits, alone=alone)
+        except UnreadableFile:
+            raise refusal from None
+
+
+def _open(job: Job, file: BinaryIO, options: ImportOptions, limits: ReadLimits, *, alone: bool) -> WorkbookSource:
     child = Child(job, file, limits)
     try:
-        return WorkbookSource(child, options, limits)
+        return WorkbookSource(child, options, limits, alone=alone)
     except BaseException:
         child.close()
         child.spool.close()

@@ -19,11 +19,16 @@ from msgspec import DecodeError, structs
 from backend.errors import AppError, Invalid, TooLarge, UnreadableFile
 from backend.readers.base import ReadLimits
 from backend.sheets import protocol
-from backend.sheets.protocol import End, Job, Message, Part, Refused
+from backend.sheets.protocol import End, Job, Message, Part, Refused, Unwelcome
 
 log = structlog.get_logger()
 
-_ERRORS: dict[str, type[AppError]] = {"UnreadableFile": UnreadableFile, "TooLarge": TooLarge, "Invalid": Invalid}
+_ERRORS: dict[str, type[AppError]] = {
+    "UnreadableFile": UnreadableFile,
+    "TooLarge": TooLarge,
+    "Invalid": Invalid,
+    "Unwelcome": Unwelcome,
+}
 _OUT_OF_MEMORY = (
     b"memory allocation",
     b"MemoryError",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from backend.readers.workbook_layout import SheetLayout
 from backend.schemas.imports import Warnings
-from backend.sheets.protocol import Chosen, End, Part, address
+from backend.sheets.protocol import Chosen, End, Part, SheetInfo, address, span
 
 
 class SheetReport:
     """Adds to `warnings` what is met on the first way through a sheet, and nothing on later ones."""
 
-    def __init__(self, chosen: Chosen, layout: SheetLayout, warnings: Warnings) -> None:
+    def __init__(self, chosen: Chosen, layout: SheetLayout, warnings: Warnings, *, alone: bool) -> None:
         self._sheet = chosen.sheet
         self._layout = layout
         self._warnings = warnings
@@ -21,12 +23,8 @@ class SheetReport:
         self._blank = 0
         self._first_blank = 0
         self._ended = False
-        others = [sheet.name for sheet in chosen.others if not sheet.hidden]
-        hidden = [sheet.name for sheet in chosen.others if sheet.hidden]
-        if others:
-            warnings.add("Other sheets of the workbook were not read", value=", ".join(others))
-        if hidden:
-            warnings.add("Hidden sheets of the workbook were not read", value=", ".join(hidden))
+        if alone:
+            report_others(chosen.others, warnings)
         for note in chosen.notes:
             warnings.add(note)
 
@@ -59,12 +57,25 @@ class SheetReport:
         if self._ended:
             return
         self._ended = True
+        self._report_merged(end)
         if self._blank:
             self._warnings.add(f"{self._blank} rows without any value were left out", row=self._first_blank)
         after = end.last_row - self._row
         if after > 0 and self._layout.names:
             message = f"{after} rows without any value behind the last record were left out"
             self._warnings.add(message, row=self._row + 1)
+
+    def _report_merged(self, end: End) -> None:
+        """Report merged areas among the records, which hold their value in the first cell alone."""
+        below = [area for area in end.merged if area.bottom + 1 >= self._layout.first_row]
+        count = len(below) if len(below) < len(end.merged) else end.merged_total
+        if count:
+            first = min(below)
+            self._warnings.add(
+                f"{count} merged areas have their value in the first cell alone; `fill_merged` fills them",
+                row=first.top + 1,
+                cell=f"{self._sheet}!{span(first)}",
+            )
 
     def _count_blank(self, rows: pl.Series) -> None:
         """Count the numbers that are missing between the last row met and these."""
@@ -74,3 +85,21 @@ class SheetReport:
             self._first_blank = int(numbers.filter(missing.shift(-1) > 0)[0]) + 1
         self._blank += int(missing.filter(missing > 0).sum())
         self._row = int(numbers[-1])
+
+
+def report_others(others: Sequence[SheetInfo], warnings: Warnings) -> None:
+    """Report the sheets of a workbook that are not read."""
+    shown = [sheet.name for sheet in others if sheet.cells and not sheet.hidden]
+    if shown:
+        warnings.add("Other sheets of the workbook were not read", value=", ".join(shown))
+    report_unfit(others, warnings)
+
+
+def report_unfit(others: Sequence[SheetInfo], warnings: Warnings) -> None:
+    """Report the sheets that are hidden, and those that hold no cells."""
+    hidden = [sheet.name for sheet in others if sheet.cells and sheet.hidden]
+    if hidden:
+        warnings.add("Hidden sheets of the workbook were not read", value=", ".join(hidden))
+    charts = [sheet.name for sheet in others if not sheet.cells]
+    if charts:
+        warnings.add("Sheets without cells (charts, dialogs, macros) were left out", value=", ".join(charts))

@@ -18,7 +18,18 @@ from backend.errors import Invalid, TooLarge, UnreadableFile
 from backend.sheets import grid, protocol
 from backend.sheets.fill import Fill
 from backend.sheets.package import Package
-from backend.sheets.protocol import Chosen, End, Job, Message, Part, Problem, Refused, SheetInfo
+from backend.sheets.protocol import (
+    KEEP_MERGED,
+    Chosen,
+    End,
+    Job,
+    Message,
+    Part,
+    Problem,
+    Refused,
+    SheetInfo,
+    Unwelcome,
+)
 from backend.sheets.raw import Area
 from backend.sheets.values import KEEP, Values
 from backend.sheets.xlsx import Xlsx
@@ -30,10 +41,16 @@ SPARE = 2**30
 
 
 class Book(Protocol):
-    """A workbook of any format."""
+    """A workbook of any format.
+
+    `share` is how much of the sheet `cells` has read, from 0 to 1; `areas` are the merged areas that it met, all of
+    them once it has ended.
+    """
 
     format: str
     sheets: list[SheetInfo]
+    share: float
+    areas: list[Area]
 
     def values(self) -> Values: ...
     def cells(self, index: int) -> Iterator[pl.DataFrame]: ...
@@ -42,6 +59,8 @@ class Book(Protocol):
 
 def open_book(job: Job, file: BinaryIO) -> Book:
     """The workbook in `file`, by what it is rather than what it is called. Raises UnreadableFile."""
+    if job.second:
+        return cast("Book", _module("second").Second(file, format_=job.format))
     start = file.read(8)
     file.seek(0)
     if not start.startswith(b"PK"):
@@ -50,7 +69,7 @@ def open_book(job: Job, file: BinaryIO) -> Book:
     if "content.xml" in package:
         return cast("Book", _module("ods").Ods(package))
     if "xl/workbook.bin" in package:
-        return cast("Book", _module("second").Second(file, format_="xlsb"))
+        return cast("Book", _module("xlsb").Xlsb(package))
     return Xlsx(package)
 
 
@@ -75,27 +94,16 @@ class Reading:
 
     def run(self) -> None:
         """Read the sheet that was asked for, or the first visible one that holds anything. Raises AppError."""
-        try:
-            book = open_book(self._job, self._file)
-        except UnreadableFile as refusal:
-            if self._job.format != "xls" or "encrypted" in str(refusal):
-                raise
-            book = _module("second").Second(self._file, format_="xls")
-            note = "The usual reader refused this workbook; it was read by a less exact one: check what came out"
-            self._read(book, (note,))
-        else:
-            self._read(book, self._notes(book))
+        book = open_book(self._job, self._file)
+        self._read(book, self._notes(book))
 
     def _notes(self, book: Book) -> tuple[str, ...]:
-        if book.format == "xlsb":
-            return ("Error values in XLSB workbooks are read as empty cells",)
+        notes = (_second_note(self._job.refusal),) if self._job.second else ()
         if book.format != "xlsm":
-            return ()
+            return notes
         if self._job.xlsx_named:
-            raise UnreadableFile(
-                "The workbook holds macros although it is named .xlsx: it is not what it claims to be."
-            )
-        return ("The macros of the workbook were left out",)
+            raise Unwelcome("The workbook holds macros although it is named .xlsx: it is not what it claims to be.")
+        return (*notes, "The macros of the workbook were left out")
 
     def _read(self, book: Book, notes: tuple[str, ...]) -> None:
         wanted = _wanted(book.sheets, self._job.sheet)
@@ -105,13 +113,16 @@ class Reading:
             if part is None and candidate != wanted[-1]:
                 continue
             index = candidate if part is not None else wanted[0]
-            others = tuple(sheet for place, sheet in enumerate(book.sheets) if place != index)
-            self._send(Chosen(book.format, book.sheets[index].name, others, notes))
+            self._send(Chosen(book.format, index, tuple(book.sheets), notes))
             while part is not None:
                 self._send(part)
                 part = next(parts, None)
-            self._send(End(self._last_row, *self._take_problems()))
+            self._send(self._end(book.areas))
             return
+
+    def _end(self, areas: list[Area]) -> End:
+        unfilled = [] if self._job.fill_merged else sorted(areas, key=lambda area: -area.bottom)
+        return End(self._last_row, tuple(unfilled[:KEEP_MERGED]), len(unfilled), *self._take_problems())
 
     def _parts(self, book: Book, index: int) -> Iterator[Part]:
         self._last_row = 0
@@ -134,7 +145,7 @@ class Reading:
                 self._check_area(frame.height * len(columns))
                 if self._spool.tell() > 2 * self._job.memory:
                     raise TooLarge(f"The sheet holds more text than {_allowed(self._job)} allows.")
-                yield Part(offset, self._spool.tell() - offset, columns, *self._take_problems())
+                yield Part(offset, self._spool.tell() - offset, columns, book.share, *self._take_problems())
 
     def _check_area(self, area: int) -> None:
         """Raises TooLarge for a few cells spread so far that the table would be hardly anything but nulls."""
@@ -150,20 +161,38 @@ class Reading:
 
 def _wanted(sheets: list[SheetInfo], sheet: str | int | None) -> list[int]:
     """Indices of the sheets to try in turn. Raises Invalid for one that is not there."""
-    if not sheets:
+    able = [index for index, info in enumerate(sheets) if info.cells]
+    if not able:
         raise UnreadableFile("The workbook has no sheet that can hold a table.")
     if sheet is None:
-        visible = [index for index, info in enumerate(sheets) if not info.hidden]
-        return visible or list(range(len(sheets)))
+        return [index for index in able if not sheets[index].hidden] or able
     names = [info.name for info in sheets]
-    if sheet in names:
-        return [names.index(str(sheet))]
-    if str(sheet).isdecimal() and 1 <= int(sheet) <= len(sheets):
-        return [int(sheet) - 1]
+    index = _place(names, sheet)
+    if index in able:
+        return [index]
+    if index is not None:
+        raise Invalid(f"The sheet {names[index]!r} holds no cells: it is a chart, a dialog or a macro.")
     raise Invalid(
         f"The workbook has no sheet {sheet!r}; it has "
         + ", ".join(f"{number} {name!r}" for number, name in enumerate(names, 1))
         + "."
+    )
+
+
+def _place(names: list[str], sheet: str | int) -> int | None:
+    """The index of a sheet by its name, in any case where that is the only one, or else by its number from 1."""
+    if sheet in names:
+        return names.index(str(sheet))
+    alike = [index for index, name in enumerate(names) if name.strip().casefold() == str(sheet).strip().casefold()]
+    if isinstance(sheet, str) and len(alike) == 1:
+        return alike[0]
+    return int(sheet) - 1 if str(sheet).isdecimal() and 1 <= int(sheet) <= len(names) else None
+
+
+def _second_note(refusal: str) -> str:
+    return (
+        f"The usual reader refused this workbook ({refusal.rstrip('.')}); a second one read it, to which error values "
+        "are empty cells and leading zeros of number formats are unknown: check what came out"
     )
 
 

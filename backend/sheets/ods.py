@@ -10,8 +10,8 @@ import polars as pl
 from backend.errors import TooLarge, UnreadableFile
 from backend.sheets import raw, xml
 from backend.sheets.package import Package
-from backend.sheets.protocol import SheetInfo
-from backend.sheets.raw import MAX_COLUMNS, Area, RawCell, Type
+from backend.sheets.protocol import SheetInfo, Unwelcome
+from backend.sheets.raw import MAX_COLUMNS, MAX_ROWS, Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000
@@ -19,6 +19,7 @@ CONTENT = "content.xml"
 _CELL_BYTES = 128
 """What a cell costs here, in bytes."""
 _NUMBERS = ("float", "percentage", "currency")
+_HOLDING = ("value-type", "formula")
 _SPACE = re.compile("[ \t\r\n]+")
 _ROWS_REPEATED, _COLUMNS_REPEATED = "number-rows-repeated", "number-columns-repeated"
 
@@ -34,8 +35,10 @@ class Ods:
         if "META-INF/manifest.xml" in self._package:
             manifest = xml.tree([self._package.read("META-INF/manifest.xml")], "META-INF/manifest.xml")
             if manifest.first("encryption-data"):
-                raise UnreadableFile("The workbook is encrypted; save it without a password.")
+                raise Unwelcome("The workbook is encrypted; save it without a password.")
         self.sheets = self._find_sheets()
+        self.share = 0.0
+        self.areas: list[Area] = []
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
@@ -44,8 +47,11 @@ class Ods:
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time. Raises UnreadableFile where it is damaged."""
         table = _Table(index, self._most)
-        for _ in self._feed(table):
+        self.areas = table.areas
+        blocks = self._package.measured(CONTENT)
+        for _ in self._feed(table, blocks):
             if len(table.done) >= BATCH:
+                self.share = blocks.share
                 yield raw.frame(table.done)
                 table.done.clear()
         yield raw.frame(table.done)
@@ -53,36 +59,51 @@ class Ods:
     def merged(self, index: int) -> list[Area]:
         """Merged areas of a sheet."""
         table = _Table(index, self._most)
-        for _ in self._feed(table):
+        for _ in self._feed(table, self._package.blocks(CONTENT)):
             table.done.clear()
         return table.areas
 
-    def _feed(self, table: _Table) -> Iterator[None]:
-        return xml.feed(xml.parser(table.start, table.end, table.text), self._package.blocks(CONTENT), CONTENT)
+    def _feed(self, table: _Table, blocks: Iterator[bytes]) -> Iterator[None]:
+        return xml.feed(xml.parser(table.start, table.end, table.text), blocks, CONTENT)
 
     def _find_sheets(self) -> list[SheetInfo]:
-        hidden: set[str] = set()
-        sheets: list[SheetInfo] = []
-        path: list[str] = []
-        style = ""
-
-        def start(tag: str, attributes: dict[str, str]) -> None:
-            nonlocal style
-            name = xml.local(tag)
-            if name == "style":
-                style = _named(attributes).get("name", "")
-            elif name == "table-properties" and _named(attributes).get("display") == "false":
-                hidden.add(style)
-            elif name == "table" and path[-1:] == ["spreadsheet"]:
-                named = _named(attributes)
-                sheets.append(SheetInfo(named.get("name", ""), named.get("style-name", "") in hidden))
-            path.append(name)
-
-        for _ in xml.feed(
-            xml.parser(start, lambda _: path.pop(), lambda _: None), self._package.blocks(CONTENT), CONTENT
-        ):
+        listing = _Listing()
+        made = xml.parser(listing.start, listing.end, lambda _: None)
+        for _ in xml.feed(made, self._package.blocks(CONTENT), CONTENT):
             pass
-        return sheets
+        return listing.sheets
+
+
+class _Listing:
+    """The state between XML events while the sheets are listed, each with the last row that holds a cell."""
+
+    def __init__(self) -> None:
+        self.sheets: list[SheetInfo] = []
+        self._hidden: set[str] = set()
+        self._path: list[str] = []
+        self._style = ""
+        self._table: dict[str, str] = {}
+        self._row = self._last = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        name = xml.local(tag)
+        if name == "table-row" and self._path.count("table") == 1:
+            self._row += _count(attributes, _ROWS_REPEATED)
+        elif name == "table-cell" and self._last < self._row and self._path.count("table") == 1:
+            self._last = self._row if any(xml.local(key) in _HOLDING for key in attributes) else self._last
+        elif name == "style":
+            self._style = _named(attributes).get("name", "")
+        elif name == "table-properties" and _named(attributes).get("display") == "false":
+            self._hidden.add(self._style)
+        elif name == "table" and self._path[-1:] == ["spreadsheet"]:
+            self._table = _named(attributes)
+            self._row = self._last = 0
+        self._path.append(name)
+
+    def end(self, _: str) -> None:
+        if self._path.pop() == "table" and self._path[-1:] == ["spreadsheet"]:
+            hidden = self._table.get("style-name", "") in self._hidden
+            self.sheets.append(SheetInfo(self._table.get("name", ""), hidden, min(self._last, MAX_ROWS)))
 
 
 class _Table:

@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 from isal import isal_zlib
 
 from backend.errors import TooLarge, UnreadableFile
+from backend.sheets.protocol import Unwelcome
 
 RATIO = 400
 """No honest part of a workbook shrinks by more than this."""
@@ -70,12 +71,20 @@ class Package:
         if size != info.file_size or crc != info.CRC:
             raise UnreadableFile(f"The workbook is damaged: its part {name} is not what was packed.")
 
+    def size(self, name: str) -> int:
+        """How many bytes the part says it has."""
+        return self._parts[_plain(name)].file_size
+
+    def measured(self, name: str) -> Measured:
+        """Like `blocks`, telling how far it has come."""
+        return Measured(self.blocks(name), self.size(name) if name in self else 0)
+
     def _checked(self, name: str) -> zipfile.ZipInfo:
         info = self._parts.get(_plain(name))
         if info is None:
             raise UnreadableFile(f"The workbook is damaged: its part {name} is missing.")
         if info.flag_bits & 1:
-            raise UnreadableFile("The workbook is encrypted; save it without a password.")
+            raise Unwelcome("The workbook is encrypted; save it without a password.")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UnreadableFile(f"The workbook's part {name} is packed in a way that workbooks never are.")
         if info.file_size > 4 * self.memory or (info.file_size > SMALL and info.file_size > RATIO * info.compress_size):
@@ -115,6 +124,27 @@ class Package:
             f"The workbook's part {name} inflates to {size:,} bytes or more, too far for SHEAF_WORKBOOK_MEMORY "
             f"({self.memory:,} bytes)."
         )
+
+
+class Measured:
+    """Blocks of `size` bytes in all; `share` is how much of them has been taken, from 0 to 1."""
+
+    def __init__(self, blocks: Iterator[bytes], size: int) -> None:
+        self._blocks = blocks
+        self._size = max(size, 1)
+        self._taken = 0
+
+    @property
+    def share(self) -> float:
+        return min(self._taken / self._size, 1.0)
+
+    def __iter__(self) -> Measured:
+        return self
+
+    def __next__(self) -> bytes:
+        block = next(self._blocks)
+        self._taken += len(block)
+        return block
 
 
 def _plain(name: str) -> str:

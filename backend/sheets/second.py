@@ -1,6 +1,6 @@
-"""Workbooks through calamine: XLSB, and XLS files that xlrd refuses.
+"""Workbooks through calamine, where the usual reader refuses them.
 
-It tells no number formats, and no errors from empty cells, so it is not the first choice elsewhere.
+It tells no number formats, and no errors from empty cells, so it is never the first choice.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import polars as pl
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
 
 from backend.errors import UnreadableFile
 from backend.sheets import raw
-from backend.sheets.protocol import SheetInfo
+from backend.sheets.protocol import SheetInfo, Unwelcome
 from backend.sheets.raw import Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 
@@ -30,16 +37,15 @@ class Second:
         try:
             self._book = CalamineWorkbook.from_filelike(file)
         except PasswordError as error:
-            raise UnreadableFile("The workbook is encrypted; save it without a password.") from error
+            raise Unwelcome("The workbook is encrypted; save it without a password.") from error
         except (CalamineError, OSError, ValueError) as error:
             raise UnreadableFile("The file is damaged or holds no workbook.") from error
-        found = [
-            (index, SheetInfo(sheet.name, sheet.visible != SheetVisibleEnum.Visible))
-            for index, sheet in enumerate(self._book.sheets_metadata)
-            if sheet.typ == SheetTypeEnum.WorkSheet
+        self.sheets = [
+            SheetInfo(sheet.name, sheet.visible != SheetVisibleEnum.Visible, cells=sheet.typ == SheetTypeEnum.WorkSheet)
+            for sheet in self._book.sheets_metadata
         ]
-        self._indices = [index for index, _ in found]
-        self.sheets = [sheet for _, sheet in found]
+        self.share = 0.0
+        self.areas: list[Area] = []
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
@@ -48,22 +54,27 @@ class Second:
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time."""
         try:
-            sheet = self._book.get_sheet_by_index(self._indices[index])
+            sheet = self._book.get_sheet_by_index(index)
         except (CalamineError, OSError, ValueError) as error:
             raise UnreadableFile(f"The sheet {self.sheets[index].name!r} is damaged.") from error
+        self.areas = _merged(sheet)
         cells: list[RawCell] = []
         left = (sheet.start or (0, 0))[1]
         for row, values in enumerate(sheet.iter_rows()):
             cells += [_cell(row, column, value) for column, value in enumerate(values, left) if value != ""]
             if len(cells) >= BATCH:
+                self.share = (row + 1) / max(sheet.total_height, row + 1)
                 yield raw.frame(cells)
                 cells.clear()
         yield raw.frame(cells)
 
     def merged(self, index: int) -> list[Area]:
         """Merged areas of a sheet, where calamine tells them."""
-        ranges = self._book.get_sheet_by_index(self._indices[index]).merged_cell_ranges or []
-        return [Area(*first, *last) for first, last in ranges]
+        return _merged(self._book.get_sheet_by_index(index))
+
+
+def _merged(sheet: CalamineSheet) -> list[Area]:
+    return [Area(*first, *last) for first, last in sheet.merged_cell_ranges or []]
 
 
 def _cell(row: int, column: int, value: object) -> RawCell:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from backend.sheets import raw, texts, xml
-from backend.sheets.raw import TYPES, RawCell, Type, column_index
+from backend.sheets.raw import TYPES, Area, RawCell, Type, column_index
 from backend.sheets.strings import StringItem
 
 BATCH = 50_000
+_REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})")
 
 
-def exact(blocks: Iterable[bytes], name: str) -> Iterator[pl.DataFrame]:
-    """Raw cells in the order of the file, whole rows at a time. Raises UnreadableFile where the XML is broken."""
-    sheet = _Sheet()
+def exact(blocks: Iterable[bytes], name: str, areas: list[Area]) -> Iterator[pl.DataFrame]:
+    """Raw cells in the order of the file, whole rows at a time; merged areas go to `areas`.
+
+    Raises UnreadableFile where the XML is broken.
+    """
+    sheet = _Sheet(areas)
     for _ in xml.feed(xml.parser(sheet.start, sheet.end, sheet.text), blocks, name):
         if len(sheet.done) >= BATCH:
             yield raw.frame(sheet.done)
@@ -26,8 +31,9 @@ def exact(blocks: Iterable[bytes], name: str) -> Iterator[pl.DataFrame]:
 class _Sheet:
     """The state between XML events; `done` are the cells of rows that have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, areas: list[Area]) -> None:
         self.done: list[RawCell] = []
+        self._areas = areas
         self._data = False
         self._row: list[RawCell] = []
         self._at = [-1, -1]
@@ -41,6 +47,9 @@ class _Sheet:
         name = xml.local(tag)
         if not self._data:
             self._data = name == "sheetData"
+            if name == "mergeCell" and (found := _REFERENCE.fullmatch(attributes.get("ref", ""))):
+                left, top, right, bottom = found.groups()
+                self._areas.append(Area(int(top) - 1, column_index(left), int(bottom) - 1, column_index(right)))
         elif name == "row":
             self._at = [_number(attributes.get("r"), self._at[0] + 1), -1]
         elif name == "c":

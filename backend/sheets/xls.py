@@ -13,7 +13,7 @@ import xlrd
 from backend.errors import UnreadableFile
 from backend.sheets import raw
 from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
-from backend.sheets.protocol import SheetInfo
+from backend.sheets.protocol import SheetInfo, Unwelcome
 from backend.sheets.raw import Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 
@@ -29,7 +29,7 @@ class Xls:
     def __init__(self, file: BinaryIO) -> None:
         content = file.read()
         if _ENCRYPTED in content:
-            raise UnreadableFile("The workbook is encrypted; save it without a password.")
+            raise Unwelcome("The workbook is encrypted; save it without a password.")
         try:
             with Path(os.devnull).open("w", encoding="utf-8") as log:
                 self._book = xlrd.open_workbook(
@@ -41,7 +41,9 @@ class Xls:
             # xlrd meets damage with whatever its code runs into: struct.error, IndexError, AssertionError, …
             raise _refusal(error) from error
         self._sheets = self._book.sheets()
-        self.sheets = [SheetInfo(sheet.name, sheet.visibility != 0) for sheet in self._sheets]
+        self.sheets = [SheetInfo(sheet.name, sheet.visibility != 0, sheet.nrows) for sheet in self._sheets]
+        self.share = 0.0
+        self.areas: list[Area] = []
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""
@@ -50,6 +52,7 @@ class Xls:
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time."""
         sheet = self._sheets[index]
+        self.areas = self.merged(index)
         cells: list[RawCell] = []
         for row in range(sheet.nrows):
             columns = enumerate(zip(sheet.row_types(row), sheet.row_values(row), strict=True))
@@ -59,6 +62,7 @@ class Xls:
                 if kind != xlrd.XL_CELL_EMPTY
             ]
             if len(cells) >= BATCH:
+                self.share = (row + 1) / sheet.nrows
                 yield raw.frame(cells)
                 cells.clear()
         yield raw.frame(cells)
@@ -87,5 +91,5 @@ def _cell(row: int, column: int, kind: int, value: Any, style: int) -> RawCell:
 
 def _refusal(error: Exception) -> UnreadableFile:
     if "encrypted" in str(error):
-        return UnreadableFile("The workbook is encrypted; save it without a password.")
+        return Unwelcome("The workbook is encrypted; save it without a password.")
     return UnreadableFile("The file is damaged or holds no workbook.")

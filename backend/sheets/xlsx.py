@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 from functools import cached_property
 
 import polars as pl
 
-from backend.errors import UnreadableFile
-from backend.sheets import sheet_exact, sheet_fast, xml
+from backend.errors import TooLarge, UnreadableFile
+from backend.sheets import related, sheet_exact, sheet_fast
 from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
 from backend.sheets.package import Package
 from backend.sheets.protocol import SheetInfo
-from backend.sheets.raw import Area, check_bounds, column_index
+from backend.sheets.raw import MAX_ROWS, Area, check_bounds, column_index
 from backend.sheets.strings import OddShape, shared_strings
 from backend.sheets.values import Values
 
 _MERGED = re.compile(rb'<(?:[\w.-]+:)?mergeCell [^>]*?ref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
+_DIMENSION = re.compile(rb'<(?:[\w.-]+:)?dimension [^>]*?ref="[A-Z]+[0-9]+:[A-Z]+([0-9]{1,7})"')
+_SHORTEST_ROW = len('<row r="1"/>')
 
 
 class Xlsx:
@@ -26,17 +27,21 @@ class Xlsx:
 
     def __init__(self, package: Package) -> None:
         self._package = package
+        self.share = 0.0
+        self.areas: list[Area] = []
         main = self._main_part()
-        book = self._tree(main)
-        related = self._relations(main)
-        self._kinds = dict(related.values())
+        book = related.tree(package, main)
+        leading = related.relations(package, main)
+        self._kinds = dict(leading.values())
         self._parts: list[str] = []
         self.sheets: list[SheetInfo] = []
         for sheet in book.all("sheet"):
-            kind, target = related.get(sheet.attributes.get("id", ""), ("", ""))
-            if kind == "worksheet" and target in self._package:
+            kind, target = leading.get(sheet.attributes.get("id", ""), ("", ""))
+            holds = kind == "worksheet" and target in self._package
+            if holds or kind in related.SHEETS_WITHOUT_CELLS:
                 hidden = sheet.attributes.get("state", "visible") != "visible"
-                self.sheets.append(SheetInfo(sheet.attributes.get("name", ""), hidden))
+                rows = self._rows(target) if holds else None
+                self.sheets.append(SheetInfo(sheet.attributes.get("name", ""), hidden, rows, holds))
                 self._parts.append(target)
         properties = book.first("workbookPr")
         self._from_1904 = properties is not None and properties.attributes.get("date1904") in ("1", "true", "on")
@@ -50,15 +55,21 @@ class Xlsx:
     def cells(self, index: int) -> Iterator[pl.DataFrame]:
         """Raw cells of a sheet, whole rows at a time. Raises UnreadableFile where it is damaged."""
         part = self._parts[index]
+        size = max(self._package.size(part), 1)
+        self.areas = []
         done = 0
         try:
-            for cells in sheet_fast.fast(self._package.blocks(part)):
+            for cells, read in sheet_fast.fast(self._package.blocks(part), self._take_areas):
+                self.share = min(read / size, 1.0)
                 check_bounds(cells)
                 done += cells.height
                 yield cells
         except OddShape:
             skip = done
-            for cells in sheet_exact.exact(self._package.blocks(part), part):
+            self.areas = []
+            blocks = self._package.measured(part)
+            for cells in sheet_exact.exact(blocks, part, self.areas):
+                self.share = max(self.share, blocks.share)
                 check_bounds(cells)
                 if skip < cells.height:
                     yield cells.slice(skip)
@@ -70,9 +81,23 @@ class Xlsx:
         areas: list[Area] = []
         for block in self._package.blocks(self._parts[index]):
             tail += block
-            areas += [_area(*found) for found in _MERGED.findall(tail)]
+            areas += _areas(tail)
             tail = tail[tail.rfind(b"<") :] if b"<" in tail else b""
         return areas
+
+    def _take_areas(self, tail: bytes) -> None:
+        self.areas += _areas(tail)
+
+    def _rows(self, part: str) -> int | None:
+        """The last row by the sheet's own dimension; None where it tells none, or one that its size refutes."""
+        try:
+            head = next(self._package.blocks(part), b"")
+        except (UnreadableFile, TooLarge):
+            return None
+        start = head.find(b"sheetData")
+        found = _DIMENSION.search(head, 0, start if start >= 0 else len(head))
+        rows = int(found[1]) if found else 0
+        return rows if 0 < rows <= min(MAX_ROWS, self._package.size(part) // _SHORTEST_ROW) else None
 
     def _strings(self) -> pl.Series:
         part = self._kinds.get("sharedStrings", "")
@@ -83,7 +108,7 @@ class Xlsx:
         part = self._kinds.get("styles", "")
         if part not in self._package:
             return []
-        styles = self._tree(part)
+        styles = related.tree(self._package, part)
         codes = {
             node.attributes.get("numFmtId"): classify(node.attributes.get("formatCode", ""))
             for node in styles.all("numFmt")
@@ -93,31 +118,17 @@ class Xlsx:
         return [codes.get(name) or BUILTIN.get(int(name) if name.isdecimal() else 0, GENERAL) for name in used]
 
     def _main_part(self) -> str:
-        for kind, target in self._relations("").values():
+        for kind, target in related.relations(self._package, "").values():
             if kind == "officeDocument" and target in self._package:
                 return target
         if "xl/workbook.xml" in self._package:
             return "xl/workbook.xml"
         raise UnreadableFile("This is a ZIP file that holds no workbook.")
 
-    def _tree(self, part: str) -> xml.Node:
-        return xml.tree([self._package.read(part)], part)
 
-    def _relations(self, part: str) -> dict[str, tuple[str, str]]:
-        """By id: the last word of the relation's type, and the part it leads to."""
-        folder, name = posixpath.split(part)
-        listed = posixpath.join(folder, "_rels", f"{name}.rels")
-        if listed not in self._package:
-            return {}
-        found = {}
-        for node in self._tree(listed).all("Relationship"):
-            kind = node.attributes.get("Type", "").rpartition("/")[2]
-            target = posixpath.normpath(
-                posixpath.join("/", folder, node.attributes.get("Target", "").replace("\\", "/"))
-            )
-            found[node.attributes.get("Id", "")] = kind, target.lstrip("/")
-        return found
-
-
-def _area(left: bytes, top: bytes, right: bytes, bottom: bytes) -> Area:
-    return Area(int(top) - 1, column_index(left.decode()), int(bottom) - 1, column_index(right.decode()))
+def _areas(text: bytes) -> list[Area]:
+    """The merged areas named in a piece of XML."""
+    return [
+        Area(int(top) - 1, column_index(left.decode()), int(bottom) - 1, column_index(right.decode()))
+        for left, top, right, bottom in _MERGED.findall(text)
+    ]

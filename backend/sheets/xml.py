@@ -9,6 +9,7 @@ from xml.parsers import expat
 from msgspec import Struct, field
 
 from backend.errors import UnreadableFile
+from backend.sheets.protocol import Unwelcome
 
 LONGEST = 16 * 2**20
 """Bytes that may pass before the parser understands more."""
@@ -92,4 +93,4 @@ def tree(blocks: Iterable[bytes], name: str) -> Node:
 
 
 def _refuse_doctype(*_: object) -> None:
-    raise UnreadableFile("The workbook declares an XML document type, which no workbook needs.")
+    raise Unwelcome("The workbook declares an XML document type, which no workbook needs.")

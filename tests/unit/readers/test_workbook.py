@@ -192,8 +192,8 @@ def test_a_header_alone() -> None:
         assert (source.names, source.header_row, records(source)) == (["id", "name"], 1, [])
 
 
-def test_all_sheets_at_once_is_not_supported_yet() -> None:
-    with pytest.raises(Invalid, match="not supported yet"), opened(xlsx(PLAIN), sheet="*"):
+def test_all_sheets_are_not_one_table() -> None:
+    with pytest.raises(Invalid, match="dataset of each sheet"), opened(xlsx(PLAIN), sheet="*"):
         pass
 
 

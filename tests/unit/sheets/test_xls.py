@@ -8,7 +8,6 @@ from struct import pack
 import pytest
 import xlsxwriter
 from support.sheets import read
-from support.workbooks import MAIN, OFFICE, sheet, xlsx
 
 from backend.errors import UnreadableFile
 from backend.sheets.second import Second
@@ -87,17 +86,6 @@ def test_damaged(content: bytes) -> None:
         read(content, format="xls")
 
 
-def test_a_second_reader_where_the_first_refuses() -> None:
-    listed = '<sheets><sheet name="Data" r:id="rId1"/></sheets>'
-    odd = f'<!DOCTYPE a><workbook xmlns="{MAIN}" xmlns:r="{OFFICE}">{listed}</workbook>'
-    made = xlsx(sheet('<row r="1"><c r="A1"><v>5</v></c></row>'), extra={"xl/workbook.xml": odd})
-    with pytest.raises(UnreadableFile, match="document type"):
-        read(made)
-    found = read(made, format="xls")
-    assert found.texts == {"A1": "5"}
-    assert "less exact" in found.chosen.notes[0]
-
-
 def test_the_second_reader() -> None:
     made = io.BytesIO()
     with xlsxwriter.Workbook(made, {"in_memory": True}) as book:
@@ -115,7 +103,8 @@ def test_the_second_reader() -> None:
         chart.add_series({"values": "=data!$C$3:$C$4"})
         book.add_chartsheet("chart").set_chart(chart)
     second = Second(made, format_="xlsb")
-    assert [(info.name, info.hidden) for info in second.sheets] == [("data", False), ("hidden", True)]
+    assert [(info.name, info.hidden) for info in second.sheets] == [("data", False), ("hidden", True), ("chart", False)]
+    assert [info.cells for info in second.sheets] == [True, True, False]
     assert second.merged(0) == [(5, 1, 6, 2)]
     (cells,) = second.cells(0)
     _, found = second.values().resolve(cells)
