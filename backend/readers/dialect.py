@@ -1,23 +1,25 @@
-"""Finding out how delimited text is written: every plausible dialect is tried and the most consistent one taken."""
+"""Finding out how delimited text is written: every plausible dialect is tried and the most consistent one taken.
+
+Consistency is that of the records' widths and that of what stands in the cells, as in van den Burg, Nazábal and
+Sutton, "Wrangling messy CSV files by detecting row and type patterns" (2019).
+"""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.shapes import shape, tidiness
+from backend.readers.signs import USUAL, Delimiters, escapes, is_odd, quotes
 from backend.readers.tolerant import RecordParser
 
-_DELIMITERS = (",", ";", "\t", "|", ":", " ", "^", "~", "\x01", "\x1e", "\x1f", "¦", "§")
-_WEAK = {":": 0.4, " ": 0.4, "^": 0.9, "~": 0.9}
-"""Signs that stand in ordinary text as well count for less."""
 _SINGLE = 0.5
 """What a table of one column counts for, so that any sound split is taken before it."""
 _SOUND = 1.6
 """How much more a reading counts in which every record is of one width and nothing had to be repaired."""
-_RUNS = re.compile(r"[^\w\s\"'\\.+\-()]{2,4}")
+_BARE = 0.4
+"""What a reading without quotes counts for: a few damaged ones must not make text of them all."""
 _CELLS = 3000
 """About as many cells of each reading are looked at."""
 _SCORED = 98_304
@@ -41,9 +43,9 @@ def detect_dialect(
         sample, final = sample[:_SCORED], False
     best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
     best_score = 0.0
-    for dialect in _candidates(sample, delimiter, quote, escape, comment):
+    for dialect, weight in _candidates(sample, best, told=(delimiter, quote, escape)):
         try:
-            score = _score(RecordParser(sample, dialect, final=final).parse(), dialect)
+            score = weight * _score(RecordParser(sample, dialect, final=final).parse(), dialect)
         except TooWideError:
             continue
         if score > best_score * 1.0001:
@@ -52,46 +54,19 @@ def detect_dialect(
 
 
 def _candidates(
-    sample: str, delimiter: str | None, quote: str | None, escape: str | None, comment: str | None
-) -> Iterator[Dialect]:
-    delimiters = [delimiter] if delimiter else _delimiters(sample)
-    for sign in delimiters:
-        for mark in [quote or None] if quote is not None else _quotes(sample, sign):
-            escapes: list[str | None] = [None]
-            if escape:
-                escapes = [escape]
-            elif mark is not None and "\\" + mark in sample:
-                escapes = [None, "\\"]
-            for turn in escapes:
-                yield Dialect(sign, mark, turn, comment)
-
-
-def _delimiters(sample: str) -> list[str]:
-    lines = [line for line in sample.splitlines()[:200] if line.strip()]
-    enough = max(1, len(lines) // 5)
-    top = "\n".join(lines[:3])
-    found = [sign for sign in _DELIMITERS if sum(sign in line for line in lines) >= enough or _is_usual(sign, top)]
-    runs = Counter(run for line in lines for run in set(_RUNS.findall(line)))
-    found += [run for run, count in runs.most_common(3) if count >= 0.8 * len(lines) and run not in found]
-    text = "\n".join(lines)
-    found += [f"{sign} " for sign in found if sign in ",;|" and text.count(f"{sign} ") >= 0.8 * text.count(sign)]
-    absent = next((sign for sign in _DELIMITERS if sign not in sample), None)
-    if absent is None:
-        return found
-    return [absent, *found] if absent == "," else [*found, absent]
-
-
-def _is_usual(sign: str, top: str) -> bool:
-    """Whether a sign that is a delimiter more often than not stands in the top lines."""
-    return sign in ",;\t|" and sign in top
-
-
-def _quotes(sample: str, delimiter: str) -> Sequence[str | None]:
-    quotes: list[str | None] = ['"']
-    sign = re.escape(delimiter)
-    if re.search(rf"(?:\A|[\r\n]|{sign})'(?:[^']|'')*'(?={sign}|[\r\n]|\Z)", sample):
-        quotes.append("'")
-    return quotes
+    sample: str, plain: Dialect, *, told: tuple[str | None, str | None, str | None]
+) -> Iterator[tuple[Dialect, float]]:
+    """Dialects, and how much each counts."""
+    delimiter, quote, escape = told
+    delimiters = Delimiters(_without_comments(sample, plain.comment))
+    for sign in [delimiter] if delimiter else delimiters.found():
+        weight = 1.0 if delimiter else delimiters.weight(sign)
+        if not weight:
+            continue
+        for mark in [quote or None] if quote is not None else quotes(sample, sign):
+            for turn in [escape] if escape else escapes(sample, sign, mark):
+                bare = _BARE if mark is None and quote is None else 1.0
+                yield Dialect(sign, mark, turn, plain.comment), bare * weight
 
 
 def _score(records: Records, dialect: Dialect) -> float:
@@ -104,16 +79,35 @@ def _score(records: Records, dialect: Dialect) -> float:
     sound = same == total and not records.notes
     if width == 1:
         consistency = _SINGLE
-    elif (dialect.delimiter[1:] == " " and not sound) or _are_numbers(records.cells, dialect.delimiter):
+    elif not _is_possible(records.cells, dialect, width, sound=sound):
         return 0.0
     else:
         near = sum(count for size, count in counts.items() if size > 1 and 0 < abs(size - width) <= width / 4)
         consistency = ((same + 0.6 * near + 0.3 * counts[1]) / total) ** 2 * (1 - 1 / (2 * width))
-        consistency *= _WEAK.get(dialect.delimiter, 1.0) * (_SOUND if sound else 1.0)
+        consistency *= _SOUND if sound and (total > 1 or dialect.delimiter in USUAL) else 1.0
     step = max(1, total * width // _CELLS)
-    tidy = tidiness(records.cells[::step], dialect.delimiter)
+    rows = records.cells[::step]
+    tidy = tidiness(rows, dialect.delimiter)
+    if width > 1 and (dialect.delimiter == " " or is_odd(dialect.delimiter)):
+        consistency *= min(1.0, 0.4 + 2 * _typed(rows))
     damage = 0.9 * (1 - 0.5 * len(records.notes) / total) if records.notes else 1.0
     return consistency * tidy**2 * damage
+
+
+def _is_possible(rows: Sequence[Sequence[str | None]], dialect: Dialect, width: int, *, sound: bool) -> bool:
+    """Whether a split can be meant: signs that seldom are delimiters must show that they are."""
+    if dialect.delimiter[1:] == " ":
+        return sound
+    if is_odd(dialect.delimiter):
+        return sound and width > 2 and len(rows) > 1
+    return not _are_numbers(rows, dialect.delimiter)
+
+
+def _typed(rows: Sequence[Sequence[str | None]]) -> float:
+    """The share of cells that are numbers, dates or times, below the first row; empty ones count against it."""
+    cells = [cell for row in rows[1:] or rows for cell in row]
+    typed = sum(1 if shape(cell) != "text" else 0 for cell in cells if cell) - sum(cell is None for cell in cells)
+    return max(0.0, typed / len(cells)) if cells else 0.0
 
 
 def _are_numbers(rows: Sequence[Sequence[str | None]], delimiter: str) -> bool:
@@ -121,3 +115,9 @@ def _are_numbers(rows: Sequence[Sequence[str | None]], delimiter: str) -> bool:
     if delimiter != "," or len(rows[0]) != 1 or len(rows) < 2:
         return False
     return all(len(row) > 1 and None not in row and shape(",".join(map(str, row))) == "number" for row in rows[1:])
+
+
+def _without_comments(sample: str, comment: str | None) -> str:
+    if not comment:
+        return sample
+    return "\n".join(line for line in sample.splitlines() if not line.startswith(comment))
