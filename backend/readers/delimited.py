@@ -11,9 +11,11 @@ import polars as pl
 from backend.errors import Invalid, LimitExceeded
 from backend.inference.batch import Batch
 from backend.readers.base import ReadLimits
+from backend.readers.columns import Columns
 from backend.readers.encoding import Encoding, Utf8Stream, detect_encoding
 from backend.readers.headers import extra_names
 from backend.readers.layout import Layout, find_layout
+from backend.readers.mend import Mender
 from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
 from backend.readers.scan import Piece
 from backend.readers.tail import drop_last, drop_trailing_nulls
@@ -61,6 +63,8 @@ class DelimitedSource:
         self._limits = limits
         self._skip_footer = skip_footer
         self._cut = Cut(layout.dialect, tuple(layout.names), limits, piece, tolerant)
+        columns = Columns(layout.sample, len(layout.names))
+        self._mender = Mender(columns, layout.dialect, layout.names)
         self._reported = 0
         self._reported_tail = 0
         self._rows = 0
@@ -76,7 +80,8 @@ class DelimitedSource:
         self._rows = 0
         stream = Utf8Stream(self._file, self._encoding)
         stream.skip(self._layout.data_start)
-        batches = (self._batch(piece) for piece in pieces(stream, self._cut, line=self._layout.data_line))
+        found = self._mender.mended(pieces(stream, self._cut, line=self._layout.data_line))
+        batches = (self._batch(piece) for piece in found)
         kept = drop_last(batches, self._skip_footer) if self._skip_footer else batches
         yield from drop_trailing_nulls(kept, self._report_trailing)
 

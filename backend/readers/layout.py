@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from backend.readers.headers import clean_names, made_up
 from backend.readers.heads import header_span, joined, without_gap
 from backend.readers.limits import too_wide, zero_byte
 from backend.readers.records import Dialect, Records, TooWideError
-from backend.readers.table import find_table
+from backend.readers.table import Row, find_table
 from backend.readers.tolerant import RecordParser
 from backend.schemas.imports import ImportOptions, Warnings
 
@@ -26,13 +27,18 @@ _ENOUGH = 10
 
 
 class Layout(Struct, frozen=True):
-    """A recognised table. `data_start`: characters and bytes (UTF-8) before the first record; `data_line`: its line."""
+    """A recognised table. `data_start`: bytes (UTF-8) before the first record; `data_line`: its line.
+
+    `header`: the cells of the header as they stand; `sample`: the first records.
+    """
 
     dialect: Dialect
     names: tuple[str, ...]
     header_row: int | None
     data_start: int
     data_line: int
+    header: Row = ()
+    sample: Sequence[Row] = ()
 
 
 def find_layout(
@@ -72,6 +78,8 @@ def find_layout(
         header_row=None if header is None else line + records.lines[top] + 1,
         data_start=len(sample[:start].encode()) + len(text[: behind.end].encode()),
         data_line=line + behind.passed + 1,
+        header=records.cells[header] if header is not None else (),
+        sample=records.cells[first:],
     )
 
 
