@@ -101,6 +101,14 @@ class WorkspaceNotFound(NotFound):
     """Workspace not found"""
 
 
+class ImportNotFound(NotFound):
+    """Import not found"""
+
+
+class UploadNotFound(NotFound):
+    """Upload not found"""
+
+
 class KeyNotFound(NotFound):
     """Key not found"""
 
@@ -113,6 +121,22 @@ class Conflict(AppError):
 
 class DatasetNameTaken(Conflict):
     """A dataset of this name exists already in this workspace."""
+
+
+class DatasetBusy(Conflict):
+    """An import is being made into this dataset; it takes no other writes until that is done."""
+
+
+class ImportCancelled(Conflict):
+    """This import was cancelled; nothing of it was stored."""
+
+
+class ImportEnded(Conflict):
+    """This import has ended already; there is nothing to cancel."""
+
+
+class ImportGivenUp(AppError):
+    """Each process that ran this import ended before it was done; nothing of it was stored."""
 
 
 class PreconditionFailed(AppError):

@@ -19,7 +19,7 @@ from backend.schemas.datasets import Dataset, Head
 
 _HEAD = sql.SQL(
     "id, slug, name, description, kind, owner, version, rows, columns, bytes, created_at, updated_at,"
-    " token, revision, open_schema, next_id"
+    " token, revision, open_schema, next_id, CASE WHEN busy_until > statement_timestamp() THEN busy_import END"
 )
 _COLUMN = sql.SQL("key, name, type, format, nullable, description")
 

@@ -29,13 +29,17 @@ class Dataset(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """A dataset with what only the service needs: its newest version's token and its bookkeeping."""
+    """A dataset with what only the service needs: its newest version's token and its bookkeeping.
+
+    `busy`: the import that has the dataset to itself for now.
+    """
 
     dataset: Dataset
     token: str
     revision: int
     open_schema: bool
     next_id: int
+    busy: UUID | None = None
 
     @property
     def etag(self) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
+from backend.errors import DatasetBusy, InvalidRecord, LimitExceeded, RecordNotFound
 from backend.repositories import datasets, lookup, records, versions
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -169,8 +169,10 @@ class RecordWriteService:
 
 
 async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
-    """Locks the dataset's head row. Raises DatasetNotFound."""
+    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+    if head.busy is not None:
+        raise DatasetBusy(headers={"Retry-After": "5"})
     snapshot = await lookup.snapshot(tx, scope, head)
     return Writing(caller, scope, head, snapshot, snapshot.columns)
 
