@@ -57,11 +57,11 @@ def tidiness(rows: Iterable[Sequence[str | None]], delimiter: str) -> float:
 def _tidy(cell: str | None, delimiter: str) -> float:
     if cell is None:
         return 0.8
+    padded = 0.8 if cell[:1] == " " or cell[-1:] == " " else 1.0
     if not cell or delimiter in cell or "\n" in cell or "\r" in cell or shape(cell) != "text":
-        return 1.0
-    if (cell[0] in "'\"") != (cell[-1] in "'\""):
+        return padded
+    if cell[0] in "'\"`" or cell[-1] in "'\"`":
         return 0.3
-    padded = 0.8 if cell[0] == " " or cell[-1] == " " else 1.0
     if _WORDS.fullmatch(cell):
         return padded * (0.5 if _several_values(cell) else 0.95)
     if _ADDRESS.fullmatch(cell):

@@ -77,7 +77,7 @@ class Delimiters:
             return 1.0
         whole = self._whole.count(sign)
         kept = self._bare.count(sign) / whole if whole else 1.0
-        seldom = 0.55 if is_odd(sign) else 1.0 if sign in ("->", "=>", "<>", "][") or sign == sign[::-1] else 0.6
+        seldom = 0.55 if is_odd(sign) else 1.0 if sign in ("->", "=>", "<>", "][") or sign == sign[::-1] else 0.4
         usual = {":": 0.4, " ": 0.4, "^": 0.9, "~": 0.9}.get(sign, seldom)
         return float(usual * kept**2)
 
