@@ -55,13 +55,17 @@ class Columns:
         """Whether a cell looks like those of its column."""
         return self._cost(place, cell) < _UNLIKELY
 
+    def is_usual(self, place: int, cell: str) -> bool:
+        """Whether a cell has a form that others in its column have."""
+        return self._forms[place][_form(cell)] > 0
+
     def aligned(self, cells: Row) -> list[str | None] | None:
         """The cells of a record of another width, moved to where they fit; None where they stand best as they are.
 
         In a longer one only empty cells are left out; a shorter one gets nulls.
         """
         surplus = len(cells) - self.width
-        if not self.known or not 0 < abs(surplus) <= _MOST:
+        if not self.known or not 0 < abs(surplus) <= _MOST or 2 * len(cells) < self.width:
             return None
         plain = sum(self._cost(place, cell) for place, cell in enumerate(cells[: self.width]))
         found = self._without_empty(cells, surplus) if surplus > 0 else self._with_nulls(cells, -surplus)

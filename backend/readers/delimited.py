@@ -18,6 +18,7 @@ from backend.readers.layout import Layout, find_layout
 from backend.readers.mend import Mender
 from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
 from backend.readers.scan import Piece
+from backend.readers.stacked import TableEnd
 from backend.readers.tail import drop_last, drop_trailing_nulls
 from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 
@@ -63,8 +64,8 @@ class DelimitedSource:
         self._limits = limits
         self._skip_footer = skip_footer
         self._cut = Cut(layout.dialect, tuple(layout.names), limits, piece, tolerant)
-        columns = Columns(layout.sample, len(layout.names))
-        self._mender = Mender(columns, layout.dialect, layout.names)
+        self._mender = Mender(Columns(layout.sample, len(layout.names)), layout.dialect, layout.names)
+        self._remarked: set[tuple[int, str]] = set()
         self._reported = 0
         self._reported_tail = 0
         self._rows = 0
@@ -80,7 +81,10 @@ class DelimitedSource:
         self._rows = 0
         stream = Utf8Stream(self._file, self._encoding)
         stream.skip(self._layout.data_start)
-        found = self._mender.mended(pieces(stream, self._cut, line=self._layout.data_line))
+        table = TableEnd(
+            self._layout.header, self._mender, self._layout.data_line, self._remark, remarks=not self._skip_footer
+        )
+        found = self._mender.mended(table.until(pieces(stream, self._cut, line=self._layout.data_line)))
         batches = (self._batch(piece) for piece in found)
         kept = drop_last(batches, self._skip_footer) if self._skip_footer else batches
         yield from drop_trailing_nulls(kept, self._report_trailing)
@@ -122,6 +126,12 @@ class DelimitedSource:
             what = "the rest is null" if width < expected else "the rest is in extra columns"
             self.warnings.add(f"The record has {width} cells instead of {expected}: {what}", row=row)
         self.warnings.total += max(0, len(rows) - shown)
+
+    def _remark(self, row: int, message: str, value: str) -> None:
+        """A warning, once for all passes."""
+        if (row, message) not in self._remarked:
+            self._remarked.add((row, message))
+            self.warnings.add(message, row=row, value=value)
 
     def _report_trailing(self, rows: int, first: int) -> None:
         if first <= self._reported_tail:

@@ -12,8 +12,8 @@ MOST = 3
 _BELOW = 200
 """Records below that are looked at."""
 _TYPED = ("integer", "number", "date", "time")
-_WORDS = ("text", "empty", "boolean")
-_NOTHING = frozenset(("n/a", "na", "nan", "null", "none", "unknown", "missing", "-", "--", ".", "?"))
+WORDS = ("text", "empty", "boolean")
+NOTHING = frozenset(("n/a", "na", "nan", "null", "none", "unknown", "missing", "-", "--", ".", "?"))
 ENOUGH = 8
 """Records of one width that say how wide a table is, whatever its header."""
 
@@ -64,9 +64,9 @@ def _goes_on(rows: Sequence[Row], header: int, at: int) -> bool:
     names = {name for place in typed if (name := (row[place] or "").strip().lower())}
     return (
         len(names) >= 2
-        and not names & _NOTHING
-        and all(shape(cell) in _WORDS for cell in row)
-        and all(shape(above[place]) in _WORDS or is_year(above[place] or "") for place in typed)
+        and not names & NOTHING
+        and all(shape(cell) in WORDS for cell in row)
+        and all(shape(above[place]) in WORDS or is_year(above[place] or "") for place in typed)
     )
 
 

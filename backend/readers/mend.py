@@ -22,7 +22,7 @@ class Mender:
     """Puts right the ragged records of one table; `names` are those of the header."""
 
     def __init__(self, columns: Columns, dialect: Dialect, names: Sequence[str]) -> None:
-        self._columns = columns
+        self.columns = columns
         self._dialect = dialect
         self._names = names
 
@@ -30,8 +30,8 @@ class Mender:
         """The same pieces with such records put right and a note about each."""
         looked_at = 0
         for piece in pieces:
-            if self._columns.known and looked_at < MOST:
-                ragged = np.flatnonzero(piece.widths != self._columns.width)[: MOST - looked_at]
+            if self.columns.known and looked_at < MOST:
+                ragged = np.flatnonzero(piece.widths != self.columns.width)[: MOST - looked_at]
                 looked_at += len(ragged)
                 if len(ragged):
                     self._mend(piece, ragged.tolist())
@@ -49,16 +49,16 @@ class Mender:
             return
         piece.notes.sort()
         piece.widths = piece.widths.copy()
-        piece.widths[list(found)] = self._columns.width
+        piece.widths[list(found)] = self.columns.width
         piece.frame = _replaced(piece.frame, found, int(piece.widths.max()))
 
     def _record(self, cells: Row) -> tuple[list[str | None], str] | None:
-        width, count = self._columns.width, len(cells)
+        width, count = self.columns.width, len(cells)
         if 2 * count <= width:
-            again = self._divided(cells)
+            again = self.divided(cells)
             if again is not None:
                 return again
-        aligned = self._columns.aligned(cells)
+        aligned = self.columns.aligned(cells)
         if aligned is None:
             return None
         if count > width:
@@ -66,16 +66,16 @@ class Mender:
         names = ", ".join(self._names[place] for place in _gaps(aligned, cells))
         return aligned, f"The record has {count} cells instead of {width}: by their looks those lack of {names}"
 
-    def _divided(self, cells: Row) -> tuple[list[str | None], str] | None:
-        """The record as if written with another delimiter."""
+    def divided(self, cells: Row) -> tuple[list[str | None], str] | None:
+        """The record as if written with another delimiter, and a message; None where its cells do not fit then."""
         text = self._dialect.delimiter.join(cell or "" for cell in cells)
         for sign in _SIGNS:
-            if sign == self._dialect.delimiter or text.count(sign) < self._columns.width - 1:
+            if sign == self._dialect.delimiter or text.count(sign) < self.columns.width - 1:
                 continue
             dialect = Dialect(sign, self._dialect.quote, self._dialect.escape)
             records = RecordParser(text, dialect).parse(most=1).cells
             plain = records[0] if records else []
-            found = self._columns.divided(sign.join(cell or "" for cell in plain), sign)
+            found = self.columns.divided(sign.join(cell or "" for cell in plain), sign)
             if found is not None:
                 shown = {" ": "spaces", "\t": "tabs"}.get(sign, sign)
                 return found, f"The record is written with {shown} between its cells"
