@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import polars as pl
@@ -19,6 +19,7 @@ from backend.readers.workbook_report import SheetReport
 from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 from backend.schemas.problems import ErrorItem
 from backend.sheets.protocol import Chosen, End, Job, Part, Unwelcome
+from backend.sheets.raw import Area
 
 
 class WorkbookSource:
@@ -44,7 +45,7 @@ class WorkbookSource:
         self.place = chosen.index
         self.listed = chosen.sheets
         self.sheets = _listed(chosen)
-        self._layout = self._find_layout(options)
+        self._layout = self._find_layout(options, chosen.filled)
         self.header_row = self._layout.header_row
         self._columns = list(self._layout.columns)
         self.names = list(self._layout.names)
@@ -64,14 +65,14 @@ class WorkbookSource:
         self._child.close()
         self._child.spool.close()
 
-    def _find_layout(self, options: ImportOptions) -> SheetLayout:
+    def _find_layout(self, options: ImportOptions, filled: Sequence[Area]) -> SheetLayout:
         lead: list[tuple[tuple[int, ...], pl.DataFrame]] = []
         wanted = max(LOOK, options.header if type(options.header) is int else 0)
         for part, frame in self._frames():
             lead.append((part.columns, frame.filter(pl.col("row") > options.skip_rows)))
             if frame["row"][-1] > options.skip_rows + wanted:
                 break
-        return find_sheet_layout(lead, options.header, self.warnings)
+        return find_sheet_layout(lead, options.header, filled, self.warnings)
 
     def _frames(self) -> Iterator[tuple[Part, pl.DataFrame]]:
         """All parts from the first one, those that were received before and then new ones."""
@@ -185,6 +186,8 @@ def open_workbook(
     except UnreadableFile as refusal:
         try:
             return _open(structs.replace(job, second=True, refusal=str(refusal)), file, options, limits, alone=alone)
+        except Unwelcome:
+            raise
         except UnreadableFile:
             raise refusal from None
 

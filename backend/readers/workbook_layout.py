@@ -12,9 +12,12 @@ from backend.readers.headers import clean_names, made_up
 from backend.readers.table import find_table
 from backend.schemas.imports import Warnings
 from backend.sheets.protocol import column_letters
+from backend.sheets.raw import MAX_COLUMNS, Area
 
 LOOK = 200
 """Rows in which the header is looked for."""
+Rows = list[tuple[int, dict[int, str | None]]]
+"""Rows by number, and the text of each column that has a cell."""
 Lead = Sequence[tuple[tuple[int, ...], pl.DataFrame]]
 """The first parts of a sheet: their columns, and frames as `protocol.Part` describes them."""
 
@@ -28,14 +31,20 @@ class SheetLayout(Struct, frozen=True):
     first_row: int
 
 
-def find_sheet_layout(lead: Lead, header: bool | int | None, warnings: Warnings) -> SheetLayout:
-    """The table in the first rows of a sheet. Raises Invalid when the told header row holds nothing."""
+def find_sheet_layout(
+    lead: Lead, header: bool | int | None, filled_areas: Sequence[Area], warnings: Warnings
+) -> SheetLayout:
+    """The table in the first rows of a sheet, whose merged areas `filled_areas` have been filled.
+
+    Raises Invalid when the told header row holds nothing.
+    """
     rows = _rows(lead, header if type(header) is int else LOOK)
     if not rows and type(header) is not int:
         warnings.add("The sheet holds no cells")
         return SheetLayout((), (), None, 1)
-    head, first = _header(rows, header)
-    for number, cells in rows[: first if head is None else head]:
+    plain = _unfilled(rows, filled_areas)
+    head, first = _header(plain, header)
+    for number, cells in plain[: first if head is None else head]:
         shown = " ".join(cell for cell in cells.values() if cell)
         warnings.add("A row above the table was left out", row=number, value=shown)
     first_row = rows[first][0] if first < len(rows) else rows[-1][0] + 1
@@ -50,9 +59,9 @@ def find_sheet_layout(lead: Lead, header: bool | int | None, warnings: Warnings)
     return SheetLayout(columns, tuple(names), row, first_row)
 
 
-def _rows(lead: Lead, most: int) -> list[tuple[int, dict[int, str | None]]]:
+def _rows(lead: Lead, most: int) -> Rows:
     """The first rows that hold something: their numbers, and the text of each column that has a cell."""
-    found: list[tuple[int, dict[int, str | None]]] = []
+    found: Rows = []
     for columns, frame in lead:
         for row in frame.head(most - len(found)).iter_rows():
             cells = {column: row[1 + 2 * place] for place, column in enumerate(columns) if row[2 + 2 * place]}
@@ -60,7 +69,21 @@ def _rows(lead: Lead, most: int) -> list[tuple[int, dict[int, str | None]]]:
     return found
 
 
-def _header(rows: list[tuple[int, dict[int, str | None]]], told: bool | int | None) -> tuple[int | None, int]:
+def _unfilled(rows: Rows, areas: Sequence[Area]) -> Rows:
+    """The rows as the file has them: merged areas with their first cell alone."""
+    return [(row, _unfilled_row(row - 1, cells, areas)) for row, cells in rows]
+
+
+def _unfilled_row(row: int, cells: dict[int, str | None], areas: Sequence[Area]) -> dict[int, str | None]:
+    covered = bytearray(MAX_COLUMNS)
+    for area in areas:
+        if area.top <= row <= area.bottom:
+            covered[area.left : area.right + 1] = b"\1" * (area.right + 1 - area.left)
+    first = {area.left for area in areas if area.top == row}
+    return {at: text for at, text in cells.items() if at in first or not covered[at]}
+
+
+def _header(rows: Rows, told: bool | int | None) -> tuple[int | None, int]:
     """Index of the header row, if any, and of the first record."""
     if told is False:
         return None, 0

@@ -72,9 +72,10 @@ class SheetReport:
         if count:
             first = min(below)
             self._warnings.add(
-                f"{count} merged areas have their value in the first cell alone; `fill_merged` fills them",
+                "Merged areas have their value in the first cell alone; `fill_merged` fills them",
                 row=first.top + 1,
                 cell=f"{self._sheet}!{span(first)}",
+                value=f"{count} in all",
             )
 
     def _count_blank(self, rows: pl.Series) -> None:

@@ -87,6 +87,7 @@ class Reading:
         self._spool = spool
         self._send = send
         self._last_row = 0
+        self._filled: list[Area] = []
         self._area = 0
         self._cells = 0
         self._problems: list[Problem] = []
@@ -113,7 +114,7 @@ class Reading:
             if part is None and candidate != wanted[-1]:
                 continue
             index = candidate if part is not None else wanted[0]
-            self._send(Chosen(book.format, index, tuple(book.sheets), notes))
+            self._send(Chosen(book.format, index, tuple(book.sheets), notes, tuple(self._filled[:KEEP_MERGED])))
             while part is not None:
                 self._send(part)
                 part = next(parts, None)
@@ -128,7 +129,8 @@ class Reading:
         self._last_row = 0
         self._take_problems()
         values = book.values()
-        fill = Fill(book.merged(index) if self._job.fill_merged else ())
+        self._filled = sorted(book.merged(index)) if self._job.fill_merged else []
+        fill = Fill(self._filled)
         for cells in book.cells(index):
             if cells.is_empty():
                 continue

@@ -61,12 +61,16 @@ class Problem(Struct, frozen=True):
 
 
 class Chosen(Struct, frozen=True, tag="chosen"):
-    """Which of all `sheets` is read, by its `index` from 0; the first message."""
+    """Which of all `sheets` is read, by its `index` from 0; the first message.
+
+    `filled` are the merged areas that are filled, the highest first and `KEEP_MERGED` at most.
+    """
 
     format: str
     index: int
     sheets: tuple[SheetInfo, ...]
     notes: tuple[str, ...]
+    filled: tuple[Area, ...] = ()
 
     @property
     def sheet(self) -> str:
