@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from backend.schemas.columns import Column, ColumnType
-from backend.schemas.imports import Evidence, ImportReport
+from backend.schemas.imports import Evidence, ImportReport, ReadWarning
 
 Description = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 
@@ -92,6 +92,30 @@ class ImportAnswer(Struct, frozen=True, rename={"report": "import"}):
 
     dataset: Dataset
     report: ImportReport
+
+    @property
+    def rows(self) -> int:
+        return self.report.rows
+
+    @property
+    def dataset_id(self) -> UUID | None:
+        return self.dataset.id
+
+
+class SheetsAnswer(Struct, frozen=True):
+    """What an upload of all of a workbook's sheets answers; `warnings` tell which sheets were left out."""
+
+    datasets: tuple[ImportAnswer, ...]
+    warnings: tuple[ReadWarning, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(each.rows for each in self.datasets)
+
+    @property
+    def dataset_id(self) -> UUID | None:
+        """None: there are several."""
+        return None
 
 
 class ColumnInfo(Struct, frozen=True):

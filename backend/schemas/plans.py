@@ -1,6 +1,8 @@
 """What an import would do, without doing it."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
 
 from msgspec import Raw, Struct
 
@@ -32,6 +34,13 @@ class Against(Struct, frozen=True):
     samples: dict[str, list[dict[str, Any]]]
 
 
+class KeptFile(Struct, frozen=True):
+    """A file that can be imported by its id, without being sent again."""
+
+    id: UUID
+    expires_at: datetime
+
+
 class Plan(Struct, frozen=True, rename={"report": "import"}):
     """What an import would do: how the file is read, what its columns would be, its first rows, the bad cells.
 
@@ -46,3 +55,15 @@ class Plan(Struct, frozen=True, rename={"report": "import"}):
     bad_cells: tuple[ReadWarning, ...]
     bad_cells_total: int
     against: Against | None = None
+    upload: KeptFile | None = None
+
+
+class SheetPlans(Struct, frozen=True):
+    """The plans of all sheets of a workbook; `warnings` tell which sheets were left out."""
+
+    plans: tuple[Plan, ...]
+    warnings: tuple[ReadWarning, ...]
+    upload: KeptFile | None = None
+
+
+AnyPlan: TypeAlias = Plan | SheetPlans

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from backend.repositories.database import Tx
 from backend.schemas.callers import Caller
-from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.datasets import Head, ImportAnswer, SheetsAnswer
 from backend.schemas.imports import ImportRequest
-from backend.schemas.plans import Plan
+from backend.schemas.plans import Plan, SheetPlans
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
 
@@ -19,11 +19,11 @@ from backend.services.uploads import Upload
 class Imported(Struct, frozen=True):
     """What came of an import: what its caller is told, and the head of the dataset that it made or changed."""
 
-    answer: ImportAnswer | Plan
+    answer: ImportAnswer | SheetsAnswer | Plan | SheetPlans
     head: Head | None = None
 
 
-Settle = Callable[[Tx, ImportAnswer], Awaitable[None]]
+Settle = Callable[[Tx, ImportAnswer | SheetsAnswer], Awaitable[None]]
 """Writes down, in the transaction that publishes an import, that it is done; an error here undoes all of it."""
 
 

@@ -1,0 +1,56 @@
+"""A workbook as datasets, one for each sheet: all of them or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from time import perf_counter
+from uuid import UUID
+
+from backend.readers import SheetSources
+from backend.readers.base import ReadLimits, Source
+from backend.repositories import workspaces
+from backend.repositories.database import Tx
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import ImportAnswer, SheetsAnswer
+from backend.schemas.plans import SheetPlans
+from backend.services.first_imports import load_table, publish_table
+from backend.services.identifiers import name_from_file
+from backend.services.jobs import Imported, Job
+from backend.services.loads import Load, report
+from backend.services.plans import look
+
+
+async def store_sheets(
+    tx: Tx, job: Job, scope: WorkspaceScope, sheets: SheetSources, limits: ReadLimits, wanted: str | None
+) -> Imported:
+    """A dataset for each sheet, called after file (or `wanted`) and sheet, in the order of the sheets."""
+    started = perf_counter()
+    loaded: list[tuple[UUID, Load, float]] = []
+    async for source in _in_turn(sheets):
+        load = Load(source, job.request.options, limits, job.progress)
+        loaded.append((await load_table(tx, job, scope, load), load, perf_counter() - started))
+    job.progress.begin("publishing")
+    await workspaces.lock(tx, scope)
+    base = wanted or name_from_file(job.upload.filename)
+    answers = []
+    for dataset_id, load, seconds in loaded:
+        name = f"{base} {load.source.sheet}"
+        head = await publish_table(tx, job, scope, dataset_id, load, name, exactly=wanted is not None)
+        answers.append(ImportAnswer(head.dataset, report(job.id, job.upload, load, seconds)))
+    answer = SheetsAnswer(tuple(answers), tuple(sheets.warnings.items))
+    await job.settle(tx, answer)
+    return Imported(answer)
+
+
+def look_at_sheets(job: Job, sheets: SheetSources, limits: ReadLimits) -> SheetPlans:
+    """The plan of each sheet. Blocking; for a worker thread."""
+    plans = tuple(look(job, source, limits) for source in sheets)
+    return SheetPlans(plans, tuple(sheets.warnings.items))
+
+
+async def _in_turn(sheets: SheetSources) -> AsyncIterator[Source]:
+    """The sources, opened and closed in a worker thread."""
+    sources: Iterator[Source] = iter(sheets)
+    while (source := await asyncio.to_thread(next, sources, None)) is not None:
+        yield source
