@@ -94,6 +94,8 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         max_rows=settings.max_rows,
         workbook_memory=int(settings.workbook_memory),
         workbook_seconds=settings.workbook_seconds,
+        max_inflated=int(settings.max_inflated),
+        folder=_spool(settings),
     )
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     parts: dict[str, object] = {

@@ -28,6 +28,11 @@ MEDIA_TYPE_BY_FORMAT = {
     "xlsb": "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
     "xls": "application/vnd.ms-excel",
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+    "gzip": "application/gzip",
+    "zip": "application/zip",
 }
 
 

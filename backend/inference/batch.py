@@ -13,9 +13,11 @@ class Batch(Struct, frozen=True):
 
     `frame`: one `String` column per position, named `"0"`, `"1"`, …; null is a null cell, `""` an empty text.
     `rows`: the line or sheet row of each record as a person counts, from 1 (`UInt32`).
-    `kinds`: workbooks only, a `Kind` for each cell of `frame` (`UInt8`, same names).
+    `kinds`: where the file tells, a `Kind` for each cell of `frame` (`UInt8`, same names).
+    `nested`: whether a column of several kinds can be `json`; otherwise it is text.
     """
 
     frame: pl.DataFrame
     rows: pl.Series
     kinds: pl.DataFrame | None = None
+    nested: bool = False

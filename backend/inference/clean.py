@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 
 import polars as pl
+from msgspec.structs import replace
 
 from backend.errors import BadCells
 from backend.inference.batch import Batch
 from backend.inference.convert import Conversion, only
+from backend.inference.encode import quoted
 from backend.schemas.imports import ImportOptions, Warnings
 from backend.schemas.problems import ErrorItem
 
@@ -41,11 +43,11 @@ class Cleaner:
         skipped are noted in `warnings`.
         """
         if self._options.decode_formulas and batch.frame.width:
-            batch = Batch(batch.frame.select(pl.all().str.replace(_GUARDED, "$1")), batch.rows, batch.kinds)
+            batch = replace(batch, frame=batch.frame.select(pl.all().str.replace(_GUARDED, "$1")))
         if self._options.null_values and batch.frame.width:
             words = pl.Series(self._options.null_values, dtype=pl.String)
             keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())
-            batch = Batch(batch.frame.select(keep), batch.rows, batch.kinds)
+            batch = replace(batch, frame=batch.frame.select(keep))
         told = [at for at in range(batch.frame.width) if names[at] in self._options.types]
         return self._apply(batch, names, told, warnings) if told and batch.frame.height else batch
 
@@ -55,21 +57,21 @@ class Cleaner:
         for at in told:
             before = batch.frame.to_series(at)
             if self._options.types[names[at]] == "json":
-                before = only(before, before.str.strip_chars() != "null")
+                before = quoted(before, batch) if batch.nested else only(before, before.str.strip_chars() != "null")
             after = self._conversion(at, names[at], batch)(before)
             changed.append(after)
             lost = after.is_null() & before.is_not_null()
             if lost.any():
                 bad |= lost
                 errors += self._errors(before, batch.rows, lost, names[at], warnings)
-        batch = Batch(batch.frame.with_columns(changed), batch.rows, batch.kinds)
+        batch = replace(batch, frame=batch.frame.with_columns(changed))
         if not errors or self._options.on_error == "null":
             return batch
         if self._options.on_error == "reject":
             errors = sorted(errors, key=lambda error: error.row or 0)[:SHOWN_ERRORS]
             raise BadCells(f"Row {errors[0].row}, column {errors[0].column!r}: {errors[0].message}.", errors=errors)
         kinds = batch.kinds.filter(~bad) if batch.kinds is not None else None
-        return Batch(batch.frame.filter(~bad), batch.rows.filter(~bad), kinds)
+        return Batch(batch.frame.filter(~bad), batch.rows.filter(~bad), kinds, batch.nested)
 
     def _errors(
         self, values: pl.Series, rows: pl.Series, lost: pl.Series, name: str, warnings: Warnings | None

@@ -12,6 +12,7 @@ from backend.inference.hints import Hints
 from backend.inference.lattice import (
     CLASSES,
     DIGITS_AFTER,
+    JSON,
     TEXT,
     Reading,
     anchored,
@@ -30,14 +31,19 @@ SHOWN_CELLS = 3
 FEW = 100
 """So few values are faster looked at one by one than by polars."""
 
+DAYS_AND_TIMES: tuple[ColumnType, ...] = ("date", "datetime", "time")
 KIND_TYPES: dict[int, tuple[ColumnType, ...]] = {
     Kind.NUMBER: ("integer", "number"),
     Kind.BOOLEAN: ("boolean",),
     Kind.DATE: ("date",),
     Kind.DATETIME: ("datetime",),
     Kind.TIME: ("time",),
+    Kind.JSON: ("json",),
+    Kind.STRING: DAYS_AND_TIMES,
 }
-"""The types that a workbook's cells may make, the widest last; cells of other kinds are text."""
+"""The types that cells of known kinds may make, the widest last; cells of other kinds are text."""
+UNTYPED = (None, TEXT, JSON)
+"""Readings that no value can end."""
 
 NUMERIC = frozenset({"integer", "number"})
 
@@ -58,7 +64,7 @@ class ColumnState:
 
     `reading` is None until a value is met, `days` the told date pattern while every value fits it. `first` holds the
     first cells with a value, `broke` the first cells that ended a reading that had held until then, `formats` the
-    formats of these readings. `kind` is what a workbook says of the first cell, `mixed` that others are of another.
+    formats of these readings. `kind` is what the file says of the first cell, `mixed` that others are of another.
     """
 
     def __init__(self, *, comma: bool, days: str | None, forced: ColumnType | None) -> None:
@@ -78,10 +84,10 @@ class ColumnState:
         self.mixed = False
         self.formats: dict[str, str | None] = {}
         self.first: list[Cell] = []
-        self.broke: dict[str, list[Cell]] = {}
+        self.broke: dict[ColumnType, list[Cell]] = {}
 
     def begin(self, values: pl.Series, rows: pl.Series, kind: int | None) -> None:
-        """Take the first guess, from the first value and what a workbook says that it is."""
+        """Take the first guess, from the first value and what the file says that it is."""
         self.first = _first_cells(values, rows)
         guess = read(self.first[0].value, decimal_comma=self.comma)
         if self.forced:
@@ -89,6 +95,8 @@ class ColumnState:
             return
         self.kind = kind
         self.reading = TEXT if kind is not None and guess.type not in KIND_TYPES.get(kind, ()) else guess
+        if kind == Kind.JSON:
+            self.reading = JSON
 
     def measure(self, values: pl.Series, hashes: Hashes, valid: int) -> None:
         """Take in what does not depend on the type."""
@@ -101,7 +109,7 @@ class ColumnState:
         """What the values of the next batch are to be tested with; None: with nothing."""
         if self.forced and self.forced != "boolean":
             return None
-        if self.reading is None or self.reading == TEXT:
+        if self.reading in UNTYPED or self.reading is None:
             return None if self.kind is not None else any_typed(decimal_comma=self.comma)
         return pattern(self.reading, decimal_comma=self.comma)
 
@@ -138,30 +146,36 @@ class ColumnState:
             self._break(wider, values, rows, ~fits)
         self.reading = TEXT
         self._count(values)
+        if self.kind == Kind.STRING:
+            for name in ("integer", "number", "boolean"):
+                self.counts["text"] += self.counts.pop(name, 0)
         self.hints.meet(values.filter(~values.str.contains(any_typed(decimal_comma=self.comma))))
 
     def _break(self, reading: Reading, values: pl.Series, rows: pl.Series, where: pl.Series) -> None:
         self.broke[reading.type] = cells(values, rows, where)
         self.formats[reading.type] = reading.format
 
-    def meet_kinds(self, values: pl.Series, codes: Codes, rows: pl.Series) -> None:
-        """Take in what a workbook says its cells are (`EMPTY` for nulls); a column of two kinds is text."""
+    def meet_kinds(self, values: pl.Series, codes: Codes, rows: pl.Series, wide: Reading) -> None:
+        """Take in what the file says its cells are (`EMPTY` for nulls); a column of two kinds is `wide`."""
         reading = self.reading or TEXT
         tally = np.bincount(codes, minlength=len(Kind)).tolist()
         if tally[self.kind or 0] + tally[Kind.EMPTY] < len(values):
-            if reading != TEXT:
+            if reading not in UNTYPED:
                 self._break(reading, values, rows, pl.Series((codes != self.kind) & (codes != Kind.EMPTY)))
-            self.reading = TEXT
+            self.reading = wide
             self.mixed = True
-        if self.reading != TEXT:
-            return
+        if self.reading in UNTYPED:
+            self._count_kinds(values, codes, tally)
+
+    def _count_kinds(self, values: pl.Series, codes: Codes, tally: list[int]) -> None:
         for kind in KIND_TYPES.keys() | {Kind.TEXT}:
             if kind == Kind.NUMBER and tally[kind]:
                 self._count(values.filter(pl.Series(codes == kind)))
             elif tally[kind]:
-                self.counts[KIND_TYPES.get(kind, ("text",))[-1]] += tally[kind]
-        if tally[Kind.TEXT] and self.hints.alive:
-            self.hints.meet(values if tally[Kind.TEXT] == len(values) else values.filter(pl.Series(codes == Kind.TEXT)))
+                self.counts["text" if kind == Kind.STRING else KIND_TYPES.get(kind, ("text",))[-1]] += tally[kind]
+        texts = Kind.STRING if tally[Kind.STRING] else Kind.TEXT
+        if tally[texts] and self.hints.alive:
+            self.hints.meet(values if tally[texts] == len(values) else values.filter(pl.Series(codes == texts)))
 
     def _count(self, values: pl.Series) -> None:
         """Count values by the type that each would have alone; nulls do not count."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from backend.inference.batch import Batch
+from backend.inference.batch import Batch, Kind
 from backend.inference.dates import to_iso
 from backend.inference.plan import ColumnPlan
 
@@ -28,7 +28,7 @@ def encode(
     nulls = frame.null_count().row(0)
     live = [at for at, null in enumerate(nulls) if null < frame.height]
     full = [at for at in live if not nulls[at]]
-    frame = _stored(frame.select(pl.nth(live)), [plan[at] for at in live])
+    frame = _stored(batch, frame.select(pl.nth(live)), [plan[at] for at in live])
     height = batch.frame.height
     ids = pl.int_range(first_id, first_id + height) if isinstance(first_id, int) else pl.lit(first_id)
     parts: list[pl.Expr] = [ids.cast(pl.String)]
@@ -49,7 +49,18 @@ def encode(
     return text if full else text.replace(b"\x02{,", b"\x02{")
 
 
-def _stored(frame: pl.DataFrame, plan: Sequence[ColumnPlan]) -> pl.DataFrame:
+def quoted(column: pl.Series, batch: Batch) -> pl.Series:
+    """A column of `batch` as JSON texts: its strings in quotes, all else is JSON already."""
+    if batch.kinds is None:
+        return column
+    strings = batch.kinds[column.name] == Kind.STRING
+    if not strings.any():
+        return column
+    escaped = _escape([column])[0]
+    return pl.select(pl.when(strings).then('"' + escaped + '"').otherwise(column)).to_series().rename(column.name)
+
+
+def _stored(batch: Batch, frame: pl.DataFrame, plan: Sequence[ColumnPlan]) -> pl.DataFrame:
     """The columns with the text of each value as it stands in JSON, quotes apart."""
     escaped = [column for column, how in zip(frame.get_columns(), plan, strict=True) if how.type == "text"]
     changed = _escape(escaped)
@@ -58,6 +69,8 @@ def _stored(frame: pl.DataFrame, plan: Sequence[ColumnPlan]) -> pl.DataFrame:
             changed.append(column.str.replace(",", ".", literal=True))
         elif how.reading:
             changed.append(to_iso(column, how.reading))
+        elif how.type == "json" and not how.forced:
+            changed.append(quoted(column, batch))
         elif how.json == "boolean" and (how.format or how.forced):
             changed.append(column.str.to_lowercase())
     return frame.with_columns(changed)

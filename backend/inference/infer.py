@@ -12,6 +12,7 @@ from backend.inference.batch import Batch, Kind
 from backend.inference.clean import Cleaner
 from backend.inference.column import NUMERIC, Codes, ColumnState
 from backend.inference.dates import strptime_pattern, to_iso
+from backend.inference.lattice import JSON, TEXT
 from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
 from backend.schemas.imports import Evidence, ImportOptions, Warnings
@@ -93,7 +94,7 @@ class Inference:
             if column.forced and column.forced != "boolean":
                 column.counts[column.forced] += valid[at]
             elif codes is not None:
-                column.meet_kinds(values, codes[:, at], batch.rows)
+                column.meet_kinds(values, codes[:, at], batch.rows, JSON if batch.nested else TEXT)
             if column.days:
                 column.meet_days(to_iso(values, column.days), valid[at])
         self._test(series, valid, batch.rows)
@@ -152,7 +153,7 @@ def _rows(stack: pl.Series, height: int) -> pl.Series:
 
 
 def _codes(frame: pl.DataFrame, kinds: pl.DataFrame) -> Codes:
-    """What a workbook says its values are, `EMPTY` where there is none."""
+    """What the file says its values are, `EMPTY` where there is none."""
     return np.where(frame.select(pl.all().is_null()).to_numpy(), Kind.EMPTY.value, kinds.to_numpy())
 
 

@@ -56,6 +56,7 @@ class Reading(NamedTuple):
 
 
 TEXT = Reading("text")
+JSON = Reading("json")
 
 
 def anchored(core: str) -> str:

@@ -36,7 +36,7 @@ def evidence(column: ColumnState, rows: int) -> Evidence:
 
 def _refused(column: ColumnState, chosen: ColumnType) -> dict[str, Refusal]:
     refused: dict[str, Refusal] = {}
-    for wanted in STRICTER.get(chosen, ()):
+    for wanted in STRICTER.get(chosen, tuple(column.broke)):
         cells = column.broke.get(wanted) or [cell for cell in column.first if not accepts(wanted, cell.value)]
         if shown := [_shown(wanted, cell, column) for cell in cells or column.first[:1]]:
             special = column.counts[wanted] or any(cell.message not in _plain(wanted) for cell in shown)

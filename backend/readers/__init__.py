@@ -2,10 +2,13 @@
 
 from typing import BinaryIO
 
+from backend.errors import UnsupportedFormat
 from backend.readers.base import ReadLimits, Source
+from backend.readers.containers import Unpacked, unpack
 from backend.readers.contradictions import refuse_contradictions
 from backend.readers.delimited import open_delimited
-from backend.readers.recognise import recognise
+from backend.readers.json_source import open_json
+from backend.readers.recognise import CONTAINERS, Format, recognise
 from backend.readers.workbook import open_workbook
 from backend.readers.workbook_sheets import SheetSources
 from backend.schemas.imports import ImportOptions
@@ -29,10 +32,39 @@ def open_source(
     UnsupportedFormat, UnreadableFile, Invalid for options that do not fit, TooLarge or LimitExceeded.
     """
     found, remark = recognise(file, filename, media_type)
+    if found not in CONTAINERS:
+        return _open(file, found, remark, filename, options=options, limits=limits, told=told, charset=charset)
+    inner, name = unpack(file, found, filename, folder=limits.folder, limit=limits.max_inflated)
+    try:
+        kind, inner_remark = recognise(inner, name, None)
+        if kind in CONTAINERS:
+            raise UnsupportedFormat(f"The {found} file holds a {kind} file: only one level of packing is read.")
+        remark = inner_remark if told else remark or inner_remark
+        told = None if told == found else told
+        source = _open(inner, kind, remark, name, options=options, limits=limits, told=told, charset=None)
+    except BaseException:
+        inner.close()
+        raise
+    return Unpacked(source, inner)
+
+
+def _open(
+    file: BinaryIO,
+    found: Format,
+    remark: str | None,
+    filename: str | None,
+    *,
+    options: ImportOptions,
+    limits: ReadLimits,
+    told: str | None,
+    charset: str | None,
+) -> Source:
     refuse_contradictions(found, told, options)
     source: Source
     if found == "text":
         source = open_delimited(file, options=options, limits=limits, charset=charset)
+    elif found in ("json", "ndjson"):
+        source = open_json(file, options=options, limits=limits, charset=charset, lines=found == "ndjson")
     else:
         source = open_workbook(file, format=found, filename=filename, options=options, limits=limits)
     if remark:

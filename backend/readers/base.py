@@ -1,6 +1,7 @@
 """What every reader offers: one opened table, handed on in batches of text columns."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -24,6 +25,10 @@ class ReadLimits(Struct, frozen=True):
     """Memory that reading one workbook may take, in bytes."""
     workbook_seconds: int = 300
     """Time that reading one workbook may take."""
+    max_inflated: int = 10 * 2**30
+    """Largest file inside a gzip or ZIP file, in bytes."""
+    folder: Path | None = None
+    """Where such a file is unpacked to; the system's folder of temporary files if it is left out."""
 
 
 class Source(Protocol):

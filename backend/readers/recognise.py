@@ -9,20 +9,20 @@ from typing import BinaryIO, Literal
 
 from backend.errors import UnreadableFile, UnsupportedFormat
 from backend.readers.encoding import wide_encoding
+from backend.readers.json_form import json_form
 
-Format = Literal["text", "xlsx", "xlsm", "xlsb", "xls", "ods"]
+Format = Literal["text", "json", "ndjson", "parquet", "xlsx", "xlsm", "xlsb", "xls", "ods", "gzip", "zip"]
 
 _HEAD = 65_536
 _DIRECTORY = 4 * 2**20
 """Bytes at the end of a ZIP in which its directory, or enough of it, must lie."""
 _REFUSED = (
-    (b"\x1f\x8b", "a gzip file"),
     (b"BZh", "a bzip2 file"),
     (b"\xfd7zXZ\0", "an xz file"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"PAR1", "a Parquet file"),
+    (b"PARE", "an encrypted Parquet file"),
     (b"SQLite format 3\0", "an SQLite database"),
     (b"%PDF-", "a PDF document"),
     (b"\x89PNG\r\n", "a PNG image"),
@@ -31,11 +31,14 @@ _REFUSED = (
     (b"\x7fELF", "a program"),
 )
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|table|\?xml|head|body|meta)\b", re.IGNORECASE)
-_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]")
 _ENDINGS: dict[str, str] = {
     **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".psv", ".ssv"), "text"),
     **{f".{name}": name for name in ("xlsx", "xlsm", "xlsb", "xls", "ods")},
-    **dict.fromkeys((".json", ".ndjson", ".jsonl"), "json"),
+    **dict.fromkeys((".json", ".geojson"), "json"),
+    **dict.fromkeys((".ndjson", ".jsonl", ".ldjson"), "ndjson"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".gz", ".gzip"), "gzip"),
+    ".zip": "zip",
 }
 _MEDIA = {
     "text/csv": "text",
@@ -44,11 +47,15 @@ _MEDIA = {
     "application/vnd.ms-excel.sheet.macroenabled.12": "xlsm",
     "application/vnd.ms-excel.sheet.binary.macroenabled.12": "xlsb",
     "application/vnd.oasis.opendocument.spreadsheet": "ods",
-    "application/x-ndjson": "json",
-    "application/json": "json",
+    **dict.fromkeys(("application/x-ndjson", "application/ndjson", "application/jsonl"), "ndjson"),
+    **dict.fromkeys(("application/json", "application/geo+json"), "json"),
+    **dict.fromkeys(("application/vnd.apache.parquet", "application/x-parquet"), "parquet"),
+    **dict.fromkeys(("application/gzip", "application/x-gzip"), "gzip"),
+    **dict.fromkeys(("application/zip", "application/x-zip-compressed"), "zip"),
 }
 _NEVER_TABLES = ("image/", "audio/", "video/")
 OPEN_XML = ("xlsx", "xlsm", "xlsb")
+CONTAINERS = ("gzip", "zip")
 
 
 def recognise(file: BinaryIO, filename: str | None, media_type: str | None) -> tuple[Format, str | None]:
@@ -64,10 +71,21 @@ def recognise(file: BinaryIO, filename: str | None, media_type: str | None) -> t
     head = file.read(_HEAD)
     found = _by_content(file, head, ending or media)
     for claimed, what in ((ending, "file name"), (media, "media type")):
-        if claimed not in (None, found) and not (claimed in OPEN_XML and found in OPEN_XML):
-            shown = "delimited text" if found == "text" else found.upper()
-            return found, f"The {what} says {claimed}, but the content is {shown}: read as that"
+        if claimed is not None and not _agree(claimed, found):
+            return found, f"The {what} says {claimed}, but the content is {shown(found)}: read as that"
     return found, None
+
+
+def shown(found: Format) -> str:
+    """A format as people call it."""
+    return {"text": "delimited text", "parquet": "Parquet", "gzip": "gzip"}.get(found, found.upper())
+
+
+def _agree(claimed: str, found: Format) -> bool:
+    """Whether the content is what name or media type claim; Open XML and ODS are ZIP archives, too."""
+    if claimed == "zip":
+        return found in ("zip", "ods", *OPEN_XML)
+    return claimed == found or (claimed in OPEN_XML and found in OPEN_XML)
 
 
 def _by_content(file: BinaryIO, head: bytes, claimed: str | None) -> Format:
@@ -82,11 +100,15 @@ def _by_content(file: BinaryIO, head: bytes, claimed: str | None) -> Format:
             raise UnsupportedFormat(f"This is {what}, which cannot be imported.")
     if _MARKUP.match(head):
         raise UnsupportedFormat("This is HTML or XML, which cannot be imported; save it as CSV or XLSX.")
-    if claimed == "json" and _JSON.match(head):
-        raise UnsupportedFormat("JSON cannot be imported yet; send CSV, XLSX, XLS or ODS.")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head[257:262] == b"ustar":
+        raise UnsupportedFormat("This is a tar archive, which cannot be imported; send the file that is in it.")
     if _is_binary(head):
         raise UnreadableFile("The file is binary, not text: it holds control characters from its first bytes on.")
-    return "text"
+    return json_form(head, claimed) or "text"
 
 
 def _zipped(file: BinaryIO, claimed: str | None) -> Format:
@@ -106,7 +128,7 @@ def _zipped(file: BinaryIO, claimed: str | None) -> Format:
         return "ods"
     if claimed in OPEN_XML or claimed == "ods":
         raise UnreadableFile("The file is a ZIP archive without a workbook in it.")
-    raise UnsupportedFormat("ZIP archives cannot be imported yet; send the file that is in it.")
+    return "zip"
 
 
 def _is_binary(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What a workbook says a cell is."""
+"""What a file that knows kinds of values says a cell is."""
 
 from enum import IntEnum
 
@@ -14,3 +14,7 @@ class Kind(IntEnum):
     DATETIME = 5
     TIME = 6
     ERROR = 7
+    JSON = 8
+    """An object or an array; its text is JSON."""
+    STRING = 9
+    """Text of a format that has no dates and times of its own: these stand in it as text."""

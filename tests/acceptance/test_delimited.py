@@ -1,4 +1,4 @@
-"""Real delimited files: upload, compare, export, compare again. JSON and archives are listed as later work."""
+"""Real delimited files and JSON, packed or not: upload, compare, export, compare again."""
 
 import pytest
 from later import marks
@@ -86,7 +86,7 @@ def check_source(report: dict, rows: list, entry: Expected) -> None:
 
 def source(entry: Expected) -> tuple[Record | None, list[Record]]:
     """The header and the records, read under the dialect that the entry gives."""
-    text = entry.file.read_bytes().decode(entry.encoding or "utf-8").removeprefix("\ufeff")
+    text = entry.content.decode(entry.encoding or "utf-8").removeprefix("\ufeff")
     if comment := entry.options.get("comment"):
         lines = text.splitlines(keepends=True)
         text = "".join("\n" if line.startswith(comment) else line for line in lines)

@@ -1,5 +1,7 @@
 """The list of real files beside the checkout, and what must come of each (see the README in that folder)."""
 
+import gzip
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +37,16 @@ class Expected(Struct, kw_only=True):
     @property
     def file(self) -> Path:
         return DATA / self.path
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file, out of its container."""
+        if self.container == "gzip":
+            return gzip.decompress(self.file.read_bytes())
+        if self.container == "zip":
+            with zipfile.ZipFile(self.file) as archive:
+                return archive.read(archive.namelist()[0])
+        return self.file.read_bytes()
 
     @property
     def names(self) -> list[str] | None:

@@ -1,0 +1,92 @@
+"""What JSON is refused for, said so that a person finds the place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Raw
+
+from backend.errors import LimitExceeded, UnreadableFile
+from backend.readers.json_scan import Structure
+from backend.schemas.problems import ErrorItem
+
+_PLACE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+_INDEX = re.compile(r"got `(\w+)`.*`\$\[(\d+)\]`")
+_WORDS = {"int": "a number", "float": "a number", "str": "a text", "bool": "true or false", "array": "an array"}
+_NO_NUMBER = re.compile(rb"-?(?:NaN|Infinity)")
+
+
+def refusal(error: Exception, text: bytes, *, line: int, record: int, ended: bool) -> UnreadableFile:
+    """The error for JSON text that begins in `line` with `record`, both from 1; `ended`: nothing comes after it."""
+    if isinstance(error, RecursionError):
+        return UnreadableFile(f"A record from record {record} on is nested too deep to be read.")
+    if found := _INDEX.search(str(error)):
+        number = record + int(found[2])
+        what = _WORDS.get(found[1], found[1])
+        return _at(f"Record {number} is {what}, but every record must be an object", number, "NOT_AN_OBJECT")
+    found = _PLACE.match(str(error))
+    if found is None:
+        return _cut_off(text, line, record, ended=ended)
+    place = min(int(found[2]), len(text))
+    before = text[:place]
+    row = line + before.count(b"\n")
+    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="ignore")) + 1
+    number = record + Structure.of(before).commas()
+    where = f"Line {row}, character {column} (record {number})"
+    return _at(f"{where}: {_reason(found[1], text, place)}", row, "INVALID_JSON")
+
+
+def _reason(said: str, text: bytes, place: int) -> str:
+    if word := _NO_NUMBER.match(text, max(0, place - 1)) or _NO_NUMBER.match(text, place):
+        return f"{word[0].decode()} is no number in JSON"
+    if "utf-16" in said or said == "unexpected end of hex escape":
+        return "a lone surrogate is no character"
+    return said
+
+
+def _cut_off(text: bytes, line: int, record: int, *, ended: bool) -> UnreadableFile:
+    structure = Structure.of(text)
+    number = record + structure.commas()
+    row = line + text.rstrip().count(b"\n")
+    what = "The JSON ends" if ended else "A value ends"
+    return _at(f"{what} in the middle of record {number}, line {row}: it is cut off or a bracket is missing", row)
+
+
+def twice(raws: Iterable[Raw], rows: Iterable[int], what: str) -> UnreadableFile:
+    """The error for the first of these objects that has a name twice."""
+    for row, raw in zip(rows, raws, strict=False):
+        try:
+            json.loads(bytes(raw), object_pairs_hook=_refuse_repeated, parse_int=str)
+        except KeyError as error:
+            name = str(error.args[0])[:60]
+            return _at(f"{what.capitalize()} {row} has the name {name!r} twice", row, "DUPLICATE_NAME")
+    return UnreadableFile("An object has a name twice.")
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise KeyError(name)
+        seen.add(name)
+
+
+def zero(row: int, column: str, what: str) -> UnreadableFile:
+    """The error for a value with the character U+0000."""
+    message = f"{what.capitalize()} {row}, column {column} holds the character \\u0000, which cannot be stored."
+    return UnreadableFile(message, errors=[ErrorItem(message, row=row, column=column, code="NUL_BYTE")])
+
+
+def too_long(record: int, limit: int) -> LimitExceeded:
+    return LimitExceeded(f"Record {record} is longer than SHEAF_MAX_LINE, {limit:,} bytes.")
+
+
+def _at(message: str, row: int, code: str = "INVALID_JSON") -> UnreadableFile:
+    return UnreadableFile(f"{message}.", errors=[ErrorItem(message, row=row, code=code)])
+
+
+MALFORMED = (msgspec.DecodeError, RecursionError)
+"""What decoding raises for JSON that is none, or not of the shape that is wanted."""
