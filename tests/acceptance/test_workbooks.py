@@ -7,11 +7,27 @@ from later import marks
 from support.client import Client
 from support.compare import Returned, page_differences, returned, same_value, xlsx_differences
 from support.expected import DATA, MISSING, Expected, Sheet, expected, name, sheets
+from support.sheets import read
+
+from backend.errors import AppError
+from backend.readers.recognise import recognise
+from backend.sheets.protocol import address
 
 if not DATA.is_dir():
     pytest.skip(MISSING, allow_module_level=True)
 
 FORMATS = {"xlsx", "xlsm", "xlsb", "xls", "ods"}
+RIGHT = 0.995
+"""The share of sheets that must be read cell by cell as their truth says."""
+KINDS = {
+    "text": {"text"},
+    "number": {"number"},
+    "boolean": {"boolean"},
+    "date": {"date", "datetime"},
+    "datetime": {"date", "datetime"},
+    "time": {"time"},
+    "error": {"error"},
+}
 FILES = [each for each in expected() if each.outcome == "ok" and each.format in FORMATS]
 
 
@@ -34,6 +50,39 @@ def test_workbook_goes_in_and_comes_out(client: Client, entry: Expected) -> None
         assert above <= {each.get("row") for each in report["warnings"]}
     assert wrong == []
     assert xlsx_differences(client.export(dataset, "xlsx"), table) == []
+
+
+def test_sheets_are_read_cell_by_cell_as_their_truth_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every sheet of every workbook, hidden ones, titles and headers included; prints the share and what is wrong."""
+    wrong = {
+        f"{path}, sheet {sheet.index} {name!r}": found
+        for (path, name), sheet in sheets().items()
+        if (found := cell_differences(sheet))
+    }
+    right = 1 - len(wrong) / len(sheets())
+    with capsys.disabled():
+        print(f"\n{right:.2%} of {len(sheets())} sheets are read as their truth says")  # noqa: T201
+        for where, found in wrong.items():
+            print(f"  {where}: {'; '.join(found[:3])}")  # noqa: T201
+    assert right >= RIGHT, wrong
+
+
+def cell_differences(sheet: Sheet) -> list[str]:
+    """Where the reader's cells are not those of the truth, by their place in the sheet."""
+    file = DATA / sheet.path
+    with file.open("rb") as opened:
+        kind, _ = recognise(opened, file.name, None)
+    try:
+        found = read(file.read_bytes(), format=kind, sheet=sheet.index).cells
+    except AppError as refusal:
+        return [f"refused: {refusal}"]
+    wrong = []
+    for cell in sheet.cells:
+        place = address(cell.row - 1, cell.column - 1)
+        name, text = found.pop(place, ("empty", None))
+        same = name in KINDS[cell.kind] and same_value(text, cell.text)
+        wrong += [] if same or (cell.text is None and text is None) else [f"{place}: {text!r} for {cell.text!r}"]
+    return wrong + ([f"{place}: {text!r}" for place, (_, text) in found.items()] if sheet.complete else [])
 
 
 def check_report(report: dict, entry: Expected) -> None:
