@@ -68,7 +68,7 @@ class TableEnd:
         lone = self._lone_from(piece)
         self._lone = piece.frame.height - lone + (self._lone if lone == 0 else 0)
         self._behind = line_behind(piece, last)
-        self._blank = not any(row_of(piece, last))
+        self._blank = _is_null(row_of(piece, last))
 
     def _without_headers(self, piece: Piece) -> Piece:
         """Leave out records that say the header again; in a table of one column they may be values."""
@@ -129,19 +129,32 @@ class TableEnd:
             return False
         gap = self._gap(piece, index)
         if len(row) != self._columns.width:
-            return (gap and None not in row) or (len(below) >= 2 and _over_values(row, below))
-        return gap and _over_values(row, below)
+            sure = (gap and None not in row) or (len(below) == _AHEAD and _over_values(row, below))
+            return sure and self._is_foreign([row, *below])
+        if not self._columns.known:
+            return gap and self._behind_blank_line(piece, index) and _over_values(row, below)
+        typed = [place for place, cell in enumerate(row) if cell and self._columns.is_typed(place)]
+        return gap and len(typed) > 1 and not any(self._columns.fits(place, row[place]) for place in typed)
+
+    def _is_foreign(self, rows: Sequence[Row]) -> bool:
+        """Whether some cell is not as those of its column, as far as these are known."""
+        return not self._columns.known or any(
+            not self._columns.fits(place, cell) for row in rows for place, cell in enumerate(row[: self._columns.width])
+        )
 
     def _gap(self, piece: Piece, index: int) -> bool:
         """Whether something blank stands above a record, and above a lone line over it."""
         for at in range(index, max(-1, index - 4), -1):
-            behind = self._behind if at == 0 else line_behind(piece, at - 1)
-            blank = self._blank if at == 0 else not any(row_of(piece, at - 1))
-            if blank or int(piece.lines[at]) > behind:
+            blank = _is_null(row_of(piece, at - 1)) if at else self._blank
+            if blank or self._behind_blank_line(piece, at):
                 return True
             if at == 0 or not _is_lone(row_of(piece, at - 1)):
                 return False
         return False
+
+    def _behind_blank_line(self, piece: Piece, index: int) -> bool:
+        behind = line_behind(piece, index - 1) if index else self._behind
+        return int(piece.lines[index]) > behind
 
     def _open(self, piece: Piece) -> int:
         """Index of the first record for which it takes more text to know whether it belongs to the table."""
@@ -184,11 +197,15 @@ class TableEnd:
         if self._columns.known:
             odd = self._columns.is_typed(0) and not self._columns.fits(0, text)
             return odd or (words > 1 and not self._columns.is_usual(0, text) and self._gap(piece, index))
-        return (words > 1 and self._gap(piece, index)) or (words > 3 and self._columns.width > 2 and len(row) == 1)
+        return len(row) == 1 and words > 1 and (self._gap(piece, index) or (words > 3 and self._columns.width > 2))
+
+
+def _is_null(row: Row) -> bool:
+    return all(cell is None for cell in row)
 
 
 def _is_lone(row: Row) -> bool:
-    return not any(row[1:])
+    return _is_null(row[1:])
 
 
 def _is_name(cell: str) -> bool:

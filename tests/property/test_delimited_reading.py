@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from backend.readers.base import ReadLimits
 from backend.readers.delimited import DelimitedSource, open_delimited
-from backend.readers.encoding import Encoding
+from backend.readers.encoding import Encoding, Utf8Stream
 from backend.readers.layout import Layout
-from backend.readers.pieces import PIECE, TOLERANT
+from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
 from backend.readers.records import Dialect
 from backend.readers.scan import scan
 from backend.readers.tolerant import RecordParser
@@ -36,7 +36,21 @@ DIALECTS = st.builds(
 def damaged_texts(draw: st.DrawFn) -> tuple[str, Dialect]:
     """Text that is hardly ever well formed, and the dialect under which it is read."""
     dialect = draw(DIALECTS)
-    alphabet = [dialect.delimiter, dialect.quote or '"', "\n", "\r", "\r\n", "a", "é", "\ufeff", " ", "\\", "#", "x^"]
+    alphabet = [
+        dialect.delimiter,
+        dialect.quote or '"',
+        "\n",
+        "\r",
+        "\r\n",
+        "a",
+        "é",
+        "\ufeff",
+        " ",
+        "\\",
+        "#",
+        "x^",
+        "7",
+    ]
     parts = draw(st.lists(st.sampled_from(alphabet), max_size=60))
     return "".join(parts), dialect
 
@@ -87,6 +101,24 @@ def read(source: DelimitedSource) -> tuple[Cells, list[int]]:
     return cells, lines
 
 
+def pieced(
+    text: str, dialect: Dialect, width: int, sizes: tuple[int, int]
+) -> tuple[Cells, list[int], list[tuple[int, str]]]:
+    """All records of a text as they stand, their lines, and what is noted about damaged ones."""
+    cut = Cut(dialect, ["n"] * width, ReadLimits(), *sizes)
+    found = list(pieces(Utf8Stream(io.BytesIO(text.encode()), Encoding("utf-8")), cut, line=1))
+    cells = [trimmed(row) for piece in found for row in piece.frame.rows()]
+    return (
+        cells,
+        [int(line) for piece in found for line in piece.lines],
+        [each for piece in found for each in piece.notes],
+    )
+
+
+def told(source: DelimitedSource) -> list[tuple[int, str]]:
+    return [(item.row or 0, item.message) for item in source.warnings.items]
+
+
 def trimmed(row: Sequence[str | None]) -> list[str | None]:
     cells = list(row)
     while cells and cells[-1] is None:
@@ -108,11 +140,21 @@ def test_any_text_reads_as_the_tolerant_parser_says(
     ended = text if text.endswith(("\n", "\r")) or not text else text + "\n"
     records = RecordParser(ended, dialect, width=width).parse()
     expected = without_last_nulls([trimmed(row) for row in records.cells], [line + 1 for line in records.lines])
-    source = opened(text, dialect, width, sizes)
-    assert read(source) == expected
-    notes = [(line + 1, message) for line, message in records.notes]
-    told = [(item.row, item.message) for item in source.warnings.items if "quote" in item.message]
-    assert told == notes
+    cells, lines, notes = pieced(text, dialect, width, sizes)
+    assert without_last_nulls(cells, lines) == expected
+    assert notes == [(line + 1, message) for line, message in records.notes]
+
+
+@given(damaged_texts(), st.integers(1, 4), SIZES)
+@settings(max_examples=400, deadline=None)
+def test_the_sizes_of_pieces_change_nothing(
+    given_text: tuple[str, Dialect], width: int, sizes: tuple[int, int]
+) -> None:
+    text, dialect = given_text
+    source, whole = (opened(text, dialect, width, each) for each in (sizes, (PIECE, TOLERANT)))
+    assert read(source) == read(whole)
+    assert source.names == whole.names
+    assert sorted(told(source)) == sorted(told(whole))
 
 
 @given(damaged_texts(), st.integers(1, 4))
