@@ -2,7 +2,7 @@
 
 import difflib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from backend.inference.dates import strptime_pattern, to_iso
 from backend.inference.lattice import JSON, TEXT
 from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
+from backend.schemas.columns import Column, ColumnType
 from backend.schemas.imports import Evidence, ImportOptions, Warnings
 from backend.schemas.problems import ErrorItem
 
@@ -26,11 +27,17 @@ class Inference:
     the file is added to `warnings`. Raises Invalid for options that say nothing sensible.
     """
 
-    def __init__(self, options: ImportOptions, warnings: Warnings | None = None) -> None:
+    def __init__(
+        self, options: ImportOptions, warnings: Warnings | None = None, *, known: Mapping[str, Column] | None = None
+    ) -> None:
+        """`known`: columns of a dataset by name, whose types hold for the file's."""
         self._options = options
+        self._forced: dict[str, ColumnType] = options.types | {
+            name: column.type for name, column in (known or {}).items()
+        }
         self._days = strptime_pattern(options.date_format) if options.date_format is not None else None
         self._warnings = Warnings() if warnings is None else warnings
-        self._cleaner = Cleaner(options, self._days)
+        self._cleaner = Cleaner(options, self._days, known or {})
         self._columns: list[ColumnState] = []
         self.rows = 0
         self.rejected = 0
@@ -73,7 +80,7 @@ class Inference:
 
     def _know(self, names: Sequence[str], *, typed: bool) -> None:
         for name in names[len(self._columns) :]:
-            forced = self._options.types.get(name)
+            forced = self._forced.get(name)
             comma = self._options.decimal_comma and not typed and not forced
             self._columns.append(ColumnState(comma=comma, days=None if forced else self._days, forced=forced))
 
