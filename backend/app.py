@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +33,13 @@ from backend.security.auth import Authentication
 from backend.services.datasets import DatasetService
 from backend.services.exports import ExportService
 from backend.services.health import HealthService
+from backend.services.import_leases import Leases
+from backend.services.import_queue import ImportQueue
+from backend.services.import_runs import ImportRuns
+from backend.services.import_watch import ImportWatch
+from backend.services.importers import Importers
 from backend.services.imports import ImportService
+from backend.services.kept_uploads import KeptUploads
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
 from backend.services.schemas import SchemaService
@@ -72,22 +78,32 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     users = UserService(database, registration_open=settings.registration == "open")
     datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
     cache = Cache(settings.redis_url) if settings.redis_url else None
+    leases = Leases(database)
+    importers = _importers(settings, database, leases)
+    watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
+    made = {"users": users, "datasets": datasets, "importers": importers, "import_watch": watch}
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
-        dependencies=_dependencies(
-            settings, database, users=users, datasets=datasets, health=HealthService(database, cache)
-        ),
+        dependencies=_dependencies(settings, database, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users)],
         plugins=[problem_details(settings.max_body), Summaries()],
-        lifespan=[_running(database, cache, datasets)],
+        lifespan=[_running(database, cache, _work(datasets, watch, importers, leases))],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
     )
 
 
-def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
-    limits = ReadLimits(
+def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:
+    service = ImportService(database, _limits(settings), concurrency=settings.concurrent_imports)
+    folder = UploadFolder(_spool(settings), settings.max_upload, settings.max_body)
+    uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
+    queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
+    return Importers(service, folder, ImportRuns(database, service, leases), queue, uploads)
+
+
+def _limits(settings: Settings) -> ReadLimits:
+    return ReadLimits(
         max_line=settings.max_line,
         max_cell=settings.max_cell,
         max_columns=settings.max_columns,
@@ -97,16 +113,17 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         max_inflated=int(settings.max_inflated),
         folder=_spool(settings),
     )
+
+
+def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     parts: dict[str, object] = {
         **made,
-        "imports": ImportService(database, limits, concurrency=settings.concurrent_imports),
         "records": RecordService(database, streams),
         "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
         "schemas": SchemaService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "exports": ExportService(database, streams),
-        "upload_folder": UploadFolder(_spool(settings), settings.max_upload, settings.max_body),
     }
     return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}
 
@@ -123,16 +140,20 @@ def _spool(settings: Settings) -> Path:
     return settings.data / "spool"
 
 
-def _running(database: Database, cache: Cache | None, datasets: DatasetService) -> Callable[[Litestar], Any]:
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+def _running(database: Database, cache: Cache | None, work: Sequence[Work]) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await database.open()
-        upkeep = asyncio.create_task(_upkeep(datasets))
+        tasks = [asyncio.create_task(each()) for each in work]
         try:
             yield
         finally:
-            upkeep.cancel()
-            await asyncio.wait([upkeep])
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await database.close()
             if cache is not None:
                 await cache.close()
@@ -140,14 +161,20 @@ def _running(database: Database, cache: Cache | None, datasets: DatasetService) 
     return lifespan
 
 
-async def _upkeep(datasets: DatasetService) -> None:
-    """What nobody waits for, once an hour."""
-    while True:
-        try:
-            await datasets.sweep()
-        except AppError as error:
-            log.warning("upkeep_failed", error=str(error))
-        await asyncio.sleep(3600)
+def _work(datasets: DatasetService, watch: ImportWatch, importers: Importers, leases: Leases) -> Sequence[Work]:
+    """What goes on beside the requests: the queue of imports, their leases, and once an hour what nobody waits for."""
+    sweeps = (datasets.sweep, watch.sweep, importers.uploads.sweep)
+
+    async def upkeep() -> None:
+        while True:
+            for sweep in sweeps:
+                try:
+                    await sweep()
+                except AppError as error:
+                    log.warning("upkeep_failed", error=str(error))
+            await asyncio.sleep(3600)
+
+    return (upkeep, importers.queue.work, leases.keep)
 
 
 def _openapi() -> OpenAPIConfig:

@@ -63,6 +63,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Memory that reading one workbook may take, in bytes."""
     workbook_seconds: Count = 300
     """Time that reading one workbook may take."""
+    upload_hours: Count = 24
+    """Hours for which a file that is to be imported later is kept."""
+    import_days: Count = 30
+    """Days for which an import that has ended can be looked up."""
     undelete_days: Count = 30
     """Days for which a deleted dataset can be restored."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

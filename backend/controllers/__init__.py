@@ -5,6 +5,8 @@ from litestar import Router
 from backend.controllers.datasets import DatasetController
 from backend.controllers.exports import ExportController
 from backend.controllers.health import HealthController, MetricsController
+from backend.controllers.import_status import ImportStatusController
+from backend.controllers.kept_uploads import KeptUploadController
 from backend.controllers.records import RecordController
 from backend.controllers.schemas import SchemaController
 from backend.controllers.users import UserController
@@ -14,6 +16,8 @@ from backend.controllers.wellformed import only_well_formed
 _CONTROLLERS = (
     UserController,
     DatasetController,
+    ImportStatusController,
+    KeptUploadController,
     SchemaController,
     RecordController,
     ExportController,

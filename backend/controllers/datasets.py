@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody
 
 from backend.controllers import uploads
-from backend.controllers.answers import created, tagged, told
+from backend.controllers.answers import created, success, tagged, told
 from backend.controllers.bodies import decoded, limited
 from backend.controllers.documented import FILE, FORM, IF_NONE_MATCH, JSON, UPLOAD, documented, schema_of
+from backend.controllers.importing import PREFER, import_kept, import_sent
 from backend.controllers.parameters import (
     READS_PARAMETERS,
     CallerRequest,
@@ -21,15 +25,13 @@ from backend.controllers.parameters import (
     refuse_unknown,
 )
 from backend.controllers.problems import failures
-from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer
-from backend.schemas.plans import Plan
+from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, SheetsAnswer
+from backend.schemas.import_status import ImportStatus, UploadedDataset
+from backend.schemas.plans import AnyPlan
 from backend.security.auth import may_write
 from backend.services.datasets import DatasetService
-from backend.services.identifiers import uuid7
-from backend.services.imports import ImportService
-from backend.services.jobs import Job
-from backend.services.progress import Progress
-from backend.services.uploads import UploadFolder
+from backend.services.importers import Importers
+from backend.services.jobs import Imported
 
 
 class DatasetController(Controller):
@@ -42,9 +44,15 @@ class DatasetController(Controller):
         request_max_body_size=None,
         opt=READS_PARAMETERS,
         operation_class=documented(
-            parameters=UPLOAD, body={"multipart/form-data": FORM, "text/csv": FILE, JSON: schema_of(DatasetCreate)}
+            parameters=[*UPLOAD, PREFER],
+            body={
+                "multipart/form-data": FORM,
+                "text/csv": FILE,
+                JSON: {"oneOf": [schema_of(DatasetCreate), schema_of(UploadedDataset)]},
+            },
         ),
-        responses=failures(403, 404, 409, 413, 415, 422),
+        responses=failures(403, 404, 409, 413, 415, 422)
+        | {200: success(AnyPlan, "A dry run"), 202: success(ImportStatus, "`Prefer: respond-async`")},
         description="Upload a file as `multipart/form-data` (`file`, `name`, `workspace`, `options`) or as the raw"
         " body; `application/json` makes an empty dataset.",
     )
@@ -52,23 +60,21 @@ class DatasetController(Controller):
         self,
         request: CallerRequest,
         datasets: NamedDependency[DatasetService],
-        imports: NamedDependency[ImportService],
-        upload_folder: NamedDependency[UploadFolder],
-    ) -> Response[ImportAnswer | Plan | Dataset]:
+        importers: NamedDependency[Importers],
+    ) -> Response[ImportAnswer | SheetsAnswer | Dataset]:
         """A new dataset at version 1."""
         kind = uploads.kind_of_body(request)
         if kind == "json":
+            body = await limited(request.stream(), importers.folder.json_limit)
+            if uploads.names_upload(body):
+                upload_id, asked = await uploads.of_kept(request, importers.service, body)
+                return await import_kept(request, importers, upload_id, asked, _made)
             refuse_unknown(request.query_params, ("workspace",))
-            wanted = decoded(await limited(request.stream(), upload_folder.json_limit), DatasetCreate)
+            wanted = decoded(body, DatasetCreate)
             head = await datasets.create(request.user, wanted, workspace=request.query_params.get("workspace"))
             return created(head.dataset, head)
         receive = uploads.receive_form if kind == "form" else uploads.receive_raw
-        with upload_folder.open() as upload:
-            asked = await receive(request, imports, upload)
-            imported = await imports.run(Job(uuid7(), request.user, upload, asked, Progress(), _no_note))
-        if imported.head is None:
-            return Response(imported.answer, status_code=200)
-        return created(imported.answer, imported.head)
+        return await import_sent(request, importers, partial(receive, request, importers.service), _made)
 
     @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
@@ -128,5 +134,8 @@ class DatasetController(Controller):
         return Response(head.dataset, headers={"ETag": head.etag})
 
 
-async def _no_note(_: object, __: object) -> None:
-    """Nobody else is told that an import is done."""
+def _made(imported: Imported) -> Response[Any]:
+    """201 with the new dataset, or with those of all sheets."""
+    if imported.head is None:
+        return Response(imported.answer, status_code=201)
+    return created(imported.answer, imported.head)

@@ -9,8 +9,8 @@ from litestar.enums import ScopeType
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_STREAMS = ("/export", "/stream")
-"""Ends of addresses whose GET reads a whole dataset: no HEAD there."""
+_STREAMS = ("/export", "/stream", "/events")
+"""Ends of addresses whose GET reads a whole dataset, or waits: no HEAD there."""
 
 
 def with_head(app: ASGIApp) -> ASGIApp:

@@ -6,14 +6,17 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 from urllib.parse import unquote
+from uuid import UUID
 
 import msgspec
 from litestar.exceptions import InternalServerException
 
+from backend.controllers.bodies import decoded
 from backend.controllers.multipart import FormReceiver
 from backend.controllers.parameters import CallerRequest, refuse_unknown
 from backend.errors import BadRequest, IncompleteBody
 from backend.query.text import nearest, shown
+from backend.schemas.import_status import UploadedDataset
 from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.services.imports import ImportService
 from backend.services.uploads import Upload
@@ -74,7 +77,7 @@ async def receive_raw(request: CallerRequest, imports: ImportService, upload: Up
     return wanted
 
 
-def _import_request(params: Mapping[str, str], options: ImportOptions) -> ImportRequest:
+def _import_request(params: Mapping[str, Any], options: ImportOptions) -> ImportRequest:
     try:
         return msgspec.convert({**params, "options": options}, ImportRequest, strict=False)
     except msgspec.ValidationError as error:
@@ -160,6 +163,25 @@ async def _body(request: CallerRequest) -> AsyncIterator[bytes]:
     announced = request.content_length
     if announced is not None and received != announced:
         raise IncompleteBody(f"{announced:,} bytes were announced, {received:,} came; nothing was stored.")
+
+
+def names_upload(body: bytes) -> bool:
+    """Whether a JSON body is about a file that is kept."""
+    return b'"upload"' in body and "upload" in decoded(body, dict[str, msgspec.Raw])
+
+
+async def of_kept(request: CallerRequest, imports: ImportService, body: bytes) -> tuple[UUID, ImportRequest]:
+    """A new dataset of a file that is kept: which, and what is asked."""
+    params = _parameters(request, ("workspace", "dry_run"))
+    wanted = decoded(body, UploadedDataset)
+    if "workspace" in params and wanted.workspace is not None:
+        raise BadRequest("`workspace` is given twice.")
+    told = {"workspace": wanted.workspace, "dry_run": wanted.dry_run, **params}
+    asked = _import_request({name: value for name, value in told.items() if value is not None}, wanted.options)
+    asked = msgspec.structs.replace(asked, name=wanted.name)
+    if asked.name is not None:
+        await imports.check_free(request.user, asked.name, asked.workspace)
+    return wanted.upload, asked
 
 
 Kind = Literal["form", "json", "raw"]

@@ -5,6 +5,7 @@ workspace has in a schema of its own; they are described here without one. Alemb
 """
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -103,9 +104,12 @@ uploads = Table(
     Column("format", Text),
     Column("size", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
+    Column("kept", Boolean, nullable=False),
     _moment("created_at"),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
+
+"""`kept`: its sender has the id and may use it until it expires; otherwise it goes with its import."""
 
 upload_chunks = Table(
     "upload_chunks",
@@ -123,15 +127,15 @@ imports = Table(
     Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("upload_id", ForeignKey("sheaf.uploads.id", ondelete="SET NULL"), index=True),
     Column("dataset_id", Uuid),
-    Column("request", JSONB, nullable=False),
+    Column("request", JSON, nullable=False),
     Column("answered", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     Column("phase", Text, nullable=False),
     Column("rows", BigInteger, nullable=False, server_default="0"),
     Column("bytes", BigInteger, nullable=False),
     Column("percent", Float, nullable=False, server_default="0"),
-    Column("answer", JSONB),
-    Column("problem", JSONB),
+    Column("answer", JSON),
+    Column("problem", JSON),
     Column("cancelled", Boolean, nullable=False, server_default=text("false")),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("worker", Uuid),

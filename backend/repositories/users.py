@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -20,6 +22,14 @@ JOIN sheaf.workspaces w ON w.id = m.workspace_id
 WHERE k.hash = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
 ORDER BY m.is_default DESC, w.created_at, w.id
 """
+_MEMBER = """
+SELECT u.id, u.name, u.id, 'write', NULL, w.id, w.slug, w.name, m.role, w.has_schema
+FROM sheaf.users u
+JOIN sheaf.memberships m ON m.user_id = u.id
+JOIN sheaf.workspaces w ON w.id = m.workspace_id
+WHERE u.id = %s
+ORDER BY m.is_default DESC, w.created_at, w.id
+"""
 _KEYS = """
 SELECT id, name, scope, created_at, expires_at FROM sheaf.api_keys
 WHERE user_id = %s AND revoked_at IS NULL ORDER BY id
@@ -30,7 +40,15 @@ _REPLACE = "UPDATE sheaf.api_keys SET hash = %s WHERE user_id = %s AND revoked_a
 
 async def find_caller(tx: Tx, key_hash: bytes) -> Caller | None:
     """Who the key with this hash belongs to; None when it is unknown, expired or revoked."""
-    rows = await (await tx.execute(_CALLER, (key_hash,))).fetchall()
+    return _caller(await (await tx.execute(_CALLER, (key_hash,))).fetchall())
+
+
+async def find_member(tx: Tx, user_id: UUID) -> Caller | None:
+    """A user without a key, for what was promised to them; None when they belong to no workspace any more."""
+    return _caller(await (await tx.execute(_MEMBER, (user_id,))).fetchall())
+
+
+def _caller(rows: Sequence[tuple[Any, ...]]) -> Caller | None:
     if not rows:
         return None
     user_id, user_name, key_id, key_scope, expires_at = rows[0][:5]

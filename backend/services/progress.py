@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from backend.errors import ImportCancelled
+
 Phase = Literal["waiting", "reading", "reading again", "comparing", "indexing", "publishing", "done"]
 
 _AFTER = 0.15
@@ -13,13 +15,14 @@ _AFTER = 0.15
 class Progress:
     """Written by the thread that reads the file, read by whoever asks.
 
-    `rows` of the current pass; `share` of the file that it has read, from 0 to 1.
+    `rows` of the current pass; `share` of the file that it has read, from 0 to 1. `cancelled`: it is to stop.
     """
 
     def __init__(self) -> None:
         self.phase: Phase = "waiting"
         self.rows = 0
         self.share = 0.0
+        self.cancelled = False
         self._passes = 1
         self._behind = 0.0
         self._told = 0.0
@@ -31,6 +34,12 @@ class Progress:
         elif phase in {"comparing", "indexing", "publishing"}:
             self._behind, self.share = self._passes, 0.0
         self.phase = phase
+
+    def reached(self, rows: int, share: float) -> None:
+        """Another batch is read. Raises ImportCancelled where it is to stop."""
+        self.rows, self.share = rows, share
+        if self.cancelled:
+            raise ImportCancelled
 
     @property
     def percent(self) -> float:

@@ -40,6 +40,7 @@ OWN = [
     Call("DELETE", "/users/me/keys/{key}"),
     Call("GET", "/datasets"),
     Call("POST", "/datasets", {"name": "new"}),
+    Call("POST", "/uploads"),
 ]
 OF_A_DATASET = [
     Call("GET", "/datasets/{ref}"),
@@ -63,6 +64,16 @@ OF_A_DATASET = [
     Call("GET", "/datasets/{ref}/versions"),
     Call("GET", "/datasets/{ref}/versions/{version}"),
 ]
+OF_AN_IMPORT = [
+    Call("GET", "/imports/{ref}"),
+    Call("GET", "/imports/{ref}/events"),
+    Call("DELETE", "/imports/{ref}"),
+]
+OF_AN_UPLOAD = [
+    Call("GET", "/uploads/{ref}"),
+    Call("DELETE", "/uploads/{ref}"),
+]
+EVERY = OWN + OF_A_DATASET + OF_AN_IMPORT + OF_AN_UPLOAD
 PUBLIC = {("POST", "/users")}
 
 
@@ -79,13 +90,12 @@ async def test_every_endpoint_is_listed_here(anonymous: AsyncClient) -> None:
         if path.startswith("/api/v1")
     }
     listed = {
-        (call.method, "/api/v1" + call.path.format(ref="{}", record="{}", version="{}", key="{}"))
-        for call in OWN + OF_A_DATASET
+        (call.method, "/api/v1" + call.path.format(ref="{}", record="{}", version="{}", key="{}")) for call in EVERY
     } | {(method, "/api/v1" + path) for method, path in PUBLIC}
     assert documented == listed
 
 
-@pytest.mark.parametrize("call", OWN + OF_A_DATASET, ids=_named)
+@pytest.mark.parametrize("call", EVERY, ids=_named)
 async def test_without_a_key_nothing_is_told(anonymous: AsyncClient, call: Call) -> None:
     answer = await call.send(anonymous, MISSING)
     assert answer.status_code == 401
@@ -108,6 +118,23 @@ async def test_anothers_dataset_is_as_one_that_does_not_exist(
     assert unchanged == theirs
 
 
+@pytest.mark.parametrize("call", OF_AN_IMPORT + OF_AN_UPLOAD, ids=_named)
+async def test_anothers_import_or_file_is_as_one_that_does_not_exist(
+    user: User, stranger: AsyncClient, upload: Callable[..., Any], call: Call
+) -> None:
+    if call in OF_AN_IMPORT:
+        theirs = (await upload(whole=True))["import"]["id"]
+    else:
+        theirs = (await user.client.post("/uploads", content="a\n1\n", headers={"Content-Type": "text/csv"})).json()[
+            "id"
+        ]
+    missing = without_request_id(await call.send(stranger, MISSING))
+    assert missing[0] == 404
+    assert without_request_id(await call.send(stranger, theirs)) == missing
+    look = f"/imports/{theirs}" if call in OF_AN_IMPORT else f"/uploads/{theirs}"
+    assert (await user.client.get(look)).status_code == 200
+
+
 @pytest.mark.parametrize("call", [call for call in OF_A_DATASET if call.bad], ids=_named)
 async def test_a_bad_body_does_not_tell_either(stranger: AsyncClient, upload: Callable[..., Any], call: Call) -> None:
     theirs = await upload(name="theirs")
@@ -124,7 +151,7 @@ async def test_a_record_that_does_not_exist(user: User, upload: Callable[..., An
     assert answer.json()["error_code"] == "RECORD_NOT_FOUND"
 
 
-@pytest.mark.parametrize("call", [call for call in OWN + OF_A_DATASET if call.writes], ids=_named)
+@pytest.mark.parametrize("call", [call for call in EVERY if call.writes], ids=_named)
 async def test_a_key_that_reads_may_not_write(reader: AsyncClient, upload: Callable[..., Any], call: Call) -> None:
     mine = await upload()
     answer = await call.send(reader, mine["id"])

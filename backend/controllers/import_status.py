@@ -1,0 +1,66 @@
+"""Imports that run or ran: look, follow, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, delete, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from backend.controllers.answers import success
+from backend.controllers.documented import documented
+from backend.controllers.parameters import CallerRequest
+from backend.controllers.problems import failures
+from backend.schemas.import_status import ImportStatus
+from backend.security.auth import may_write
+from backend.services.import_watch import OPEN, ImportWatch
+
+EVENTS = "text/event-stream"
+
+
+class ImportStatusController(Controller):
+    path = "/imports/{import_id:uuid}"
+    tags = ("imports",)
+
+    @get("/", responses=failures(404))
+    async def read(
+        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+    ) -> ImportStatus:
+        """How far an import is, or how it ended."""
+        return await import_watch.get(request.user, import_id)
+
+    @get("/events", responses=failures(404), operation_class=documented(files=[EVENTS]))
+    async def events(
+        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+    ) -> ServerSentEvent:
+        """The same as Server-Sent Events, until it has ended.
+
+        `progress` at least once a second, then one of `done`, `failed`, `cancelled`; the data of each is the status.
+        """
+        status = await import_watch.get(request.user, import_id)
+        return ServerSentEvent(_messages(import_watch.events(request.user, status)))
+
+    @delete(
+        "/",
+        guards=[may_write],
+        status_code=202,
+        responses={**failures(403, 404, 409), 204: success(None, "It has ended; nothing of it is left")},
+    )
+    async def cancel(
+        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+    ) -> Response[ImportStatus | None]:
+        """Cancel an import; nothing of it stays."""
+        status = await import_watch.cancel(request.user, import_id)
+        return Response(status, status_code=202) if status.state in OPEN else Response(None, status_code=204)
+
+
+async def _messages(statuses: AsyncIterator[ImportStatus]) -> AsyncIterator[ServerSentEventMessage]:
+    number = 0
+    async for status in statuses:
+        number += 1
+        event = "progress" if status.state in OPEN else status.state
+        yield ServerSentEventMessage(msgspec.json.encode(status), event=event, id=number)

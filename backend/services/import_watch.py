@@ -1,0 +1,76 @@
+"""How far imports are, for those who ask; and their end, for those who wish it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec import structs
+
+from backend.errors import ImportEnded, ImportNotFound
+from backend.repositories import imports
+from backend.repositories.database import Database
+from backend.schemas.callers import Caller
+from backend.schemas.import_status import ImportStatus
+from backend.services.import_leases import Leases
+
+_EVERY = 0.5
+_PATIENCE = 50
+"""How often, ten times a second, it is looked whether a cancelled import has ended."""
+OPEN = ("queued", "running")
+
+
+class ImportWatch:
+    def __init__(self, database: Database, leases: Leases, *, keep: timedelta) -> None:
+        """`keep`: how long an import that has ended can be looked up."""
+        self._database = database
+        self._leases = leases
+        self._keep = keep
+
+    async def get(self, caller: Caller, import_id: UUID) -> ImportStatus:
+        """How far it is, to the moment where this process runs it. Raises ImportNotFound."""
+        async with self._database.read() as tx:
+            status = await imports.find(tx, [scope.id for scope in caller.workspaces], import_id)
+        if status is None:
+            raise ImportNotFound
+        progress = self._leases.progress(import_id)
+        if progress is None or status.state != "running":
+            return status
+        return structs.replace(status, phase=progress.phase, rows=progress.rows, percent=progress.percent)
+
+    async def events(self, caller: Caller, status: ImportStatus) -> AsyncIterator[ImportStatus]:
+        """How far it is, twice a second until it has ended. Between two looks no connection is held."""
+        while status.state in OPEN:
+            yield status
+            await asyncio.sleep(_EVERY)
+            try:
+                status = await self.get(caller, status.id)
+            except ImportNotFound:
+                return
+        yield status
+
+    async def cancel(self, caller: Caller, import_id: UUID) -> ImportStatus:
+        """Ends it; where its worker has not stopped within a few seconds the state is still `running`.
+
+        Raises ImportNotFound, and ImportEnded for one that is over.
+        """
+        async with self._database.transaction() as tx:
+            state = await imports.cancel(tx, [scope.id for scope in caller.workspaces], import_id)
+        if state is None:
+            await self.get(caller, import_id)
+            raise ImportEnded
+        self._leases.stop(import_id)
+        status = await self.get(caller, import_id)
+        for _ in range(_PATIENCE):
+            if status.state not in OPEN:
+                break
+            await asyncio.sleep(0.1)
+            status = await self.get(caller, import_id)
+        return status
+
+    async def sweep(self) -> None:
+        """Forgets imports that ended long ago."""
+        async with self._database.read() as tx:
+            await imports.drop_old(tx, self._keep)
