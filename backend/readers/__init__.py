@@ -8,6 +8,7 @@ from backend.readers.containers import Unpacked, unpack
 from backend.readers.contradictions import refuse_contradictions
 from backend.readers.delimited import open_delimited
 from backend.readers.json_source import open_json
+from backend.readers.parquet import ParquetSource
 from backend.readers.recognise import CONTAINERS, Format, recognise
 from backend.readers.workbook import open_workbook
 from backend.readers.workbook_sheets import SheetSources
@@ -65,6 +66,8 @@ def _open(
         source = open_delimited(file, options=options, limits=limits, charset=charset)
     elif found in ("json", "ndjson"):
         source = open_json(file, options=options, limits=limits, charset=charset, lines=found == "ndjson")
+    elif found == "parquet":
+        source = ParquetSource(file, limits)
     else:
         source = open_workbook(file, format=found, filename=filename, options=options, limits=limits)
     if remark:

@@ -14,11 +14,11 @@ from backend.errors import LimitExceeded, UnreadableFile
 from backend.inference.batch import Batch, Kind
 from backend.readers.base import ReadLimits
 from backend.readers.headers import clean_names
-from backend.readers.json_errors import twice, zero
+from backend.readers.json_errors import twice
 from backend.readers.json_pieces import Piece, Record
 from backend.readers.json_scan import colons
+from backend.readers.limits import refuse_long_values, zero_value
 from backend.schemas.imports import Warnings
-from backend.schemas.problems import ErrorItem
 
 CELLS = 4_000_000
 """Most cells of one batch, nulls included: records may have few of many columns."""
@@ -77,7 +77,7 @@ class Columns:
         places = self._places(records)
         height, members = len(records), 0
         tokens = pl.DataFrame([_tokens(values).alias(str(at)) for at, values in places.items()])
-        self._refuse_long(tokens, rows)
+        refuse_long_values(tokens, self.names, rows, self._limits, self._what)
         texts, kinds = self._cells(tokens, rows) if places else (tokens, tokens)
         for name in kinds.columns:
             nested = kinds[name] == Kind.JSON
@@ -133,7 +133,7 @@ class Columns:
         values = msgspec.json.decode("[" + ",".join(tokens.filter(escaped)) + "]", type=list[str])
         decoded = pl.Series(values, dtype=pl.String)
         if (zeros := decoded.str.contains("\0", literal=True)).any():
-            raise zero(int(rows.filter(escaped).filter(zeros)[0]), self.names[at], self._what)
+            raise zero_value(int(rows.filter(escaped).filter(zeros)[0]), self.names[at], self._what)
         return tokens.str.strip_chars('"').scatter(escaped.arg_true(), decoded)
 
     def _look_into(self, values: pl.Series, rows: pl.Series, at: int, *, count: bool) -> int:
@@ -144,24 +144,13 @@ class Columns:
         for place in (zeros | wild).arg_true():
             parsed = json.loads(values[place], parse_int=_short, parse_float=_short)
             if "\0" in "".join(_strings(parsed)):
-                raise zero(int(rows[place]), self.names[at], self._what)
+                raise zero_value(int(rows[place]), self.names[at], self._what)
         if count:
             strange = zeros | wild
             for value in values.filter(strange):
                 members += _members(json.loads(value, parse_int=str, parse_float=str))
             members += _members(_NESTED.decode("[" + ",".join(values.filter(~strange)) + "]"))
         return members
-
-    def _refuse_long(self, tokens: pl.DataFrame, rows: pl.Series) -> None:
-        limit = self._limits.max_cell
-        for column in tokens if tokens.estimated_size() > limit else ():
-            lengths = column.str.len_bytes()
-            if (longest := lengths.arg_max()) is not None and lengths[longest] > limit:
-                row, name = int(rows[longest]), self.names[int(column.name)]
-                message = (
-                    f"The value in {self._what} {row}, column {name} is longer than SHEAF_MAX_CELL, {limit:,} bytes."
-                )
-                raise LimitExceeded(message, errors=[ErrorItem(message, row=row, column=name, code="MAX_CELL")])
 
 
 def _kind(value: pl.Expr) -> pl.Expr:

@@ -74,12 +74,6 @@ def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
         seen.add(name)
 
 
-def zero(row: int, column: str, what: str) -> UnreadableFile:
-    """The error for a value with the character U+0000."""
-    message = f"{what.capitalize()} {row}, column {column} holds the character \\u0000, which cannot be stored."
-    return UnreadableFile(message, errors=[ErrorItem(message, row=row, column=column, code="NUL_BYTE")])
-
-
 def too_long(record: int, limit: int) -> LimitExceeded:
     return LimitExceeded(f"Record {record} is longer than SHEAF_MAX_LINE, {limit:,} bytes.")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import polars as pl
+
 from backend.errors import LimitExceeded, UnreadableFile
 from backend.readers.base import ReadLimits
 from backend.readers.headers import made_up
@@ -50,6 +52,27 @@ def refuse_long_cell(piece: Piece, names: Sequence[str], limits: ReadLimits, lin
             name, at = _name(names, position), line + int(piece.lines[longest])
             message = f"The cell in line {at}, column {name} is longer than SHEAF_MAX_CELL, {limits.max_cell:,} bytes."
             raise LimitExceeded(message, errors=[ErrorItem(message, row=at, column=name, code="MAX_CELL")])
+
+
+def refuse_long_values(
+    frame: pl.DataFrame, names: Sequence[str], rows: pl.Series, limits: ReadLimits, what: str
+) -> None:
+    """Raise for the first column with a cell beyond the limit; a row is called `what`, and `frame` names positions."""
+    if frame.estimated_size() <= limits.max_cell:
+        return
+    for column in frame.iter_columns():
+        lengths = column.str.len_bytes()
+        if (longest := lengths.arg_max()) is not None and lengths[longest] > limits.max_cell:
+            row, name = int(rows[longest]), names[int(column.name)]
+            limit = f"SHEAF_MAX_CELL, {limits.max_cell:,} bytes"
+            message = f"The value in {what} {row}, column {name} is longer than {limit}."
+            raise LimitExceeded(message, errors=[ErrorItem(message, row=row, column=name, code="MAX_CELL")])
+
+
+def zero_value(row: int, column: str, what: str) -> UnreadableFile:
+    """The error for a value with a NUL; a row is called `what`."""
+    message = f"{what.capitalize()} {row}, column {column} holds the character \\u0000, which cannot be stored."
+    return UnreadableFile(message, errors=[ErrorItem(message, row=row, column=column, code="NUL_BYTE")])
 
 
 def _name(names: Sequence[str], position: int) -> str:
