@@ -30,6 +30,11 @@ class Told(Struct, frozen=True):
     decimal_comma: bool = False
 
     @property
+    def empties(self) -> bool:
+        """Whether a value may become null."""
+        return bool(self.null_values) or self.type == "json"
+
+    @property
     def reads(self) -> tuple[Column, ...]:
         """As what the stored values are to be read: their text and, where they may be of any kind, their JSON."""
         if self.before.type == "json":

@@ -198,8 +198,9 @@ async def _store(tx: Tx, writing: Writing, plan: SchemaPlan, outcome: _Outcome) 
     """The token of the version that the change makes."""
     dataset_id, version = writing.head.dataset.id, writing.version
     if outcome.changed:
-        keys = [each.told.before.key for each in plan.retyped]
-        await rewrites.finish(tx, writing.scope, dataset_id, version, keys)
+        emptied = [each.told.before.key for each in plan.retyped if each.told.empties]
+        every = outcome.changed == writing.head.dataset.rows
+        await rewrites.finish(tx, writing.scope, dataset_id, version, emptied=emptied, every=every)
     before = {column.key: (place, column) for place, column in enumerate(writing.columns, 1)}
     after = {column.key: (place, column) for place, column in enumerate(outcome.columns, 1)}
     ended = [key for key, each in before.items() if after.get(key) != each or key in outcome.fresh]
