@@ -67,7 +67,8 @@ def find_layout(
     top = header if header is not None else first
     if header is not None and options.header is None:
         top, first = _span(records, header)
-    names = _names(records, range(top, first) if header is not None else range(0), first, line, warnings)
+    head = range(top, first if header is not None else top)
+    names = _names(records, head, line, warnings, told=options.header is not None)
     _report_preamble(records, top, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
     if "\0" in text[: behind.end]:
@@ -127,8 +128,8 @@ def _span(records: Records, header: int) -> tuple[int, int]:
     return header_span(records.cells, header, adjacent=adjacent)
 
 
-def _names(records: Records, header: range, first: int, line: int, warnings: Warnings) -> list[str]:
-    below = records.cells[first:]
+def _names(records: Records, header: range, line: int, warnings: Warnings, *, told: bool) -> list[str]:
+    below = records.cells[header.stop :]
     if header:
         rows, row = [records.cells[index] for index in header], line + records.lines[header[0]] + 1
         if len(rows) > 1:
@@ -140,6 +141,9 @@ def _names(records: Records, header: range, first: int, line: int, warnings: War
             warnings.add("The header has more cells than the records: blank ones were left out", row=row)
             cells = [cell for place, cell in enumerate(cells) if place not in surplus]
         return clean_names(cells, warnings, row=row)
+    if below and not told:
+        row = line + records.lines[header.stop] + 1
+        warnings.add("No header was found: the columns are numbered; `header` says where one is", row=row)
     widths = Counter(map(len, below))
     width = max(widths, key=lambda size: (widths[size], size)) if widths else 0
     return [made_up(position) for position in range(width)]

@@ -115,7 +115,7 @@ class TableEnd:
         start[0] = widths[0] != self._columns.width or lines[0] > self._behind or self._blank
         start[[at + 1 for at in _nulls(piece) if at + 1 < len(start)]] = True
         found: list[int] = np.flatnonzero(start).tolist()
-        titles = [at for at in found if at + 1 < len(start) and _is_lone(row_of(piece, at))]
+        titles = [at for at in found if at + 1 < len(start) and self._is_line(row_of(piece, at))]
         return [at for at in (*found, *(at + 1 for at in titles)) if widths[at] > 1]
 
     def _begins_table(self, piece: Piece, index: int) -> bool:
@@ -148,7 +148,7 @@ class TableEnd:
             blank = _is_null(row_of(piece, at - 1)) if at else self._blank
             if blank or self._behind_blank_line(piece, at):
                 return True
-            if at == 0 or not _is_lone(row_of(piece, at - 1)):
+            if at == 0 or not self._is_line(row_of(piece, at - 1)):
                 return False
         return False
 
@@ -165,10 +165,16 @@ class TableEnd:
             opened.append(lone)
         return min([*opened, height])
 
+    def _is_line(self, row: Row) -> bool:
+        """Whether a record has a single value, or is a sentence with commas in it."""
+        if 2 * len(row) <= self._columns.width and all(cell and cell[0] == " " for cell in row[1:]):
+            return True
+        return _is_null(row[1:])
+
     def _lone_from(self, piece: Piece) -> int:
         """Index of the first of the records of a single cell at the end."""
         index = piece.frame.height
-        while index and piece.frame.height - index <= _REMARKS and _is_lone(row_of(piece, index - 1)):
+        while index and piece.frame.height - index <= _REMARKS and self._is_line(row_of(piece, index - 1)):
             index -= 1
         return index
 
@@ -188,8 +194,8 @@ class TableEnd:
 
     def _is_remark(self, piece: Piece, index: int) -> bool:
         row = row_of(piece, index)
-        text = next((cell for cell in row if cell), None)
-        if text is None or shape(text) != "text" or self._mender.divided(row):
+        text = ",".join(cell for cell in row if cell)
+        if not text or shape(text) != "text" or self._mender.divided(row):
             return False
         if _REMARK.match(text):
             return True
@@ -197,15 +203,15 @@ class TableEnd:
         if self._columns.known:
             odd = self._columns.is_typed(0) and not self._columns.fits(0, text)
             return odd or (words > 1 and not self._columns.is_usual(0, text) and self._gap(piece, index))
-        return len(row) == 1 and words > 1 and (self._gap(piece, index) or (words > 3 and self._columns.width > 2))
+        return (
+            len(row) < self._columns.width
+            and words > 1
+            and (self._gap(piece, index) or (words > 3 and self._columns.width > 2))
+        )
 
 
 def _is_null(row: Row) -> bool:
     return all(cell is None for cell in row)
-
-
-def _is_lone(row: Row) -> bool:
-    return _is_null(row[1:])
 
 
 def _is_name(cell: str) -> bool:
