@@ -183,6 +183,10 @@ class UnknownTypedColumn(Invalid):
     """The option `types` names a column that the file does not have."""
 
 
+class DuplicateKeys(Invalid):
+    """A key is not of one row of the file and of one record."""
+
+
 class LimitExceeded(Invalid):
     """The file or request goes past one of this server's limits."""
 

@@ -114,6 +114,12 @@ class Database:
         async with self.read() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def rolled_back(self) -> AsyncIterator[Tx]:
+        """A transaction of which nothing stays: to see what would come of something."""
+        async with self.read() as connection, connection.transaction(force_rollback=True):
+            yield connection
+
     @contextmanager
     def bulk_read(self) -> Iterator[BulkTx]:
         """A blocking connection, for a worker thread that streams a COPY … TO STDOUT."""

@@ -25,7 +25,7 @@ from backend.schemas.records import Image, Record
 
 AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
-_FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
+FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
 
 _TABLE = (
     sql.SQL(
@@ -74,10 +74,24 @@ async def load(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, lines: AsyncIter
 
     Rows are frozen: nobody else can see the table, and its first readers need not mark each row as committed.
     """
-    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, dataset_id), _FROZEN)
+    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, dataset_id), FROZEN)
     async with tx.cursor() as cursor, cursor.copy(query) as copy:
         async for chunk in lines:
             await copy.write(chunk)
+
+
+async def append(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, lines: AsyncIterable[bytes]) -> None:
+    """More images, as `load` takes them, into a table that others read."""
+    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, dataset_id), NDJSON)
+    async with tx.cursor() as cursor, cursor.copy(query) as copy:
+        async for chunk in lines:
+            await copy.write(chunk)
+
+
+async def close_before(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> None:
+    """Every record that was there before `version` is gone from it on."""
+    query = sql.SQL("UPDATE {} SET removed_in = %s WHERE removed_in = %s AND added_in < %s")
+    await tx.execute(query.format(records(scope, dataset_id)), (version, LIVE, version))
 
 
 async def drop_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:

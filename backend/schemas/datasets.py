@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from backend.schemas.columns import Column, ColumnType
-from backend.schemas.imports import Evidence, ImportReport, ReadWarning
+from backend.schemas.imports import Changes, Evidence, ImportReport, ReadWarning
 
 Description = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 
@@ -87,11 +87,12 @@ class DatasetList(Struct, frozen=True):
     has_more: bool
 
 
-class ImportAnswer(Struct, frozen=True, rename={"report": "import"}):
-    """What an upload answers."""
+class ImportAnswer(Struct, frozen=True, omit_defaults=True, rename={"report": "import"}):
+    """What an upload answers; `changes` where the dataset was there before."""
 
     dataset: Dataset
     report: ImportReport
+    changes: Changes | None = None
 
     @property
     def rows(self) -> int:

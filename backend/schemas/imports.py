@@ -90,6 +90,14 @@ class Warnings:
             self.items.append(ReadWarning(message, row, column, cell, shown))
 
 
+class Rejected(Struct, frozen=True, array_like=True):
+    """A row that did not go in: where it is as a person counts, why, and its cells as text."""
+
+    row: int
+    error: str
+    cells: tuple[str | None, ...]
+
+
 class Refusal(Struct, frozen=True):
     """Why a stricter type was not taken, with the first cells that refuse it."""
 
@@ -128,6 +136,20 @@ class SheetInfo(Struct, frozen=True):
     index: int
     visible: bool
     rows: int | None = None
+
+
+class Changes(Struct, frozen=True):
+    """What a file does to a dataset that is there, in records; columns by name.
+
+    `new_columns` are in the file alone, `missing_columns` in the dataset alone.
+    """
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    new_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
 
 
 class ImportReport(Struct, frozen=True):

@@ -18,6 +18,7 @@ from backend.services.identifiers import check_name, slugify
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load
 from backend.services.plans import look
+from backend.services.reimports import Reimports
 from backend.services.sheet_imports import look_at_sheets, store_sheets
 
 
@@ -26,6 +27,7 @@ class ImportService:
         self._database = database
         self._limits = limits
         self._places = asyncio.Semaphore(concurrency)
+        self.reimports = Reimports(database, limits, self._open)
 
     @property
     def has_room(self) -> bool:
@@ -42,7 +44,15 @@ class ImportService:
             raise DatasetNameTaken
 
     async def run(self, job: Job) -> Imported:
-        """New datasets at version 1, or nothing at all; with `dry_run` only what would come of it."""
+        """New datasets at version 1, a new version of one that is there, or nothing at all.
+
+        With `dry_run` only what would come of it.
+        """
+        if job.request.dataset is not None:
+            async with self._places:
+                imported = await self.reimports.run(job)
+            job.progress.begin("done")
+            return imported
         scope = lookup.workspace(job.caller, job.request.workspace)
         wanted = check_name(job.request.name) if job.request.name is not None else None
         async with self._places:

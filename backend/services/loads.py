@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import UUID
 
+from msgspec import Struct, structs
+
 from backend.errors import LimitExceeded
-from backend.inference import ColumnPlan, Inference, conflicts, encode, unguarded
+from backend.inference import JSON_CLASS, Batch, ColumnPlan, Inference, conflicts, encode, unguarded
 from backend.readers.base import ReadLimits, Source
 from backend.schemas.columns import Column
 from backend.schemas.imports import ImportOptions, ImportReport, Warnings
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
+
+
+class Target(Struct, frozen=True):
+    """Where a file's rows go; as it stands, into a new dataset.
+
+    `columns`: those that are there, by name; `untyped` names those that never had a value and take the file's type.
+    `used`: every column key that was ever used. `keys` names the columns in which each row needs a value. Ids are
+    counted up from `first_id`; None: each row's is its place in the file as a person counts. `version`: in which the
+    rows begin.
+    """
+
+    columns: Mapping[str, Column] = {}
+    untyped: frozenset[str] = frozenset()
+    used: frozenset[str] = frozenset()
+    keys: tuple[str, ...] = ()
+    first_id: int | None = 1
+    version: int = 1
+
+    @property
+    def typed(self) -> dict[str, Column]:
+        """The columns whose types hold for the file."""
+        return {
+            name: structs.replace(column, nullable=column.nullable and name not in self.keys)
+            for name, column in self.columns.items()
+            if name not in self.untyped
+        }
+
+
+NEW = Target()
+SHOWN_ROWS = 20
+"""First rows of the file that a plan shows."""
 
 
 class Load:
@@ -30,17 +63,21 @@ class Load:
         progress: Progress,
         *,
         bad_cells: Warnings | None = None,
+        target: Target = NEW,
     ) -> None:
         """`bad_cells` takes what is wrong with single cells; without it the source's own warnings do."""
         self.source = source
-        self.inference = Inference(options, source.warnings if bad_cells is None else bad_cells)
+        self._typed = target.typed
+        self.inference = Inference(options, source.warnings if bad_cells is None else bad_cells, known=self._typed)
         self.rows = 0
         self.redo = False
+        self.first: list[tuple[str | None, ...]] = []
         self._limits = limits
         self._progress = progress
         self._unguard = options.decode_formulas
+        self._target = target
         self._plan: tuple[ColumnPlan, ...] = ()
-        self._keys: list[str] = []
+        self._new_keys: list[str] = []
 
     @property
     def names(self) -> list[str]:
@@ -49,29 +86,58 @@ class Load:
 
     @property
     def columns(self) -> list[Column]:
-        keys = keys_for(self.names, self._keys)
-        return [
-            Column(key, name, plan.type, plan.format)
-            for key, name, plan in zip(keys, self.names, self.inference.plan(), strict=True)
-        ]
+        """The file's columns in its order: known ones as they are, all others as the file has them."""
+        found = []
+        for key, name, plan in zip(self._keys(), self.names, self.inference.plan(), strict=True):
+            known = self._target.columns.get(name)
+            if known is None:
+                known = Column(key, name, plan.type, plan.format)
+            elif name in self._target.untyped and plan.json != "none":
+                known = structs.replace(known, type=plan.type, format=plan.format)
+            found.append(known)
+        return found
+
+    def _keys(self) -> list[str]:
+        """The key of each of the file's columns; the names of new ones are only ever added to."""
+        known = self._target.columns
+        self._new_keys = keys_for([name for name in self.names if name not in known], self._new_keys, self._target.used)
+        new = iter(self._new_keys)
+        return [known[name].key if name in known else next(new) for name in self.names]
+
+    def _plans(self) -> tuple[ColumnPlan, ...]:
+        plans = self.inference.plan()
+        if not self._typed:
+            return plans
+        return tuple(
+            ColumnPlan(known.type, known.format, JSON_CLASS.get(known.type, "string"), forced=True)
+            if (known := self._typed.get(name))
+            else plan
+            for name, plan in zip(self.names, plans, strict=False)
+        )
+
+    def _encoded(self, cleaned: Batch) -> bytes:
+        """The rows as COPY lines; they are counted."""
+        target, height = self._target, cleaned.frame.height
+        ids = cleaned.rows if target.first_id is None else target.first_id + self.rows
+        if len(self.first) < SHOWN_ROWS:
+            self.first += cleaned.frame.head(SHOWN_ROWS - len(self.first)).rows()
+        self.rows += height
+        if self.rows > self._limits.max_rows:
+            raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
+        return encode(cleaned, self._plan, self._keys(), ids, target.version)
 
     def lines(self) -> Iterator[bytes]:
         """First pass: looks and encodes. Blocking; for a worker thread."""
         self._progress.begin("reading")
         for batch in self.source.batches():
             cleaned = self.inference.observe(batch, self.names)
-            plan = self.inference.plan()
-            self._progress.rows, self._progress.share = self.inference.rows, self.source.share
+            plan = self._plans()
+            self._progress.reached(self.inference.rows, self.source.share)
             self.redo = self.redo or conflicts(self._plan, plan)
             self._plan = plan
             if self.redo:
                 continue
-            self._keys = keys_for(self.names, self._keys)
-            first_id = self.rows + 1
-            self.rows += cleaned.frame.height
-            if self.rows > self._limits.max_rows:
-                raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
-            yield encode(cleaned, plan, self._keys, first_id=first_id, version=1)
+            yield self._encoded(cleaned)
         self.inference.finish(self.names)
 
     def look(self, wanted: int) -> list[tuple[str | None, ...]]:
@@ -83,7 +149,7 @@ class Load:
             if wanted > self.rows:
                 first += cleaned.frame.head(wanted - self.rows).rows()
             self.rows += cleaned.frame.height
-            self._progress.rows, self._progress.share = self.rows, self.source.share
+            self._progress.reached(self.rows, self.source.share)
         self.inference.finish(self.names)
         return first
 
@@ -91,12 +157,10 @@ class Load:
         """Second pass, with the types that the whole file asks for."""
         self._progress.begin("reading again")
         self.rows = 0
-        self._keys = keys_for(self.names, self._keys)
         for batch in self.source.batches():
             cleaned = self.inference.clean(batch, self.names)
-            yield encode(cleaned, self._plan, self._keys, first_id=self.rows + 1, version=1)
-            self.rows += cleaned.frame.height
-            self._progress.rows, self._progress.share = self.rows, self.source.share
+            yield self._encoded(cleaned)
+            self._progress.reached(self.rows, self.source.share)
 
 
 def report(import_id: UUID, upload: Upload, load: Load, seconds: float) -> ImportReport:

@@ -19,6 +19,7 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Record, Written
 from backend.schemas.versions import Change
 from backend.services import record_values
+from backend.services.dataset_leases import RETRY
 from backend.services.identifiers import new_token
 from backend.services.preconditions import require_match
 from backend.services.record_values import NULL, Values
@@ -172,7 +173,7 @@ async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writ
     """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
     if head.busy is not None:
-        raise DatasetBusy(headers={"Retry-After": "5"})
+        raise DatasetBusy(headers=RETRY)
     snapshot = await lookup.snapshot(tx, scope, head)
     return Writing(caller, scope, head, snapshot, snapshot.columns)
 

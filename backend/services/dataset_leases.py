@@ -1,0 +1,77 @@
+"""A dataset that an import has to itself: others' writes are refused, nobody waits for a lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from backend.errors import AppError, DatasetBusy
+from backend.repositories import datasets, leases
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import Head
+
+log = structlog.get_logger()
+LEASE = timedelta(seconds=30)
+"""So long after its last sign of life an import has its dataset to itself."""
+_BEAT = 10.0
+RETRY = {"Retry-After": "5"}
+
+
+class Lease:
+    """One import's claim to one dataset."""
+
+    def __init__(self, database: Database, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID) -> None:
+        self._database = database
+        self._claim = (scope, dataset_id, import_id)
+
+    async def take(self, tx: Tx) -> None:
+        """Raises DatasetBusy when another import has the dataset."""
+        if not await leases.take(tx, *self._claim, LEASE):
+            raise DatasetBusy(headers=RETRY)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Renews a lease that was taken, for a block, and gives it back when the block fails."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        except BaseException:
+            await self._give_back()
+            raise
+        finally:
+            beating.cancel()
+            await asyncio.wait([beating])
+
+    async def lock(self, tx: Tx, version: int) -> Head:
+        """Locks the head row, to publish. Raises DatasetBusy when the lease was lost or somebody has written."""
+        scope, dataset_id, _ = self._claim
+        still = await leases.renew(tx, *self._claim, LEASE)
+        head = await datasets.find(tx, scope, dataset_id, lock=True) if still else None
+        if head is None or head.dataset.version != version:
+            raise DatasetBusy("The import took too long to answer and lost the dataset to another write; try again.")
+        return head
+
+    async def release(self, tx: Tx) -> None:
+        await leases.release(tx, *self._claim)
+
+    async def _give_back(self) -> None:
+        try:
+            async with self._database.read() as tx:
+                await self.release(tx)
+        except AppError as error:
+            log.warning("dataset_lease_not_released", error=str(error))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT)
+            try:
+                async with self._database.read() as tx:
+                    await leases.renew(tx, *self._claim, LEASE)
+            except AppError as error:
+                log.warning("dataset_lease_not_renewed", error=str(error))

@@ -1,0 +1,97 @@
+"""The plan of an import into a dataset that is there: what would be added, changed, removed, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from msgspec import Raw, structs
+
+from backend.readers.base import ReadLimits, Source
+from backend.repositories import staging
+from backend.repositories.database import Tx
+from backend.schemas.columns import Column
+from backend.schemas.datasets import ColumnInfo
+from backend.schemas.imports import Warnings
+from backend.schemas.plans import Against, Cell, Plan
+from backend.services.jobs import Job
+from backend.services.loads import Load, report
+from backend.services.reimport_stage import check_keys, stage_rows
+from backend.services.reimport_targets import (
+    BY_KEY,
+    Aim,
+    check_required,
+    columns_after,
+    touched,
+    with_columns,
+)
+
+SAMPLES = 5
+"""Records of each kind that a plan shows."""
+_NULL = Raw(b"null")
+
+
+async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -> Plan:
+    """Everything that the import does but publishing it; the caller rolls `tx` back."""
+    started, options, bad = perf_counter(), job.request.options, Warnings()
+    if options.on_error == "reject":
+        options = structs.replace(options, on_error="null")
+    load = Load(source, options, limits, job.progress, bad_cells=bad, target=aim.target)
+    stage = await stage_rows(tx, job, aim, load)
+    columns = columns_after(aim, load, limits.max_columns)
+    evidence = dict(zip((each.key for each in load.columns), load.inference.evidence(), strict=True))
+    infos = [
+        ColumnInfo(each.name, each.type, each.nullable, each.description, each.format, evidence.get(each.key))
+        for each in columns
+    ]
+    against = await _against(tx, stage, aim, load, columns)
+    return Plan(
+        report=report(job.id, job.upload, load, perf_counter() - started),
+        sheets=source.sheets,
+        columns=tuple(infos),
+        rows=[dict(zip(load.names, row, strict=False)) for row in load.first],
+        bad_cells=tuple(bad.items),
+        bad_cells_total=bad.total,
+        against=against,
+    )
+
+
+async def _against(tx: Tx, stage: staging.Stage, aim: Aim, load: Load, columns: tuple[Column, ...]) -> Against:
+    changed = touched(aim, load)
+    if aim.request.mode in BY_KEY:
+        await check_keys(tx, stage, aim, changed)
+    else:
+        await staging.pair_none(tx, stage, lacking=aim.request.mode == "replace")
+    changes = with_columns(aim, load, await staging.count(tx, stage))
+    if changes.added:
+        check_required(aim, load.names)
+    if aim.request.mode == "append":
+        changes = structs.replace(changes, unchanged=aim.head.dataset.rows)
+    return Against(
+        version=aim.head.dataset.version,
+        samples={
+            kind: [_sample(pair) for pair in await staging.list_pairs(tx, stage, columns, changed, kind, most=SAMPLES)]
+            for kind in ("added", "changed", "removed")
+        },
+        **structs.asdict(changes),
+    )
+
+
+def _sample(pair: staging.Pair) -> dict[str, Any]:
+    """An added row with its data, a changed record with the cells that differ, a removed record with its data."""
+    if pair.before is None:
+        return {"row": pair.row, "data": pair.after}
+    if pair.after is None:
+        return {"id": pair.id, "data": pair.before}
+    before, after = (msgspec.json.decode(each, type=dict[str, Raw]) for each in (pair.before, pair.after))
+    return {"id": pair.id, "row": pair.row, "cells": _cells(before, after)}
+
+
+def _cells(before: Mapping[str, Raw], after: Mapping[str, Raw]) -> dict[str, Cell]:
+    return {
+        name: Cell(before.get(name, _NULL), value)
+        for name, value in after.items()
+        if bytes(value) != bytes(before.get(name, _NULL))
+    }

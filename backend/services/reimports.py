@@ -1,0 +1,220 @@
+"""Another file into a dataset: one new version of it, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from backend.errors import DatasetBusy, DatasetNotFound, LimitExceeded
+from backend.readers.base import ReadLimits, Source
+from backend.repositories import datasets, lookup, records, staging, versions
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.imports import Changes, ImportReport, ReadWarning
+from backend.schemas.versions import Change
+from backend.services.dataset_leases import RETRY, Lease
+from backend.services.jobs import Imported, Job
+from backend.services.loads import Load, report
+from backend.services.preconditions import require_match
+from backend.services.prefetch import prefetch
+from backend.services.record_writes import Writing, publish
+from backend.services.reimport_plans import plan
+from backend.services.reimport_stage import check_keys, stage_rows
+from backend.services.reimport_targets import (
+    BY_KEY,
+    Aim,
+    aim,
+    check_file,
+    check_request,
+    check_required,
+    columns_after,
+    source_of,
+    touched,
+    with_columns,
+)
+
+OpenSource = Callable[[Job], Source]
+
+
+class Reimports:
+    """`limits`: of what a file may ask, and of the dataset afterwards."""
+
+    def __init__(self, database: Database, limits: ReadLimits, open_source: OpenSource) -> None:
+        self._database = database
+        self._limits = limits
+        self._open = open_source
+
+    async def check(self, caller: Caller, ref: str, workspace: str | None) -> None:
+        """Before a body is read: raises DatasetNotFound, and DatasetBusy where an import has the dataset."""
+        async with self._database.read() as tx:
+            _, head = await lookup.head(tx, caller, ref, workspace)
+        if head.busy is not None:
+            raise DatasetBusy(headers=RETRY)
+
+    async def run(self, job: Job) -> Imported:
+        """The dataset with the file in it; with `dry_run` only what would come of it.
+
+        Raises DatasetNotFound, DatasetBusy, PreconditionFailed, BadRequest, UnknownColumn, BadCells, DuplicateKeys.
+        """
+        check_request(job.request)
+        if job.request.dry_run:
+            return await self._plan(job)
+        async with self._database.transaction() as tx:
+            scope, head = await _find(tx, job, lock=True)
+            if (known := await _made_before(tx, job, scope, head)) is not None:
+                await job.settle(tx, known)
+                return Imported(known)
+            if head.busy not in {None, job.id}:
+                raise DatasetBusy(headers=RETRY)
+            lease = Lease(self._database, scope, head.dataset.id, job.id)
+            await lease.take(tx)
+        async with lease.held():
+            return await self._load(job, lease, scope, head)
+
+    async def _load(self, job: Job, lease: Lease, scope: WorkspaceScope, head: Head) -> Imported:
+        started = perf_counter()
+        source = await asyncio.to_thread(self._open, job)
+        try:
+            async with self._database.transaction() as tx:
+                by_key = job.request.mode in BY_KEY
+                aimed = await aim(tx, job, scope, head, staged=by_key)
+                check_file(aimed, source.names)
+                load = Load(source, job.request.options, self._limits, job.progress, target=aimed.target)
+                changes = await (_merge if by_key else _add)(tx, job, aimed, load)
+                changes = with_columns(aimed, load, changes)
+                columns = self._columns(aimed, load, changes)
+                job.progress.begin("publishing")
+                return await _publish(tx, job, lease, aimed, load, changes, columns, started)
+        finally:
+            await asyncio.to_thread(source.close)
+
+    async def _plan(self, job: Job) -> Imported:
+        source = await asyncio.to_thread(self._open, job)
+        try:
+            async with self._database.rolled_back() as tx:
+                scope, head = await _find(tx, job, lock=False)
+                aimed = await aim(tx, job, scope, head, staged=True)
+                check_file(aimed, source.names)
+                return Imported(await plan(tx, job, aimed, source, self._limits))
+        finally:
+            await asyncio.to_thread(source.close)
+
+    def _columns(self, aimed: Aim, load: Load, changes: Changes) -> tuple[Column, ...]:
+        """The columns afterwards. Raises LimitExceeded, also for too many records."""
+        rows, most = aimed.head.dataset.rows + changes.added - changes.removed, self._limits.max_rows
+        if rows > most:
+            raise LimitExceeded(f"The dataset would have {rows:,} records; SHEAF_MAX_ROWS is {most:,}.")
+        return columns_after(aimed, load, self._limits.max_columns)
+
+
+async def _find(tx: Tx, job: Job, *, lock: bool) -> tuple[WorkspaceScope, Head]:
+    request = job.request
+    if request.dataset is None:
+        raise DatasetNotFound
+    scope, head = await lookup.head(tx, job.caller, request.dataset, request.workspace, lock=lock)
+    require_match(request.if_match, head.etag)
+    return scope, head
+
+
+async def _made_before(tx: Tx, job: Job, scope: WorkspaceScope, head: Head) -> ImportAnswer | None:
+    """The answer for a file that made the newest version, in the same way."""
+    version = await versions.find(tx, scope, head.dataset.id, head.dataset.version)
+    told = msgspec.json.decode(version.source, type=dict[str, Any]) if version and version.source else {}
+    if any(told.get(name) != value for name, value in source_of(job).items() if name != "filename"):
+        return None
+    text = f"Version {head.dataset.version} is what this file made of the dataset; there is nothing to do."
+    nothing = ImportReport(
+        id=job.id,
+        format=str(told.get("format")),
+        encoding=None,
+        delimiter=None,
+        quote=None,
+        sheet=None,
+        header_row=None,
+        rows=0,
+        columns=0,
+        rejected=0,
+        bytes=job.upload.size,
+        sha256=job.upload.sha256,
+        seconds=0.0,
+        warnings=(ReadWarning(text),),
+        warnings_total=1,
+    )
+    return ImportAnswer(head.dataset, nothing, Changes(unchanged=head.dataset.rows))
+
+
+async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
+    """Append and replace: the rows go straight to where they stay."""
+    scope, dataset = aimed.scope, aimed.head.dataset
+    await tx.execute("SAVEPOINT before_rows")
+    await records.append(tx, scope, dataset.id, prefetch(load.lines()))
+    if load.redo:
+        await tx.execute("ROLLBACK TO SAVEPOINT before_rows")
+        await records.append(tx, scope, dataset.id, prefetch(load.lines_again()))
+    if job.request.mode == "append":
+        return Changes(added=load.rows, unchanged=dataset.rows)
+    job.progress.begin("comparing")
+    await records.close_before(tx, scope, dataset.id, aimed.version)
+    return Changes(added=load.rows, removed=dataset.rows)
+
+
+async def _merge(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
+    """Upsert and sync: the rows lie beside the records until they are compared."""
+    stage = await stage_rows(tx, job, aimed, load)
+    changed = touched(aimed, load)
+    await check_keys(tx, stage, aimed, changed)
+    changes = await staging.count(tx, stage)
+    if changes.added:
+        check_required(aimed, load.names)
+    if changes.added or changes.changed or changes.removed:
+        await staging.apply(tx, stage, aimed.version, aimed.head.next_id, changed)
+    await staging.drop(tx, stage)
+    return changes
+
+
+async def _publish(
+    tx: Tx,
+    job: Job,
+    lease: Lease,
+    aimed: Aim,
+    load: Load,
+    changes: Changes,
+    columns: tuple[Column, ...],
+    started: float,
+) -> Imported:
+    rows = (changes.added, changes.changed, changes.removed)
+    unchanged = not any(rows) and columns == aimed.snapshot.columns
+    if sum(rows) > aimed.head.dataset.rows // 10:
+        await records.analyze(tx, aimed.scope, aimed.head.dataset.id)
+    head = await lease.lock(tx, aimed.head.dataset.version)
+    if not unchanged:
+        await _change_columns(tx, aimed, load, columns)
+        writing = Writing(job.caller, aimed.scope, head, aimed.snapshot, columns)
+        source = {**aimed.source, "format": load.source.format}
+        next_id = head.next_id + changes.added
+        await publish(tx, writing, Change(job.request.mode, *rows, source=source), next_id=next_id)
+    await lease.release(tx)
+    head = await datasets.find(tx, aimed.scope, head.dataset.id) or head
+    answer = ImportAnswer(head.dataset, report(job.id, job.upload, load, perf_counter() - started), changes)
+    await job.settle(tx, answer)
+    return Imported(answer, None if unchanged else head)
+
+
+async def _change_columns(tx: Tx, aimed: Aim, load: Load, columns: tuple[Column, ...]) -> None:
+    """New columns begin with this version, and those that have a type at last."""
+    evidence = dict(zip((each.key for each in load.columns), load.inference.evidence(), strict=True))
+    before = {column.key: column for column in aimed.snapshot.columns}
+    begun = [
+        (place, column, msgspec.json.encode(evidence[column.key]))
+        for place, column in enumerate(columns, 1)
+        if before.get(column.key) != column
+    ]
+    dataset_id = aimed.head.dataset.id
+    await datasets.end_columns(tx, aimed.scope, dataset_id, aimed.version, [column.key for _, column, _ in begun])
+    await datasets.add_columns(tx, aimed.scope, dataset_id, aimed.version, begun)
