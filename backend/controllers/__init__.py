@@ -6,6 +6,7 @@ from backend.controllers.datasets import DatasetController
 from backend.controllers.exports import ExportController
 from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
+from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
 from backend.controllers.records import RecordController
 from backend.controllers.schemas import SchemaController
@@ -17,6 +18,7 @@ _CONTROLLERS = (
     UserController,
     DatasetController,
     ImportStatusController,
+    ReimportController,
     KeptUploadController,
     SchemaController,
     RecordController,

@@ -133,15 +133,27 @@ STREAM = (*_SELECTION, _LIMIT)
 COUNT = (*_SELECTION, IF_NONE_MATCH)
 EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), IF_NONE_MATCH)
 EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
-UPLOAD = (
-    WORKSPACE,
-    parameter("name", TEXT, "The dataset's name; the file's without it."),
+_FILE_OPTIONS = (
     parameter("format", {"enum": list(MEDIA_TYPE_BY_FORMAT)}, "Where the media type does not say."),
     *_options(ImportOptions, leave_out=["null_values", "types", "header"]),
     parameter("header", TEXT, "`true`, `false` or the header's row number."),
     parameter("null_values", TEXT, "Texts that mean null, separated by commas or as a JSON list."),
     parameter("types", TEXT, "`column:type,…` or a JSON object."),
+    parameter("dry_run", {"type": "boolean"}, "Answer the plan, store nothing."),
 )
+UPLOAD = (WORKSPACE, parameter("name", TEXT, "The dataset's name; the file's without it."), *_FILE_OPTIONS)
+UPLOAD_INTO = (
+    WORKSPACE,
+    parameter("mode", {"enum": ["append", "replace", "upsert", "sync"], "default": "append"}, "What the rows do."),
+    parameter("key", TEXT, "For `upsert` and `sync`: the columns by which a row finds its record: `sku` or `a,b`."),
+    parameter("If-Match", TEXT, "The dataset's ETag: 412 when it has changed since.", where="header"),
+    *_FILE_OPTIONS,
+)
+FORM_INTO: Fields = {
+    "type": "object",
+    "properties": {"file": FILE, "mode": TEXT, "key": TEXT, "options": TEXT, "dry_run": TEXT},
+    "required": ["file"],
+}
 FORM: Fields = {
     "type": "object",
     "properties": {"file": FILE, "name": TEXT, "workspace": TEXT, "options": TEXT},

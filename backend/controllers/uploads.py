@@ -15,14 +15,15 @@ from backend.controllers.bodies import decoded
 from backend.controllers.multipart import FormReceiver
 from backend.controllers.parameters import CallerRequest, refuse_unknown
 from backend.errors import BadRequest, IncompleteBody
-from backend.query.text import nearest, shown
-from backend.schemas.import_status import UploadedDataset
+from backend.query.text import items, nearest, shown
+from backend.schemas.import_status import UploadedDataset, UploadedFile
 from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.services.imports import ImportService
 from backend.services.uploads import Upload
 
 PARAMETERS = ("name", "workspace", "dry_run")
-FORM_FIELDS = (*PARAMETERS, "options")
+INTO_MODES = ("append", "replace", "upsert", "sync")
+INTO_PARAMETERS = ("workspace", "mode", "key", "dry_run")
 MEDIA_TYPE_BY_FORMAT = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -39,9 +40,15 @@ MEDIA_TYPE_BY_FORMAT = {
 }
 
 
-async def receive_form(request: CallerRequest, imports: ImportService, upload: Upload) -> ImportRequest:
-    """A form: `file` and optional `name`, `workspace`, `options` (JSON), `dry_run`."""
-    params = _parameters(request, FORM_FIELDS)
+async def receive_form(
+    request: CallerRequest, imports: ImportService, upload: Upload, *, into: str | None = None
+) -> ImportRequest:
+    """A form: `file`, and as optional fields what the query string may hold too, `options` as JSON.
+
+    `into`: the dataset that is there already, by id or slug.
+    """
+    known = (*(PARAMETERS if into is None else INTO_PARAMETERS), "options")
+    params = _parameters(request, known)
     options = parse_options(params["options"]) if "options" in params else ImportOptions()
 
     async def check(name: str, value: str) -> None:
@@ -57,24 +64,51 @@ async def receive_form(request: CallerRequest, imports: ImportService, upload: U
     if "name" in params:
         await imports.check_free(request.user, params["name"], params.get("workspace"))
     boundary = request.content_type[1].get("boundary", "")
-    await FormReceiver(upload, FORM_FIELDS, check).receive(_body(request), boundary)
+    await FormReceiver(upload, known, check).receive(_body(request), boundary)
     params.pop("options", None)
-    return _import_request(params, options)
+    return _import_request(_into(request, params, into), options)
 
 
-async def receive_raw(request: CallerRequest, imports: ImportService, upload: Upload) -> ImportRequest:
+async def receive_raw(
+    request: CallerRequest, imports: ImportService, upload: Upload, *, into: str | None = None
+) -> ImportRequest:
     """The file itself as body; everything else in the query string."""
-    params = _parameters(request, (*PARAMETERS, "format", *ImportOptions.__struct_fields__))
+    known = PARAMETERS if into is None else INTO_PARAMETERS
+    params = _parameters(request, (*known, "format", *ImportOptions.__struct_fields__))
     upload.format = _format(params.pop("format", None))
     upload.media_type = MEDIA_TYPE_BY_FORMAT[upload.format] if upload.format else request.content_type[0] or None
     upload.charset = request.content_type[1].get("charset") or None
     upload.filename = _filename(request)
-    told = {name: params.pop(name) for name in PARAMETERS if name in params}
-    wanted = _import_request(told, options_from_strings(params))
+    told = {name: params.pop(name) for name in known if name in params}
+    wanted = _import_request(_into(request, told, into), options_from_strings(params))
     if wanted.name is not None:
         await imports.check_free(request.user, wanted.name, wanted.workspace)
     await upload.receive(_body(request))
     return wanted
+
+
+def _into(request: CallerRequest, params: Mapping[str, Any], dataset: str | None) -> Mapping[str, Any]:
+    """What is asked of an import into a dataset that is there: its key as a list, and the version it was read at."""
+    if dataset is None:
+        return params
+    mode, key = params.get("mode", "append"), params.get("key")
+    if mode not in INTO_MODES:
+        raise BadRequest(f"There is no mode {shown(mode)}; {nearest(mode, INTO_MODES)}.")
+    told = {"mode": mode, "key": items(key) if key else [], "dataset": dataset}
+    return {**params, **told, "if_match": request.headers.get("if-match")}
+
+
+async def of_kept_into(request: CallerRequest, body: bytes, dataset: str) -> tuple[UUID, ImportRequest]:
+    """A file that is kept, into a dataset that is there: which, and what is asked."""
+    params = _parameters(request, INTO_PARAMETERS)
+    wanted = decoded(body, UploadedFile)
+    asked = _import_request(
+        _into(request, {"mode": wanted.mode, "dry_run": wanted.dry_run, **params}, dataset), wanted.options
+    )
+    if "key" not in params:
+        key = (wanted.key,) if isinstance(wanted.key, str) else wanted.key
+        asked = msgspec.structs.replace(asked, key=key)
+    return wanted.upload, asked
 
 
 def _import_request(params: Mapping[str, Any], options: ImportOptions) -> ImportRequest:

@@ -127,7 +127,7 @@ async def match(tx: Tx, stage: Stage, keys: Sequence[Column], touched: Touched, 
     before = sql.SQL("r.data - {}::text[]").format(sql.Literal(others)) if others else sql.SQL("r.data")
     query = stage.sql(
         "CREATE UNLOGGED TABLE {matched} AS SELECT s.id AS row, r.id, CASE WHEN s.id IS NOT NULL AND r.id IS NOT NULL"
-        " THEN ROW({before}) *= ROW(s.data) OR ({before} = s.data AND ({before})::text = s.data::text) END AS same"
+        " THEN record_image_eq(ROW({before}), ROW(s.data)) OR ({before} = s.data AND ({before})::text = s.data::text) END AS same"
         " FROM {rows} s {kind} JOIN (SELECT id, data FROM {records} WHERE removed_in = {live}) r ON {on}",
         before=before,
         kind=sql.SQL("FULL" if lacking else "LEFT"),

@@ -67,6 +67,6 @@ class UploadedFile(Struct, frozen=True, forbid_unknown_fields=True):
 
     upload: UUID
     mode: Literal["append", "replace", "upsert", "sync"] = "append"
-    key: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    key: str | Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     options: ImportOptions = field(default_factory=ImportOptions)
     dry_run: bool = False

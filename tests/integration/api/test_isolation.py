@@ -47,6 +47,7 @@ OF_A_DATASET = [
     Call("PATCH", "/datasets/{ref}", {"description": "mine now"}, {"name": 7}),
     Call("DELETE", "/datasets/{ref}"),
     Call("POST", "/datasets/{ref}/undelete"),
+    Call("POST", "/datasets/{ref}/imports", {"upload": MISSING}, {"upload": 7}),
     Call("GET", "/datasets/{ref}/schema"),
     Call("PATCH", "/datasets/{ref}/schema", {"columns": [{"name": "name", "rename_to": "x"}]}, {"columns": 7}),
     Call("GET", "/datasets/{ref}/records"),
