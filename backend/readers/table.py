@@ -54,7 +54,7 @@ def _first_full(rows: Sequence[Row]) -> int:
 def _are_titles(rows: Sequence[Row], width: int) -> bool:
     """Whether the rows above the first full one can be titles and remarks rather than records or another table."""
     wider = [extent for row in rows if _filled(row) > 1 and (extent := _extent(row))]
-    distinct = len(wider) == len(set(wider)) and all(extent < width for extent in wider)
+    distinct = len(wider) == len(set(wider)) and all(4 * extent <= 3 * width for extent in wider)
     return len(rows) <= _TITLES and (distinct or all(2 * extent <= width for extent in wider))
 
 
