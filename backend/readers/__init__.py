@@ -35,18 +35,28 @@ def open_source(
     found, remark = recognise(file, filename, media_type)
     if found not in CONTAINERS:
         return _open(file, found, remark, filename, options=options, limits=limits, told=told, charset=charset)
-    inner, name = unpack(file, found, filename, folder=limits.folder, limit=limits.max_inflated)
+    inner, name, kind, remark, told = _unpack(file, found, remark, filename, limits=limits, told=told)
     try:
-        kind, inner_remark = recognise(inner, name, None)
-        if kind in CONTAINERS:
-            raise UnsupportedFormat(f"The {found} file holds a {kind} file: only one level of packing is read.")
-        remark = inner_remark if told else remark or inner_remark
-        told = None if told == found else told
         source = _open(inner, kind, remark, name, options=options, limits=limits, told=told, charset=None)
     except BaseException:
         inner.close()
         raise
     return Unpacked(source, inner)
+
+
+def _unpack(
+    file: BinaryIO, found: Format, remark: str | None, filename: str | None, *, limits: ReadLimits, told: str | None
+) -> tuple[BinaryIO, str | None, Format, str | None, str | None]:
+    """What is in a packed file: its bytes, name and format, with what is left of `remark` and `told`."""
+    inner, name = unpack(file, found, filename, folder=limits.folder, limit=limits.max_inflated)
+    try:
+        kind, inner_remark = recognise(inner, name, None)
+        if kind in CONTAINERS:
+            raise UnsupportedFormat(f"The {found} file holds a {kind} file: only one level of packing is read.")
+    except BaseException:
+        inner.close()
+        raise
+    return inner, name, kind, inner_remark if told else remark or inner_remark, None if told == found else told
 
 
 def _open(
@@ -89,5 +99,21 @@ def open_sheets(
     Raises what `open_source` does, for the file at once and for a sheet when it is asked for.
     """
     found, remark = recognise(file, filename, media_type)
-    refuse_contradictions(found, told, options)
-    return SheetSources(file, format=found, filename=filename, options=options, limits=limits, remark=remark)
+    packed = None
+    if found in CONTAINERS:
+        packed, filename, found, remark, told = _unpack(file, found, remark, filename, limits=limits, told=told)
+    try:
+        refuse_contradictions(found, told, options)
+    except BaseException:
+        if packed is not None:
+            packed.close()
+        raise
+    return SheetSources(
+        packed or file,
+        format=found,
+        filename=filename,
+        options=options,
+        limits=limits,
+        remark=remark,
+        owned=packed is not None,
+    )

@@ -18,7 +18,7 @@ from backend.readers.workbook_layout import LOOK, SheetLayout, find_sheet_layout
 from backend.readers.workbook_report import SheetReport
 from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 from backend.schemas.problems import ErrorItem
-from backend.sheets.protocol import Chosen, End, Job, Part, Unwelcome
+from backend.sheets.protocol import Chosen, End, Job, Part, Unwelcome, column_letters
 from backend.sheets.raw import Area
 
 
@@ -142,7 +142,13 @@ class WorkbookSource:
                 text.append(pl.col(f"t{place}").alias(str(position)))
                 kinds.append(pl.col(f"k{place}").alias(str(position)))
         rows = pl.col("row")
-        return Batch(records.select(rows, *text).drop("row"), records["row"], records.select(rows, *kinds).drop("row"))
+        return Batch(
+            records.select(rows, *text).drop("row"),
+            records["row"],
+            records.select(rows, *kinds).drop("row"),
+            sheet=self.sheet,
+            letters=tuple(map(column_letters, self._columns)),
+        )
 
 
 def _listed(chosen: Chosen) -> tuple[SheetInfo, ...]:

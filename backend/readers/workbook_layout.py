@@ -11,9 +11,11 @@ from backend.errors import Invalid
 from backend.readers.headers import clean_names, made_up
 from backend.readers.table import find_table
 from backend.schemas.imports import Warnings
+from backend.schemas.kinds import Kind
 from backend.sheets.protocol import column_letters
 from backend.sheets.raw import MAX_COLUMNS, Area
 
+VALUES = (Kind.NUMBER, Kind.BOOLEAN, Kind.DATE, Kind.DATETIME, Kind.TIME)
 LOOK = 200
 """Rows in which the header is looked for."""
 Rows = list[tuple[int, dict[int, str | None]]]
@@ -43,7 +45,7 @@ def find_sheet_layout(
         warnings.add("The sheet holds no cells")
         return SheetLayout((), (), None, 1)
     plain = _unfilled(rows, filled_areas)
-    head, first = _header(plain, header)
+    head, first = _header(plain, _typed(lead), header)
     for number, cells in plain[: first if head is None else head]:
         shown = " ".join(cell for cell in cells.values() if cell)
         warnings.add("A row above the table was left out", row=number, value=shown)
@@ -83,7 +85,16 @@ def _unfilled_row(row: int, cells: dict[int, str | None], areas: Sequence[Area])
     return {at: text for at, text in cells.items() if at in first or not covered[at]}
 
 
-def _header(rows: Rows, told: bool | int | None) -> tuple[int | None, int]:
+def _typed(lead: Lead) -> list[set[int]]:
+    """For each of the first rows that hold something, the columns in which it has a value other than text."""
+    found: list[set[int]] = []
+    for columns, frame in lead:
+        kinds = frame.head(LOOK - len(found)).select(f"k{place}" for place in range(len(columns)))
+        found += [{columns[place] for place, kind in enumerate(row) if kind in VALUES} for row in kinds.iter_rows()]
+    return found
+
+
+def _header(rows: Rows, typed: Sequence[set[int]], told: bool | int | None) -> tuple[int | None, int]:
     """Index of the header row, if any, and of the first record."""
     if told is False:
         return None, 0
@@ -93,7 +104,26 @@ def _header(rows: Rows, told: bool | int | None) -> tuple[int | None, int]:
             raise Invalid(f"Row {told}, told to be the header, holds nothing.")
         return index, index + 1
     head, first = find_table([_listed(cells) for _, cells in rows])
+    if (under := _under_notes(rows, typed)) is not None:
+        head, first = under, under + 1
     return (first, first + 1) if told and head is None else (head, first)
+
+
+def _under_notes(rows: Rows, typed: Sequence[set[int]]) -> int | None:
+    """Index of a row of names right above the first values that are no text, below notes that all fill fewer cells."""
+    head = next((index for index, columns in enumerate(typed) if columns), 0) - 1
+    if head < 2:
+        return None
+    names = {column: text.strip() for column, text in rows[head][1].items() if text and text.strip()}
+    notes = [sum(1 for text in cells.values() if text and text.strip()) for _, cells in rows[:head]]
+    below = rows[head + 1 :]
+    valued = [
+        column
+        for column in typed[head + 1]
+        if 1.25 * sum(column in columns for columns in typed[head + 1 :]) >= sum(column in cells for _, cells in below)
+    ]
+    fits = len(set(names.values())) == len(names) > max(notes) and set(valued) <= names.keys()
+    return head if fits and len(below) > 1 and valued else None
 
 
 def _listed(cells: dict[int, str | None]) -> list[str | None]:

@@ -31,10 +31,12 @@ class SheetSources:
         options: ImportOptions,
         limits: ReadLimits,
         remark: str | None = None,
+        owned: bool = False,
     ) -> None:
         self.warnings = Warnings()
         self._remark = remark
         self._file = file
+        self._owned = owned
         self._format = format
         self._filename = filename
         self._options = options
@@ -62,6 +64,11 @@ class SheetSources:
             source.close()
         if not found:
             raise Invalid("No visible sheet of the workbook holds a table.")
+
+    def close(self) -> None:
+        """Let go of the file where it was unpacked for this; else it belongs to the caller."""
+        if self._owned:
+            self._file.close()
 
     def _open(self, sheet: int | None) -> WorkbookSource:
         return open_workbook(

@@ -20,6 +20,7 @@ _CELL_BYTES = 128
 """What a cell costs here, in bytes."""
 _NUMBERS = ("float", "percentage", "currency")
 _HOLDING = ("value-type", "formula")
+_PADDED = re.compile("0[0-9]+")
 _SPACE = re.compile("[ \t\r\n]+")
 _ROWS_REPEATED, _COLUMNS_REPEATED = "number-rows-repeated", "number-columns-repeated"
 
@@ -222,6 +223,8 @@ def _value(cell: dict[str, str], paragraphs: list[str]) -> tuple[Type, str | Non
     if cell.get("calcext-value-type") == "error":
         return Type.ERROR, shown or "#ERROR"
     if kind in _NUMBERS and "value" in cell:
+        if _PADDED.fullmatch(shown) and shown.lstrip("0") == cell["value"].removesuffix(".0").lstrip("0"):
+            return Type.TEXT, shown
         return Type.NUMBER, cell["value"]
     if kind == "boolean" and "boolean-value" in cell:
         return Type.BOOLEAN, cell["boolean-value"]

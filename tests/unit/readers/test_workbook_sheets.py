@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.processes import children
-from support.workbooks import ods, records, sheet, xlsx
+from support.workbooks import ods, records, sheet, xlsx, zipped
 
 from backend.errors import Invalid, UnreadableFile
 from backend.readers import ReadLimits, SheetSources, open_sheets
@@ -29,13 +30,15 @@ def opened(content: bytes, filename: str = "a.xlsx", **options: Any) -> Iterator
     with TemporaryFile() as file:
         file.write(content)
         file.flush()
-        yield open_sheets(
+        sources = open_sheets(
             file,
             filename=filename,
             media_type=None,
             options=ImportOptions(sheet="*", **options),
             limits=ReadLimits(),
         )
+        yield sources
+        sources.close()
 
 
 def told(sources: SheetSources) -> list[tuple[str, str | None]]:
@@ -102,6 +105,15 @@ def test_a_sheet_that_is_damaged() -> None:
         assert next(each).sheet == "a"
         with pytest.raises(UnreadableFile, match=r"sheet2\.xml"):
             next(each)
+
+
+def test_a_packed_workbook() -> None:
+    made = xlsx({"a": table("one", 1), "b": table("two", 2)})
+    for content, name in ((gzip.compress(made), "a.xlsx.gz"), (zipped({"a.xlsx": made}), "a.zip")):
+        with opened(content, name) as sources:
+            assert [(source.sheet, records(source)) for source in sources] == [("a", [("1",)]), ("b", [("2",)])]
+    with pytest.raises(Invalid, match="for workbooks"), opened(gzip.compress(b"a,b\n1,2\n"), "a.csv.gz"):
+        pass
 
 
 def test_delimited_text_has_no_sheets() -> None:
