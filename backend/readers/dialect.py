@@ -19,7 +19,7 @@ _SINGLE = 0.5
 _SOUND = 1.6
 """How much more a reading counts in which every record is of one width and nothing had to be repaired."""
 _BARE = 0.4
-"""What a reading without quotes counts for: a few damaged ones must not make text of them all."""
+"""What a reading without quotes counts for, tried where some are damaged: a few must not make text of them all."""
 _CELLS = 3000
 """About as many cells of each reading are looked at."""
 _SCORED = 98_304
@@ -43,11 +43,17 @@ def detect_dialect(
         sample, final = sample[:_SCORED], False
     best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
     best_score = 0.0
+    damaged: set[str] = set()
     for dialect, weight in _candidates(sample, best, told=(delimiter, quote, escape)):
+        if dialect.quote is None and quote is None and dialect.delimiter not in damaged:
+            continue
         try:
-            score = weight * _score(RecordParser(sample, dialect, final=final).parse(), dialect)
+            records = RecordParser(sample, dialect, final=final).parse()
         except TooWideError:
             continue
+        if records.notes:
+            damaged.add(dialect.delimiter)
+        score = weight * _score(records, dialect)
         if score > best_score * 1.0001:
             best, best_score = dialect, score
     return best

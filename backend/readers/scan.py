@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 from msgspec import Struct
 
 from backend.readers.records import BLANKS, Dialect
+from backend.readers.repairs import others
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -15,6 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 _LF, _CR = 10, 13
 _STAND_IN = b"\x1f"
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 class Piece(Struct):
@@ -35,9 +39,9 @@ class Piece(Struct):
 def scan(data: bytes, dialect: Dialect, *, width: int, widest: int) -> Piece | None:
     """The whole records at the start of UTF-8 text `data`, or None when they are not regular enough.
 
-    Regular: every quote opens or closes a cell or is doubled inside one, and nothing else is escaped. Lines of
-    white space are records only at a `width` of one, and no record has more cells than `widest`. `data` must not
-    end between CR and LF.
+    Regular: every quote opens or closes a cell or is doubled inside one, nothing else is escaped, and records that
+    are not `width` cells wide cannot be read in another way. Lines of white space are records
+    only at a `width` of one, and no record has more cells than `widest`. `data` must not end between CR and LF.
     """
     if not data or _has_comment(data, dialect.comment):
         return None
@@ -50,13 +54,26 @@ def scan(data: bytes, dialect: Dialect, *, width: int, widest: int) -> Piece | N
     quote = dialect.quote.encode() if dialect.quote else None
     if quote is not None and quote not in data:
         quote = None
-    if len(delimiter) == 1:
-        return _scan(data, delimiter, quote, width, widest)
-    if quote is not None or _STAND_IN in data:
+    if quote is not None and len(quote) > 1:
         return None
-    piece = _scan(data.replace(delimiter, _STAND_IN), _STAND_IN, None, width, widest)
-    if piece is not None:
-        piece.used += int((piece.widths - 1).sum()) * (len(delimiter) - 1)
+    if len(delimiter) == 1:
+        return _scan(data, dialect, quote, width, widest)
+    return _scan_long(data, dialect, quote, width, widest)
+
+
+def _scan_long(data: bytes, dialect: Dialect, quote: bytes | None, width: int, widest: int) -> Piece | None:
+    """The same for a delimiter of several bytes: another one stands in for it, and is put back where it is text."""
+    if _STAND_IN in data:
+        return None
+    delimiter = dialect.delimiter.encode()
+    replaced = data.replace(delimiter, _STAND_IN)
+    piece = _scan(replaced, dialect, quote, width, widest)
+    if piece is None:
+        return None
+    piece.used += replaced.count(_STAND_IN, 0, piece.used) * (len(delimiter) - 1)
+    if quote is not None:
+        sign = _STAND_IN.decode()
+        piece.frame = piece.frame.with_columns(pl.all().str.replace_all(sign, dialect.delimiter, literal=True))
     return piece
 
 
@@ -80,7 +97,9 @@ def _doubled(data: bytes, dialect: Dialect) -> bytes | None:
     return data.replace(sign + quote, quote + quote)
 
 
-def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int, widest: int) -> Piece | None:
+def _scan(data: bytes, dialect: Dialect, quote: bytes | None, width: int, widest: int) -> Piece | None:
+    delimiter = dialect.delimiter.encode()
+    delimiter = delimiter if len(delimiter) == 1 else _STAND_IN
     text: Bytes = np.frombuffer(data, np.uint8)
     feeds = text == _LF
     carriages = text == _CR if b"\r" in data else None
@@ -103,7 +122,11 @@ def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int, widest
     starts = np.concatenate(([0], ends[:-1] + 1))
     lines, passed = _line_numbers(feeds[:used], ends, quoted=quote is not None)
     body, blank = _plain(text[:used], starts, ends)
-    widths = np.diff(breaks, prepend=-1)[~blank]
+    widths = np.diff(breaks, prepend=-1)
+    doubt = _first_doubt(data, dialect, starts, ends, np.where(blank, width, widths), width)
+    if doubt is not None:
+        return _scan(data[: starts[doubt]], dialect, quote, width, widest) if doubt else None
+    widths = widths[~blank]
     if widths.max(initial=0) > widest:
         return None
     piece = Piece(pl.DataFrame(), lines[~blank], widths, used, passed)
@@ -112,6 +135,25 @@ def _scan(data: bytes, delimiter: bytes, quote: bytes | None, width: int, widest
     if width != 1:
         _drop_blanks(piece, text[starts[~blank]])
     return piece
+
+
+def _first_doubt(
+    data: bytes, dialect: Dialect, starts: Positions, ends: Positions, widths: Positions, width: int
+) -> int | None:
+    """Index of the first record not as wide as it should be that may be written another way."""
+    if width < 2:
+        return None
+    ragged = np.flatnonzero(widths != width)
+    if not len(ragged):
+        return None
+    for index in ragged.tolist():
+        record = data[starts[index] : ends[index]].rstrip(b"\r")
+        if not record.strip(BLANKS.encode()):
+            continue
+        line = _LINE_END.split(record, maxsplit=1)[0].decode().replace(_STAND_IN.decode(), dialect.delimiter)
+        if next(others(line, dialect, width, int(widths[index])), None):
+            return index
+    return None
 
 
 def _line_numbers(feeds: Mask, ends: Positions, *, quoted: bool) -> tuple[Positions, int]:

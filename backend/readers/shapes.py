@@ -8,6 +8,7 @@ from typing import Literal
 
 Shape = Literal["empty", "integer", "number", "date", "time", "boolean", "text"]
 
+_DIGIT = re.compile(r"\d")
 _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+\-(]?[$€£¥]? ?(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)?(?:[.,]\d*)?(?:[eE][+-]?\d+)? ?[%$€£¥)]?")
 _DATE = re.compile(
@@ -34,7 +35,7 @@ def shape(cell: str | None) -> Shape:
     text = (cell or "").strip()
     if not text:
         return "empty"
-    if any(letter.isdigit() for letter in text):
+    if _DIGIT.search(text):
         return next((name for name, pattern in _SHAPES if pattern.fullmatch(text)), "text")
     return "boolean" if text.lower() in _BOOLEANS else "text"
 

@@ -50,6 +50,10 @@ def damaged_texts(draw: st.DrawFn) -> tuple[str, Dialect]:
         "#",
         "x^",
         "7",
+        "'",
+        ";",
+        ", ",
+        "\t",
     ]
     parts = draw(st.lists(st.sampled_from(alphabet), max_size=60))
     return "".join(parts), dialect

@@ -1,0 +1,90 @@
+"""Records that are written another way than the rest of their file: which ways are worth a try, and which fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct, structs
+
+from backend.readers.records import Dialect
+from backend.readers.shapes import shape
+
+_DELIMITERS = (";", "\t", "|", ",", ":", " ", "~", "^")
+_USUAL = ";\t|,"
+_QUOTES = "\"'"
+
+
+class Patterns(Struct, frozen=True):
+    """What a parser looks for under a dialect.
+
+    `special`: any quote or escape; `quoted`: a quoted cell behind its opening quote; `doubled`: the pairs in it that
+    stand for their second half; `closing`: a quote that closes; `blanks`: white space that is no delimiter; `padded`:
+    a quote behind white space at the beginning of a cell.
+    """
+
+    special: re.Pattern[str]
+    quoted: re.Pattern[str]
+    doubled: re.Pattern[str]
+    closing: re.Pattern[str]
+    blanks: re.Pattern[str]
+    padded: re.Pattern[str]
+
+
+def patterns(dialect: Dialect) -> Patterns:
+    """The patterns of a dialect."""
+    never = re.compile(r"(?!)")
+    special = "|".join(re.escape(sign) for sign in (dialect.quote, dialect.escape) if sign)
+    if not dialect.quote:
+        return Patterns(re.compile(special) if special else never, never, never, never, never, never)
+    quote, delimiter, escape = (re.escape(sign or "") for sign in (dialect.quote, dialect.delimiter, dialect.escape))
+    blanks = "".join(sign for sign in " \t" if sign not in dialect.delimiter)
+    inside = f"(?:[^{quote}]++|{quote}{quote})*+{quote}"
+    pairs = quote * 2
+    if escape:
+        inside = f"(?:[^{quote}{escape}]++|{quote}{quote}|{escape}.)*+{quote}"
+        pairs = f"{quote}{quote}|{escape}[{quote}{escape}]"
+    return Patterns(
+        special=re.compile(special),
+        quoted=re.compile(inside, re.DOTALL),
+        doubled=re.compile(pairs),
+        closing=re.compile(rf"{quote}(?={delimiter}|[\r\n]|\Z)"),
+        blanks=re.compile(f"[{blanks}]*+") if blanks else re.compile(""),
+        padded=re.compile(f"(?:^|{delimiter})[{blanks}]++{quote}") if blanks else never,
+    )
+
+
+def others(line: str, dialect: Dialect, width: int, found: int) -> Iterator[tuple[Dialect, str]]:
+    """Other ways to read a record whose first line is `line`, likely ones first, and how each is called.
+
+    `found`: cells under the dialect of the file, which is not `width`; 0 where its quotes are damaged.
+    """
+    if width < 2:
+        return
+    quote, delimiter = dialect.quote, dialect.delimiter
+    if quote and dialect.escape is None and f"\\{quote}" in line:
+        yield structs.replace(dialect, escape="\\"), "a backslash escapes the quotes of this record"
+    for mark in _QUOTES if quote else "":
+        if mark != quote and line.count(mark) > 1:
+            yield structs.replace(dialect, quote=mark), f"the quote of this record is {mark}"
+    if found > width:
+        return
+    if delimiter == "," and line.count(", ") >= width - 1:
+        yield structs.replace(dialect, delimiter=", "), "the delimiter of this record is a comma and a space"
+    for sign in _DELIMITERS:
+        if sign not in delimiter and line.count(sign) >= width - 1 and (sign in _USUAL or (width > 2 and found < 2)):
+            shown = {"\t": "a tab", " ": "a space"}.get(sign, sign)
+            yield structs.replace(dialect, delimiter=sign), f"the delimiter of this record is {shown}"
+
+
+def fits(cells: Sequence[str | None], line: str, dialect: Dialect, other: Dialect) -> bool:
+    """Whether `cells`, as many as there should be, are what a record read another way must look like."""
+    if dialect.delimiter == other.delimiter:
+        return True
+    quote = dialect.quote or ""
+    for cell in cells:
+        if cell and dialect.delimiter in cell and shape(cell) != "number" and f"{quote}{cell}{quote}" not in line:
+            return False
+    if other.delimiter in _USUAL or other.delimiter[1:]:
+        return True
+    return 3 * sum(shape(cell) not in ("text", "empty") for cell in cells) >= len(cells)
