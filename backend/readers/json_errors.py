@@ -19,8 +19,11 @@ _WORDS = {"int": "a number", "float": "a number", "str": "a text", "bool": "true
 _NO_NUMBER = re.compile(rb"-?(?:NaN|Infinity)")
 
 
-def refusal(error: Exception, text: bytes, *, line: int, record: int, ended: bool) -> UnreadableFile:
-    """The error for JSON text that begins in `line` with `record`, both from 1; `ended`: nothing comes after it."""
+def refusal(error: Exception, text: bytes, *, line: int, record: int, ended: bool, opened: bool) -> UnreadableFile:
+    """The error for JSON text that begins in `line` with `record`, both from 1.
+
+    `ended`: nothing comes after it; `opened`: a bracket was put before it.
+    """
     if isinstance(error, RecursionError):
         return UnreadableFile(f"A record from record {record} on is nested too deep to be read.")
     if found := _INDEX.search(str(error)):
@@ -30,7 +33,7 @@ def refusal(error: Exception, text: bytes, *, line: int, record: int, ended: boo
     found = _PLACE.match(str(error))
     if found is None:
         return _cut_off(text, line, record, ended=ended)
-    place = min(int(found[2]), len(text))
+    place = min(int(found[2]) - opened, len(text))
     before = text[:place]
     row = line + before.count(b"\n")
     column = len(before[before.rfind(b"\n") + 1 :].decode(errors="ignore")) + 1

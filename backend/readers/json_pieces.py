@@ -75,8 +75,8 @@ class _Text:
         self.data = self.data[count:]
         self._want = PIECE
 
-    def refusal(self, error: Exception, text: bytes) -> UnreadableFile:
-        return refusal(error, text, line=self.line, record=self.record, ended=self.ended)
+    def refusal(self, error: Exception, text: bytes, *, opened: bool = False) -> UnreadableFile:
+        return refusal(error, text, line=self.line, record=self.record, ended=self.ended, opened=opened)
 
 
 def object_pieces(stream: Utf8Stream, *, lines: bool, line: int, limit: int) -> Iterator[Piece]:
@@ -171,7 +171,7 @@ def _piece(text: _Text, window: bytes) -> Piece:
     try:
         records = _ARRAY.decode(b"[" + window + b"]")
     except MALFORMED as error:
-        raise text.refusal(error, window) from error
+        raise text.refusal(error, window, opened=True) from error
     return Piece(window, records, np.arange(text.record, text.record + len(records)), brackets=True)
 
 

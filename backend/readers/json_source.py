@@ -37,7 +37,7 @@ class JsonSource:
         self.warnings = warnings
         self.sheets: tuple[SheetInfo, ...] = ()
         self._file = file
-        self._size = os.fstat(file.fileno()).st_size
+        self._size = file.seek(0, os.SEEK_END)
         self._encoding = encoding
         self._layout = layout
         self._limits = limits

@@ -136,11 +136,6 @@ class ParquetSource:
         self._read = 0
         self._child: _Child | None = None
         head = self._start()
-        if head.rows > limits.max_rows:
-            raise LimitExceeded(f"The file has {head.rows:,} rows, more than SHEAF_MAX_ROWS, {limits.max_rows:,}.")
-        if len(head.names) > limits.max_columns:
-            many = f"{len(head.names):,} columns"
-            raise LimitExceeded(f"The file has {many}, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}.")
         self._rows = head.rows
         self.names = clean_names(head.names, self.warnings, row=None)
         for note in head.notes:
@@ -175,10 +170,19 @@ class ParquetSource:
             head = self._child.message()
             if not isinstance(head, Head):
                 raise TypeError(f"the child began with {head!r}")
+            self._check(head)
         except BaseException:
             self._stop()
             raise
         return head
+
+    def _check(self, head: Head) -> None:
+        limits = self._limits
+        if head.rows > limits.max_rows:
+            raise LimitExceeded(f"The file has {head.rows:,} rows, more than SHEAF_MAX_ROWS, {limits.max_rows:,}.")
+        if len(head.names) > limits.max_columns:
+            many = f"{len(head.names):,} columns"
+            raise LimitExceeded(f"The file has {many}, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}.")
 
     def _stop(self) -> None:
         if self._child is not None:
