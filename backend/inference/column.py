@@ -21,6 +21,7 @@ from backend.inference.lattice import (
     pattern,
     read,
     roomy,
+    shape,
 )
 from backend.inference.plan import JSON_CLASS, ColumnPlan
 from backend.inference.sketch import Distinct, Hashes
@@ -46,6 +47,7 @@ UNTYPED = (None, TEXT, JSON)
 """Readings that no value can end."""
 
 NUMERIC = frozenset({"integer", "number"})
+_CLOCKS: tuple[ColumnType, ...] = ("datetime", "time")
 
 
 Codes: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -81,6 +83,7 @@ class ColumnState:
         self.day_range: tuple[str, str] | None = None
         self.number_range: tuple[str, str] | None = None
         self.hints = Hints()
+        self.shapes: set[str | None] = set()
         self.mixed = False
         self.formats: dict[str, str | None] = {}
         self.first: list[Cell] = []
@@ -153,6 +156,8 @@ class ColumnState:
 
     def _break(self, reading: Reading, values: pl.Series, rows: pl.Series, where: pl.Series) -> None:
         self.broke[reading.type] = cells(values, rows, where)
+        if reading.type in _CLOCKS:
+            self.shapes.add(reading.format)
         self.formats[reading.type] = reading.format
 
     def meet_kinds(self, values: pl.Series, codes: Codes, rows: pl.Series, wide: Reading) -> None:
@@ -180,15 +185,19 @@ class ColumnState:
     def _count(self, values: pl.Series) -> None:
         """Count values by the type that each would have alone; nulls do not count."""
         if len(values) <= FEW:
-            self.counts.update(
-                read(value, decimal_comma=self.comma).type for value in values.to_list() if value is not None
-            )
+            readings = [read(value, decimal_comma=self.comma) for value in values.to_list() if value is not None]
+            self.counts.update(reading.type for reading in readings)
+            self.shapes.update(reading.format for reading in readings if reading.type in _CLOCKS)
             return
         hits = {"number": int(values.str.contains(anchored(number_core(decimal_comma=self.comma))).sum())}
         hits |= {
             name: int(values.str.contains(anchored(core)).sum()) for name, core in CLASSES.items() if name != "number"
         }
         hits["number"] -= hits["integer"]
+        for name in _CLOCKS:
+            if hits[name]:
+                digits = values.filter(values.str.contains(anchored(CLASSES[name]))).str.replace_all("[0-9]", "0")
+                self.shapes.update(map(shape, digits.unique()))
         hits["text"] = len(values) - values.null_count() - sum(hits.values())
         self.counts.update(hits)
 

@@ -20,6 +20,9 @@ def evidence(column: ColumnState, rows: int) -> Evidence:
     plan = column.plan()
     told_days = plan.type == "date" and plan.reading is not None
     known = column.day_range if told_days else column.text_range
+    offered = None
+    if plan.type == "text" and not column.forced:
+        offered = column.hints.suggestion(+column.counts, column.shapes, comma=column.comma)
     low, high = (column.number_range if plan.type in NUMERIC else None) or known or (None, None)
     return Evidence(
         type=plan.type,
@@ -30,7 +33,8 @@ def evidence(column: ColumnState, rows: int) -> Evidence:
         max=_cut(high),
         longest=column.longest,
         refused={} if column.forced else _refused(column, plan.type),
-        suggestion=column.hints.suggestion(+column.counts) if plan.type == "text" and not column.forced else None,
+        suggestion=offered[0] if offered else None,
+        patch=offered[1] if offered else None,
     )
 
 
@@ -40,7 +44,9 @@ def _refused(column: ColumnState, chosen: ColumnType) -> dict[str, Refusal]:
         cells = column.broke.get(wanted) or [cell for cell in column.first if not accepts(wanted, cell.value)]
         if shown := [_shown(wanted, cell, column) for cell in cells or column.first[:1]]:
             special = column.counts[wanted] or any(cell.message not in _plain(wanted) for cell in shown)
-            refused[wanted] = Refusal(shown[0].message, tuple(shown if special else shown[:1]))
+            doubtful = wanted == "date" and column.hints.ambiguous(+column.counts)
+            why = f"{shown[0].message}; day and month cannot be told apart" if doubtful else shown[0].message
+            refused[wanted] = Refusal(why, tuple(shown if special else shown[:1]))
     return refused
 
 

@@ -1,8 +1,9 @@
+import msgspec
 import pytest
 from tables import infer
 
 from backend.inference import Kind
-from backend.schemas.imports import Evidence
+from backend.schemas.imports import Evidence, SuggestedChange
 
 
 def evidence(cells: list[str | None], **options: object) -> Evidence:
@@ -75,7 +76,7 @@ def test_the_first_refusing_cells_are_named(splits: list[int]) -> None:
         ("boolean", ["true", "TRUE"], "another casing than the cells before"),
         ("boolean", ["yes"], "another word than true or false"),
         ("date", ["2025-02-29"], "no such day"),
-        ("date", ["03/04/2025"], "not written as YYYY-MM-DD"),
+        ("date", ["13/04/2025"], "not written as YYYY-MM-DD"),
         ("date", ["2025-01-01 10:00", "x"], "a time follows"),
         ("datetime", ["2025-01-01T10:00", "2025-01-01T10:00:30"], "another format than 0000-00-00T00:00"),
         ("datetime", ["2025-01-01T24:00"], "no such day, time or zone"),
@@ -101,26 +102,79 @@ def test_a_strict_type_has_nothing_refused() -> None:
     assert set(evidence(["1", "2.5"]).refused) == {"integer"}
 
 
+DAY_FIRST = {"type": "date", "date_format": "%d/%m/%Y"}
+
+
 @pytest.mark.parametrize(
-    ("cells", "suggestion"),
+    ("cells", "suggestion", "patch"),
     [
-        (["1", "NA", "2"], "integer, null for NA"),
-        (["1", "n/a", "2.5", "-"], "number, null for -, n/a"),
-        (["31.01.2024", "1.2.2024"], "date, day first"),
-        (["01/31/2024", "02/01/2024"], "date, month first"),
-        (["01/02/2024"], None),
-        (["Yes", "no", "yes"], "boolean from yes/no"),
-        (["y", "n"], "boolean from y/n"),
-        (["yes"], None),
-        (["1", "two"], None),
-        (["NA"], None),
-        (["1", "2"], None),
-        (["2024-01-01", "NA"], "date, null for NA"),
+        (["1", "NA", "2"], "integer, null for NA", {"type": "integer", "null_values": ["NA"]}),
+        (["1", "n/a", "2.5", "-"], "number, null for -, n/a", {"type": "number", "null_values": ["-", "n/a"]}),
+        (["31.01.2024", "1.2.2024"], "date, day first", {"type": "date", "date_format": "%d.%m.%Y"}),
+        (["01/31/2024", "02/01/2024"], "date, month first", {"type": "date", "date_format": "%m/%d/%Y"}),
+        (["2024/1/31"], "date, year first", {"type": "date", "date_format": "%Y/%m/%d"}),
+        (["31 Jan 2024", "1 FEB 2024"], "date, month by name", {"type": "date", "date_format": "%d %b %Y"}),
+        (["Jan 31, 2024"], "date, month by name", {"type": "date", "date_format": "%b %d, %Y"}),
+        (["31/01/2024", "?"], "date, day first, null for ?", DAY_FIRST | {"null_values": ["?"]}),
+        (["31/01/2024", "2024-01-31"], "date, day first", DAY_FIRST),
+        (["31/01/2024", "01/02/2024", "31.01.2024"], None, None),
+        (["01/02/2024"], None, None),
+        (["31/02/2024"], None, None),
+        (["31/01/2024", "12"], None, None),
+        (["Yes", "no", "yes"], "boolean from yes/no", {"type": "boolean"}),
+        (["y", "n"], "boolean from y/n", {"type": "boolean"}),
+        (["yes", "no", "n/a"], "boolean from yes/no, null for n/a", {"type": "boolean", "null_values": ["n/a"]}),
+        (["TRUE", "true", "False"], "boolean in any casing", {"type": "boolean"}),
+        (["yes"], None, None),
+        (["1", "two"], None, None),
+        (["NA"], None, None),
+        (["1", "2"], None, None),
+        (["2024-01-01", "NA"], "date, null for NA", {"type": "date", "null_values": ["NA"]}),
+        (["10:00", "NA"], "time, null for NA", {"type": "time", "null_values": ["NA"]}),
+        (["10:00", "10:00:30", "NA"], None, None),
+        (["1,5", "1,25", "7"], "number, decimal comma", {"type": "number", "decimal_comma": True}),
+        (["1,5", "-"], "number, decimal comma, null for -",
+         {"type": "number", "decimal_comma": True, "null_values": ["-"]}),
+        (["1,500", "2,000"], None, None),
+        (["1,5", "1.5"], None, None),
+        ([" 1", "2 ", "3"], "integer, white space left out", {"type": "integer"}),
+        ([" 1.5", "2"], "number, white space left out", {"type": "number"}),
+        ([" 01"], None, None),
     ],
-)
-def test_suggestions(cells: list[str | None], suggestion: str | None) -> None:
-    for splits in ([], [1]):
-        assert evidence(cells, splits=splits if len(cells) > 1 else []).suggestion == suggestion
+)  # fmt: skip
+def test_suggestions(cells: list[str | None], suggestion: str | None, patch: dict[str, object] | None) -> None:
+    for many in (cells, cells * 100, [None, *cells]):
+        for splits in ([], [1]):
+            seen = evidence(many, splits=splits if len(many) > 1 else [])
+            assert seen.suggestion == suggestion
+            assert msgspec.json.decode(msgspec.json.encode(seen.patch)) == patch
+
+
+@pytest.mark.parametrize("count", [10, 5000])
+def test_one_value_among_many_counts(count: int) -> None:
+    days = [f"{n % 12 + 1:02}/{n % 12 + 1:02}/{1900 + n % 1200:04}" for n in range(count)]
+    assert evidence(days).suggestion is None
+    assert evidence([*days, "13/01/2024"]).patch == SuggestedChange("date", "%d/%m/%Y")
+    assert evidence([*days, "13/01/2024", "01/13/2024"]).suggestion is None
+    numbers = [f" {n}" for n in range(count)]
+    assert evidence(numbers).patch == SuggestedChange("integer")
+    assert evidence([*numbers, "na"]).patch == SuggestedChange("integer", null_values=("na",))
+    assert evidence([*numbers, "x"]).suggestion is None
+
+
+def test_dates_that_can_be_read_both_ways() -> None:
+    refusal = evidence(["03/04/2025", "05/06/2025"]).refused["date"]
+    assert refusal.reason == "not written as YYYY-MM-DD; day and month cannot be told apart"
+    assert refusal.cells[0].value == "03/04/2025"
+
+
+@pytest.mark.parametrize(
+    ("cells", "patch"),
+    [(["1,5", "NA"], SuggestedChange("number", decimal_comma=True, null_values=("NA",))),
+     (["1", "NA"], SuggestedChange("integer", decimal_comma=True, null_values=("NA",)))],
+)  # fmt: skip
+def test_a_told_decimal_comma_is_part_of_the_suggestion(cells: list[str | None], patch: SuggestedChange) -> None:
+    assert evidence(cells, decimal_comma=True).patch == patch
 
 
 def test_suggestion_for_a_workbook() -> None:
