@@ -18,6 +18,8 @@ _MARGIN = 3.0
 """How much likelier (as a logarithm) another place must be before cells are moved there."""
 _UNLIKELY = 3.0
 """The cost of a cell from which on it does not fit."""
+_FEW = 0.2
+"""The share of a column's cells that are exceptions."""
 _MOST = 8
 """Most cells that a record may have too many or too few to be looked at."""
 _WIDEST = 200
@@ -28,10 +30,10 @@ _DIGITS = re.compile(r"\d+")
 
 
 class Columns:
-    """Columns by the first records of a table that are `width` cells wide."""
+    """Columns by the first records of a table that are `width` cells wide, lines of one cell left out."""
 
     def __init__(self, rows: Sequence[Row], width: int) -> None:
-        full = [row for row in rows if len(row) == width]
+        full = [row for row in rows if len(row) == width and any(row[1:])]
         self._rows = full[: max(ENOUGH, _LOOK // max(1, width))]
         self._count = len(self._rows)
         self.width = width
@@ -49,11 +51,16 @@ class Columns:
         """Whether nearly all cells of a column are numbers, dates, times or booleans."""
         found = self._shapes[place]
         values = self._count - found["empty"]
-        return values >= ENOUGH and found["text"] <= 0.1 * values
+        return values >= ENOUGH and found["text"] <= _FEW * values
 
     def fits(self, place: int, cell: str | None) -> bool:
         """Whether a cell looks like those of its column."""
         return self._cost(place, cell) < _UNLIKELY
+
+    def is_odd(self, place: int, cell: str | None) -> bool:
+        """Whether a cell is of another kind and form than nearly all of its column."""
+        most = _FEW * self._count
+        return self._shapes[place][shape(cell)] <= most and self._forms[place][_form(cell)] <= most
 
     def is_usual(self, place: int, cell: str) -> bool:
         """Whether a cell has a form that others in its column have."""

@@ -133,8 +133,10 @@ class TableEnd:
             return sure and self._is_foreign([row, *below])
         if not self._columns.known:
             return gap and self._behind_blank_line(piece, index) and _over_values(row, below)
-        typed = [place for place, cell in enumerate(row) if cell and self._columns.is_typed(place)]
-        return gap and len(typed) > 1 and not any(self._columns.fits(place, row[place]) for place in typed)
+        typed = [(place, cell) for place, cell in enumerate(row) if cell and self._columns.is_typed(place)]
+        nulls = [place for place in range(len(row)) if row[place] is None and self._columns.is_odd(place, None)]
+        odd = all(self._columns.is_odd(*each) for each in typed)
+        return gap and bool(typed) and odd and len(typed) + len(nulls) > 1
 
     def _is_foreign(self, rows: Sequence[Row]) -> bool:
         """Whether some cell is not as those of its column, as far as these are known."""
@@ -167,8 +169,8 @@ class TableEnd:
 
     def _is_line(self, row: Row) -> bool:
         """Whether a record has a single value, or is a sentence with commas in it."""
-        if 2 * len(row) <= self._columns.width and all(cell and cell[0] == " " for cell in row[1:]):
-            return True
+        if len(row) < self._columns.width and all(cell and cell[0] == " " for cell in row[1:]):
+            return 2 * len(row) <= self._columns.width or _REMARK.match(row[0] or "") is not None
         return _is_null(row[1:])
 
     def _lone_from(self, piece: Piece) -> int:
@@ -201,7 +203,7 @@ class TableEnd:
             return True
         words = len(text.split())
         if self._columns.known:
-            odd = self._columns.is_typed(0) and not self._columns.fits(0, text)
+            odd = self._columns.is_typed(0) and self._columns.is_odd(0, text)
             return odd or (words > 1 and not self._columns.is_usual(0, text) and self._gap(piece, index))
         return (
             len(row) < self._columns.width

@@ -25,7 +25,8 @@ def find_table(rows: Sequence[Row]) -> tuple[int | None, int]:
     if not rows:
         return None, 0
     start = _first_full(rows)
-    if looks_like_header(rows[start], rows[start + 1 :]):
+    behind = next((index for index in range(start + 1, len(rows)) if rows[index] != rows[start]), len(rows))
+    if looks_like_header(rows[start], rows[behind:]):
         if start == 1 and _short_header(rows):
             return 0, 1
         return start, start + 1
