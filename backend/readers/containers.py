@@ -42,7 +42,7 @@ class Unpacked:
 
     @property
     def share(self) -> float:
-        return self._source.share
+        return 1.0 if self._file.closed else self._source.share
 
     def batches(self) -> Iterator[Batch]:
         return self._source.batches()

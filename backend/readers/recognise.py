@@ -89,7 +89,7 @@ def _agree(claimed: str, found: Format) -> bool:
 
 
 def _by_content(file: BinaryIO, head: bytes, claimed: str | None) -> Format:
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zipped(file, claimed)
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") or re.match(
         rb"\x09[\x00\x02\x04\x08][\x04\x06\x08]\0", head
