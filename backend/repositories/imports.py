@@ -1,7 +1,8 @@
 """The state of every import, and the queue of those that were promised.
 
-A running import has a lease, which the worker that runs it renews. Only the holder of the lease can end it as done, in
-the transaction that publishes it, so that one import is never published twice.
+A running import has a lease, which the worker that runs it renews; that of a queued one is the time it is to wait. Only
+the holder of the lease can end it as done, in the transaction that publishes it, so that one import is never published
+twice.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ UPDATE sheaf.imports SET state = 'running', worker = %s, lease_until = now() + %
     started_at = now(), rows = 0, percent = 0, phase = 'waiting'
 WHERE id = (
     SELECT id FROM sheaf.imports
-    WHERE answered AND (state = 'queued' OR state = 'running' AND lease_until < now())
+    WHERE answered AND state IN ('queued', 'running') AND (lease_until IS NULL OR lease_until < now())
     ORDER BY created_at FOR UPDATE SKIP LOCKED LIMIT 1
 ) RETURNING id, workspace_id, user_id, upload_id, request, attempts, cancelled
 """
@@ -59,7 +60,7 @@ UPDATE sheaf.imports SET state = %s, problem = %s, finished_at = now(), lease_un
 WHERE id = %s AND worker = %s AND state = 'running'
 """
 _RELEASE = """
-UPDATE sheaf.imports SET state = 'queued', worker = NULL, lease_until = NULL, attempts = attempts - %s
+UPDATE sheaf.imports SET state = 'queued', worker = NULL, lease_until = now() + %s, attempts = attempts - %s
 WHERE id = %s AND worker = %s AND state = 'running'
 """
 _CANCEL = """
@@ -171,9 +172,9 @@ async def end(tx: Tx, worker: UUID, import_id: UUID, problem: bytes | None) -> N
         await tx.execute(_DROP_UPLOAD, (import_id,))
 
 
-async def release(tx: Tx, worker: UUID, import_id: UUID, *, counts: bool) -> None:
-    """Back into the queue; `counts`: as one attempt more."""
-    await tx.execute(_RELEASE, (0 if counts else 1, import_id, worker))
+async def release(tx: Tx, worker: UUID, import_id: UUID, *, counts: bool, wait: timedelta) -> None:
+    """Back into the queue, from which nobody takes it before the `wait` is over; `counts`: as one attempt more."""
+    await tx.execute(_RELEASE, (wait, 0 if counts else 1, import_id, worker))
 
 
 async def cancel(tx: Tx, workspace_ids: Sequence[UUID], import_id: UUID) -> str | None:

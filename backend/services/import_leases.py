@@ -43,11 +43,6 @@ class Leases:
         self._database = database
         self._held: dict[UUID, _Held] = {}
 
-    def progress(self, import_id: UUID) -> Progress | None:
-        """How far an import is, when this process runs it."""
-        held = self._held.get(import_id)
-        return None if held is None else held.progress
-
     async def hold(self, import_id: UUID, progress: Progress, work: Coroutine[Any, Any, Imported]) -> Imported:
         """Runs an import whose lease this worker has. Raises ImportCancelled, Unavailable when the lease is lost."""
         task = asyncio.create_task(work)
@@ -90,10 +85,10 @@ class Leases:
         async with self._noting() as tx:
             await imports.drop(tx, self.worker, import_id)
 
-    async def release(self, import_id: UUID, *, counts: bool) -> None:
-        """Gives an import back to the queue; `counts`: it was an attempt."""
+    async def release(self, import_id: UUID, *, counts: bool = False, wait: timedelta = timedelta()) -> None:
+        """Gives an import back to the queue, for after a `wait`; `counts`: it was an attempt."""
         async with self._noting() as tx:
-            await imports.release(tx, self.worker, import_id, counts=counts)
+            await imports.release(tx, self.worker, import_id, counts=counts, wait=wait)
 
     @asynccontextmanager
     async def _noting(self) -> AsyncIterator[Tx]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
 import structlog
 from msgspec import structs
 
-from backend.errors import AppError, ImportCancelled, ImportGivenUp, Unavailable, UploadNotFound, WorkspaceNotFound
+from backend.errors import (
+    AppError,
+    DatasetBusy,
+    ImportCancelled,
+    ImportGivenUp,
+    Unavailable,
+    UploadNotFound,
+    WorkspaceNotFound,
+)
 from backend.repositories import imports, users
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller
@@ -29,6 +37,8 @@ from backend.services.uploads import Upload
 log = structlog.get_logger()
 _ATTEMPTS = 3
 _POLL = 1.0
+_PAUSE = timedelta(seconds=1)
+"""Before an import is tried again that found its dataset busy, or no connection."""
 
 
 class ImportQueue:
@@ -116,11 +126,13 @@ class ImportQueue:
                 raise ImportGivenUp
             await self._leases.hold(claimed.id, progress, self._run(claimed, progress))
         except asyncio.CancelledError:
-            await self._leases.release(claimed.id, counts=False)
+            await self._leases.release(claimed.id)
             raise
+        except DatasetBusy:
+            await self._leases.release(claimed.id, wait=_PAUSE)
         except Unavailable as error:
             if claimed.attempts < _ATTEMPTS:
-                await self._leases.release(claimed.id, counts=True)
+                await self._leases.release(claimed.id, counts=True, wait=_PAUSE)
             else:
                 await self._leases.end(claimed.id, error)
         except AppError as error:

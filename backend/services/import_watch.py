@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
-from msgspec import structs
-
 from backend.errors import ImportEnded, ImportNotFound
 from backend.repositories import imports
 from backend.repositories.database import Database
@@ -30,15 +28,12 @@ class ImportWatch:
         self._keep = keep
 
     async def get(self, caller: Caller, import_id: UUID) -> ImportStatus:
-        """How far it is, to the moment where this process runs it. Raises ImportNotFound."""
+        """How far it is, as its worker has told within the last second. Raises ImportNotFound."""
         async with self._database.read() as tx:
             status = await imports.find(tx, [scope.id for scope in caller.workspaces], import_id)
         if status is None:
             raise ImportNotFound
-        progress = self._leases.progress(import_id)
-        if progress is None or status.state != "running":
-            return status
-        return structs.replace(status, phase=progress.phase, rows=progress.rows, percent=progress.percent)
+        return status
 
     async def events(self, caller: Caller, status: ImportStatus) -> AsyncIterator[ImportStatus]:
         """How far it is, twice a second until it has ended. Between two looks no connection is held."""
