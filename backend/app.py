@@ -42,6 +42,7 @@ from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
+from backend.services.rejected_files import RejectedFiles
 from backend.services.schemas import SchemaService
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
@@ -124,6 +125,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "schemas": SchemaService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "exports": ExportService(database, streams),
+        "rejected_files": RejectedFiles(database, streams),
     }
     return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}
 

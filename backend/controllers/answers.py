@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response
@@ -42,6 +43,12 @@ def ready(content: Any, etag: str, *, status: int = 200) -> ASGIApp:
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer
+
+
+def attachment(filename: str) -> str:
+    """`Content-Disposition` by RFC 6266, with the plain form for those who know no other."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def success(kind: Any, description: str) -> ResponseSpec:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from backend.controllers.answers import attachment
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, JSON, QUERY, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
@@ -78,15 +78,9 @@ async def _export(
     if export is None:
         return Response(None, status_code=304, headers={"ETag": etag})
     headers = {
-        "Content-Disposition": _disposition(export.filename),
+        "Content-Disposition": attachment(export.filename),
         "X-Row-Count": str(export.rows),
         "X-Dataset-Version": str(export.version),
         "ETag": etag,
     }
     return Stream(export.chunks, media_type=export.media_type.removesuffix("; charset=utf-8"), headers=headers)
-
-
-def _disposition(filename: str) -> str:
-    """RFC 6266, with the plain form for those who know no other."""
-    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"

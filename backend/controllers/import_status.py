@@ -9,15 +9,16 @@ import msgspec
 from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
-from backend.controllers.answers import success
+from backend.controllers.answers import attachment, success
 from backend.controllers.documented import documented
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
 from backend.schemas.import_status import ImportStatus
 from backend.security.auth import may_write
 from backend.services.import_watch import OPEN, ImportWatch
+from backend.services.rejected_files import RejectedFiles
 
 EVENTS = "text/event-stream"
 
@@ -43,6 +44,15 @@ class ImportStatusController(Controller):
         """
         status = await import_watch.get(request.user, import_id)
         return ServerSentEvent(_messages(import_watch.events(request.user, status)))
+
+    @get("/rejected", responses=failures(404), operation_class=documented(files=["text/csv"]))
+    async def rejected(
+        self, request: CallerRequest, import_id: FromPath[UUID], rejected_files: NamedDependency[RejectedFiles]
+    ) -> Stream:
+        """The rows that did not go in, as CSV: `__row`, `__error`, and their cells as they stood in the file."""
+        file = await rejected_files.start(request.user, import_id)
+        headers = {"Content-Disposition": attachment(file.filename), "X-Row-Count": str(file.rows)}
+        return Stream(file.chunks, media_type="text/csv", headers=headers)
 
     @delete(
         "/",

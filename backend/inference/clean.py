@@ -1,9 +1,13 @@
 """What the caller tells about the cells of a file, applied before anything is inferred: null words, types, guards."""
 
+import operator
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 import polars as pl
+from msgspec import Struct
 from msgspec.structs import replace
 
 from backend.errors import BadCells
@@ -12,7 +16,7 @@ from backend.inference.convert import Conversion, only
 from backend.inference.encode import quoted
 from backend.inference.fit import Fit
 from backend.schemas.columns import Column
-from backend.schemas.imports import ImportOptions, Warnings
+from backend.schemas.imports import ImportOptions, Rejected, Warnings
 from backend.schemas.problems import ErrorItem
 
 SHOWN_ERRORS = 20
@@ -30,10 +34,20 @@ def unguarded(names: Sequence[str]) -> list[str]:
     return [short if plain.count(short) == 1 else name for short, name in zip(plain, names, strict=True)]
 
 
+class Loss(Struct, frozen=True):
+    """Cells of one column that cannot be of its type: the values before, and where they are lost."""
+
+    position: int
+    name: str
+    values: pl.Series
+    lost: pl.Series
+
+
 class Cleaner:
     """Applies what the options tell (`null_values`, `types`, `on_error`, …) to one batch after the other.
 
-    `known`: columns of a dataset by name, which take only what they give back to the letter.
+    `known`: columns of a dataset by name, which take only what they give back to the letter. `rejected` collects the
+    rows that are skipped until somebody takes them.
     """
 
     def __init__(self, options: ImportOptions, days: str | None, known: Mapping[str, Column]) -> None:
@@ -42,6 +56,7 @@ class Cleaner:
         self._known = known
         self._types = {**options.types, **{name: column.type for name, column in known.items()}}
         self._conversions: dict[int, Callable[[pl.Series], pl.Series]] = {}
+        self.rejected: list[Rejected] = []
 
     def __call__(self, batch: Batch, names: Sequence[str], warnings: Warnings | None) -> Batch:
         """The batch without null words, its told columns as text of their types, without rows that are to be skipped.
@@ -56,11 +71,14 @@ class Cleaner:
             keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())
             batch = replace(batch, frame=batch.frame.select(keep))
         told = [at for at in range(batch.frame.width) if names[at] in self._types]
-        return self._apply(batch, names, told, warnings) if told and batch.frame.height else batch
+        if not told or not batch.frame.height:
+            return batch
+        cleaned, losses = self._converted(batch, names, told)
+        return self._judged(batch, cleaned, losses, warnings) if losses else cleaned
 
-    def _apply(self, batch: Batch, names: Sequence[str], told: list[int], warnings: Warnings | None) -> Batch:
-        changed, bad = [], pl.repeat(value=False, n=batch.frame.height, eager=True)
-        errors: list[ErrorItem] = []
+    def _converted(self, batch: Batch, names: Sequence[str], told: list[int]) -> tuple[Batch, list[Loss]]:
+        """The batch with its told columns converted, and what could not be."""
+        changed, losses = [], list[Loss]()
         for at in told:
             before = batch.frame.to_series(at)
             if self._types[names[at]] == "json":
@@ -69,23 +87,42 @@ class Cleaner:
             changed.append(after)
             lost = after.is_null() & (before.is_not_null() | self._needs_value(names[at]))
             if lost.any():
-                bad |= lost
-                errors += self._errors(before, batch.rows, lost, names[at], warnings)
-        batch = replace(batch, frame=batch.frame.with_columns(changed))
+                losses.append(Loss(at, names[at], before, lost))
+        return replace(batch, frame=batch.frame.with_columns(changed)), losses
+
+    def _judged(self, batch: Batch, cleaned: Batch, losses: Sequence[Loss], warnings: Warnings | None) -> Batch:
+        """What goes in of a batch with bad cells. Raises BadCells where it is to be refused."""
+        errors = [error for loss in losses for error in self._errors(batch, loss, warnings)]
         firm = [error for error in errors if self._needs_value(error.column or "")]
-        if not errors or (self._options.on_error == "null" and not firm):
-            return batch
+        if self._options.on_error == "null" and not firm:
+            return cleaned
         if self._options.on_error != "skip":
             raise self._refusal(errors if self._options.on_error == "reject" else firm)
-        kinds = batch.kinds.filter(~bad) if batch.kinds is not None else None
-        return Batch(batch.frame.filter(~bad), batch.rows.filter(~bad), kinds, batch.nested)
+        if warnings is not None:
+            self.rejected += self._rejects(batch, losses)
+        return cleaned.filter(~reduce(operator.or_, (loss.lost for loss in losses)))
+
+    def _rejects(self, batch: Batch, losses: Sequence[Loss]) -> list[Rejected]:
+        """The rows that are left out, with all reasons."""
+        reasons: defaultdict[int, list[str]] = defaultdict(list)
+        for loss in losses:
+            for at in loss.lost.arg_true():
+                reasons[at].append(f"{loss.name}: {self._what(loss, at)}")
+        return [Rejected(int(batch.rows[at]), "; ".join(reasons[at]), batch.frame.row(at)) for at in sorted(reasons)]
+
+    def _what(self, loss: Loss, at: int) -> str:
+        value = loss.values[at]
+        if value is None:
+            return "there is no value"
+        return f"{value[:200]!r} is not of type {self._types[loss.name]}"
 
     def _needs_value(self, name: str) -> bool:
         return name in self._known and not self._known[name].nullable
 
     def _refusal(self, errors: Sequence[ErrorItem]) -> BadCells:
         shown = sorted(errors, key=lambda error: error.row or 0)[:SHOWN_ERRORS]
-        told = f"Row {shown[0].row}, column {shown[0].column!r}: {shown[0].message}."
+        where = f"Cell {shown[0].cell}" if shown[0].cell else f"Row {shown[0].row}"
+        told = f"{where}, column {shown[0].column!r}: {shown[0].message}."
         column = self._known.get(shown[0].column or "")
         if column is not None and column.nullable:
             told += (
@@ -94,20 +131,20 @@ class Cleaner:
             )
         return BadCells(told, errors=shown)
 
-    def _errors(
-        self, values: pl.Series, rows: pl.Series, lost: pl.Series, name: str, warnings: Warnings | None
-    ) -> list[ErrorItem]:
-        message = f"not of type {self._types[name]}"
-        places = lost.arg_true()
-        cells = [(rows[at], values[at]) for at in places.head(_NOTED)]
+    def _errors(self, batch: Batch, loss: Loss, warnings: Warnings | None) -> list[ErrorItem]:
+        """The first bad cells of a column; `warnings` counts them all."""
+        places = loss.lost.arg_true()
+        shown = [(at, int(batch.rows[at])) for at in places.head(_NOTED)]
         if warnings is not None:
             done = "made null" if self._options.on_error == "null" else "row left out"
-            for row, value in cells:
-                warnings.add(f"{message}: {done}", row=row, column=name, value=value)
-            warnings.total += len(places) - len(cells)
+            message = f"not of type {self._types[loss.name]}: {done}"
+            for at, row in shown:
+                cell = batch.cell(row, loss.position)
+                warnings.add(message, row=row, column=loss.name, cell=cell, value=loss.values[at])
+            warnings.total += len(places) - len(shown)
         return [
-            ErrorItem("there is no value" if value is None else f"{value[:200]!r} is {message}", row=row, column=name)
-            for row, value in cells
+            ErrorItem(self._what(loss, at), row=row, column=loss.name, cell=batch.cell(row, loss.position))
+            for at, row in shown
         ]
 
     def _conversion(self, at: int, name: str, batch: Batch) -> Callable[[pl.Series], pl.Series]:

@@ -16,7 +16,7 @@ from backend.inference.lattice import JSON, TEXT
 from backend.inference.plan import ColumnPlan
 from backend.inference.report import evidence
 from backend.schemas.columns import Column, ColumnType
-from backend.schemas.imports import Evidence, ImportOptions, Warnings
+from backend.schemas.imports import Evidence, ImportOptions, Rejected, Warnings
 from backend.schemas.problems import ErrorItem
 
 
@@ -53,6 +53,11 @@ class Inference:
         self._know(names[: cleaned.frame.width], typed=batch.kinds is not None)
         self._take_in(cleaned)
         return cleaned
+
+    def take_rejected(self) -> list[Rejected]:
+        """The rows left out since this was last asked."""
+        taken, self._cleaner.rejected = self._cleaner.rejected, []
+        return taken
 
     def clean(self, batch: Batch, names: Sequence[str]) -> Batch:
         """A batch that was observed before as it is to be encoded."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 import polars as pl
+from msgspec import structs
 
 from backend.inference.batch import Batch
 
@@ -62,4 +63,5 @@ def _filled(frame: pl.DataFrame) -> int:
 
 def _rows(batch: Batch, offset: int, length: int) -> Batch:
     kinds = None if batch.kinds is None else batch.kinds.slice(offset, length)
-    return Batch(batch.frame.slice(offset, length), batch.rows.slice(offset, length), kinds)
+    frame, rows = batch.frame.slice(offset, length), batch.rows.slice(offset, length)
+    return structs.replace(batch, frame=frame, rows=rows, kinds=kinds)

@@ -10,6 +10,7 @@ class ErrorItem(Struct, frozen=True, omit_defaults=True):
     pointer: str | None = None
     row: int | None = None
     column: str | None = None
+    cell: str | None = None
     code: str | None = None
     record: int | None = None
     value: str | None = None

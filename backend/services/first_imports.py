@@ -18,6 +18,7 @@ from backend.services.identifiers import first_free, name_from_file, slugify, uu
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.prefetch import prefetch
+from backend.services.rejects import store_rejects
 
 
 async def store(tx: Tx, job: Job, scope: WorkspaceScope, load: Load, wanted: str | None, started: float) -> Imported:
@@ -28,6 +29,7 @@ async def store(tx: Tx, job: Job, scope: WorkspaceScope, load: Load, wanted: str
     name = wanted or name_from_file(job.upload.filename)
     head = await publish_table(tx, job, scope, dataset_id, load, name, exactly=wanted is not None)
     answer = ImportAnswer(head.dataset, report(job.id, job.upload, load, perf_counter() - started))
+    await store_rejects(tx, scope, job.id, job.rejects)
     await job.settle(tx, answer)
     return Imported(answer, head)
 

@@ -48,20 +48,17 @@ class ImportService:
 
         With `dry_run` only what would come of it.
         """
-        if job.request.dataset is not None:
-            async with self._places:
-                imported = await self.reimports.run(job)
-            job.progress.begin("done")
-            return imported
-        scope = lookup.workspace(job.caller, job.request.workspace)
-        wanted = check_name(job.request.name) if job.request.name is not None else None
         async with self._places:
-            if job.request.options.sheet == "*":
-                imported = await self._run_sheets(job, scope, wanted)
-            else:
-                imported = await self._run_one(job, scope, wanted)
+            with job.rejects:
+                imported = await (self._run_new(job) if job.request.dataset is None else self.reimports.run(job))
         job.progress.begin("done")
         return imported
+
+    async def _run_new(self, job: Job) -> Imported:
+        scope = lookup.workspace(job.caller, job.request.workspace)
+        wanted = check_name(job.request.name) if job.request.name is not None else None
+        run = self._run_sheets if job.request.options.sheet == "*" else self._run_one
+        return await run(job, scope, wanted)
 
     async def _run_one(self, job: Job, scope: WorkspaceScope, wanted: str | None) -> Imported:
         started, request = perf_counter(), job.request
@@ -70,7 +67,7 @@ class ImportService:
             if request.dry_run:
                 return Imported(await asyncio.to_thread(look, job, source, self._limits))
             scope = await self._with_schema(scope)
-            load = Load(source, request.options, self._limits, job.progress)
+            load = Load(source, request.options, self._limits, job.progress, rejects=job.rejects)
             async with self._database.transaction() as tx:
                 return await store(tx, job, scope, load, wanted, started)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from backend.schemas.datasets import Head, ImportAnswer, SheetsAnswer
 from backend.schemas.imports import ImportRequest
 from backend.schemas.plans import Plan, SheetPlans
 from backend.services.progress import Progress
+from backend.services.rejects import Rejects
 from backend.services.uploads import Upload
 
 
@@ -27,8 +29,9 @@ Settle = Callable[[Tx, ImportAnswer | SheetsAnswer], Awaitable[None]]
 """Writes down, in the transaction that publishes an import, that it is done; an error here undoes all of it."""
 
 
-class Job(Struct):
-    """One import: whose, of which file, how far it is."""
+@dataclass
+class Job:
+    """One import: whose, of which file, how far it is; the rows that it leaves out."""
 
     id: UUID
     caller: Caller
@@ -36,3 +39,7 @@ class Job(Struct):
     request: ImportRequest
     progress: Progress
     settle: Settle
+    rejects: Rejects = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rejects = Rejects(self.upload.folder)

@@ -14,6 +14,7 @@ from backend.schemas.columns import Column
 from backend.schemas.imports import ImportOptions, ImportReport, Warnings
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
+from backend.services.rejects import Rejects
 from backend.services.uploads import Upload
 
 
@@ -64,8 +65,12 @@ class Load:
         *,
         bad_cells: Warnings | None = None,
         target: Target = NEW,
+        rejects: Rejects | None = None,
     ) -> None:
-        """`bad_cells` takes what is wrong with single cells; without it the source's own warnings do."""
+        """`bad_cells` takes what is wrong with single cells; without it the source's own warnings do.
+
+        `rejects` takes the rows that are left out.
+        """
         self.source = source
         self._typed = target.typed
         self.inference = Inference(options, source.warnings if bad_cells is None else bad_cells, known=self._typed)
@@ -74,6 +79,7 @@ class Load:
         self.first: list[tuple[str | None, ...]] = []
         self._limits = limits
         self._progress = progress
+        self._rejects = rejects
         self._unguard = options.decode_formulas
         self._target = target
         self._plan: tuple[ColumnPlan, ...] = ()
@@ -131,6 +137,9 @@ class Load:
         self._progress.begin("reading")
         for batch in self.source.batches():
             cleaned = self.inference.observe(batch, self.names)
+            rejected = self.inference.take_rejected()
+            if self._rejects is not None:
+                self._rejects.add(self.names, rejected)
             plan = self._plans()
             self._progress.reached(self.inference.rows, self.source.share)
             self.redo = self.redo or conflicts(self._plan, plan)

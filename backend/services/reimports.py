@@ -38,6 +38,7 @@ from backend.services.reimport_targets import (
     touched,
     with_columns,
 )
+from backend.services.rejects import store_rejects
 
 OpenSource = Callable[[Job], Source]
 
@@ -85,7 +86,8 @@ class Reimports:
                 by_key = job.request.mode in BY_KEY
                 aimed = await aim(tx, job, scope, head, staged=by_key)
                 check_file(aimed, source.names)
-                load = Load(source, job.request.options, self._limits, job.progress, target=aimed.target)
+                options, target = job.request.options, aimed.target
+                load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects)
                 changes = await (_merge if by_key else _add)(tx, job, aimed, load)
                 changes = with_columns(aimed, load, changes)
                 columns = self._columns(aimed, load, changes)
@@ -158,7 +160,7 @@ async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
         await tx.execute("ROLLBACK TO SAVEPOINT before_rows")
         await records.append(tx, scope, dataset.id, prefetch(load.lines_again()))
     if job.request.mode == "append":
-        return Changes(added=load.rows, unchanged=dataset.rows)
+        return Changes(added=load.rows)
     job.progress.begin("comparing")
     await records.close_before(tx, scope, dataset.id, aimed.version)
     return Changes(added=load.rows, removed=dataset.rows)
@@ -202,6 +204,7 @@ async def _publish(
     await lease.release(tx)
     head = await datasets.find(tx, aimed.scope, head.dataset.id) or head
     answer = ImportAnswer(head.dataset, report(job.id, job.upload, load, perf_counter() - started), changes)
+    await store_rejects(tx, aimed.scope, job.id, job.rejects)
     await job.settle(tx, answer)
     return Imported(answer, None if unchanged else head)
 

@@ -19,6 +19,7 @@ from backend.services.identifiers import name_from_file
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.plans import look
+from backend.services.rejects import store_rejects
 
 
 async def store_sheets(
@@ -28,7 +29,7 @@ async def store_sheets(
     started = perf_counter()
     loaded: list[tuple[UUID, Load, float]] = []
     async for source in _in_turn(sheets):
-        load = Load(source, job.request.options, limits, job.progress)
+        load = Load(source, job.request.options, limits, job.progress, rejects=job.rejects)
         loaded.append((await load_table(tx, job, scope, load), load, perf_counter() - started))
     job.progress.begin("publishing")
     await workspaces.lock(tx, scope)
@@ -39,6 +40,7 @@ async def store_sheets(
         head = await publish_table(tx, job, scope, dataset_id, load, name, exactly=wanted is not None)
         answers.append(ImportAnswer(head.dataset, report(job.id, job.upload, load, seconds)))
     answer = SheetsAnswer(tuple(answers), tuple(sheets.warnings.items))
+    await store_rejects(tx, scope, job.id, job.rejects)
     await job.settle(tx, answer)
     return Imported(answer)
 

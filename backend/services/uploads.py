@@ -21,11 +21,12 @@ class Upload:
     """A temporary file without a name, so that a killed process leaves nothing of it.
 
     `file` is a real file at position 0 once everything was received; `size` is in bytes, `sha256` in hexadecimal.
-    `format` is the one that the caller insists on.
+    `format` is the one that the caller insists on, `folder` where other temporary files belong.
     """
 
     def __init__(self, folder: Path, *, limit: int) -> None:
         self.file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        self.folder = folder
         self.size = 0
         self.filename: str | None = None
         self.media_type: str | None = None

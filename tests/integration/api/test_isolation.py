@@ -68,6 +68,7 @@ OF_A_DATASET = [
 OF_AN_IMPORT = [
     Call("GET", "/imports/{ref}"),
     Call("GET", "/imports/{ref}/events"),
+    Call("GET", "/imports/{ref}/rejected"),
     Call("DELETE", "/imports/{ref}"),
 ]
 OF_AN_UPLOAD = [
