@@ -67,8 +67,6 @@ async def _against(tx: Tx, stage: staging.Stage, aim: Aim, load: Load, columns: 
     changes = with_columns(aim, load, await staging.count(tx, stage))
     if changes.added:
         check_required(aim, load.names)
-    if aim.request.mode == "append":
-        changes = structs.replace(changes, unchanged=aim.head.dataset.rows)
     return Against(
         version=aim.head.dataset.version,
         samples={

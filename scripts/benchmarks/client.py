@@ -38,10 +38,10 @@ class Client:
         connection.request(method, API + path, content, {"X-API-Key": self.key, "Content-Type": "application/json"})
         return _decoded(connection)
 
-    def upload(self, path: Path) -> dict[str, Any]:
-        """The answer to a raw upload; the dataset is called as the file, and numbered where that is taken."""
+    def upload(self, path: Path, to: str = "/datasets") -> dict[str, Any]:
+        """The answer to a raw upload; a new dataset is called as the file, and numbered where that is taken."""
         connection = self._connect()
-        connection.putrequest("POST", f"{API}/datasets")
+        connection.putrequest("POST", API + to)
         connection.putheader("X-API-Key", self.key)
         connection.putheader("Content-Disposition", f'attachment; filename="{path.name}"')
         connection.putheader("Content-Type", "application/octet-stream")

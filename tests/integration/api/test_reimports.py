@@ -36,7 +36,7 @@ class TestModes:
         assert answer.json()["dataset"]["version"] == 2
         assert list(await ids(stock)) == [1, 2, 3, 4]
         assert answer.json()["changes"] == {
-            "added": 1, "changed": 0, "removed": 0, "unchanged": 3, "new_columns": [], "missing_columns": [],
+            "added": 1, "changed": 0, "removed": 0, "unchanged": 0, "new_columns": [], "missing_columns": [],
         }  # fmt: skip
 
     async def test_replace(self, stock: AsyncClient) -> None:
