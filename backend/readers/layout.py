@@ -57,17 +57,14 @@ def find_layout(
     dialect = detect_dialect(
         text, delimiter=told, quote=options.quote, escape=options.escape, comment=options.comment, final=final
     )
-    try:
-        records = RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
-    except TooWideError as error:
-        raise too_wide(line + error.line + 1, error.width, limits) from error
+    records = _records(text, dialect, limits, line, final=final)
     if not final and (not records.cells or (hopeful and len(records.cells) < _ENOUGH)):
         return None
     header, first = _header(records, options, line)
-    top = header if header is not None else first
-    if header is not None and options.header is None:
-        top, first = _span(records, header)
-    head = range(top, first if header is not None else top)
+    head = range(first, first)
+    if header is not None:
+        head = _span(records, header) if options.header is None else range(header, first)
+    top, first = head.start, head.stop
     names = _names(records, head, line, warnings, told=options.header is not None)
     _report_preamble(records, top, line, warnings)
     behind = RecordParser(text, dialect, final=final).parse(most=first)
@@ -82,6 +79,14 @@ def find_layout(
         header=records.cells[header] if header is not None else (),
         sample=records.cells[first:],
     )
+
+
+def _records(text: str, dialect: Dialect, limits: ReadLimits, line: int, *, final: bool) -> Records:
+    """The first records, titles and header included."""
+    try:
+        return RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
+    except TooWideError as error:
+        raise too_wide(line + error.line + 1, error.width, limits) from error
 
 
 def _beginning(sample: str, options: ImportOptions) -> tuple[int, int, str | None]:
@@ -122,10 +127,10 @@ def _header(records: Records, options: ImportOptions, line: int) -> tuple[int | 
     return header, first
 
 
-def _span(records: Records, header: int) -> tuple[int, int]:
-    """Index of the first row of the header, which may be one of several, and of the first record."""
+def _span(records: Records, header: int) -> range:
+    """The rows of the header."""
     adjacent = header > 0 and records.lines[header] == records.lines[header - 1] + 1
-    return header_span(records.cells, header, adjacent=adjacent)
+    return range(*header_span(records.cells, header, adjacent=adjacent))
 
 
 def _names(records: Records, header: range, line: int, warnings: Warnings, *, told: bool) -> list[str]:
