@@ -8,7 +8,7 @@ from msgspec import structs
 
 from backend.readers.base import ReadLimits, Source
 from backend.schemas.datasets import ColumnInfo
-from backend.schemas.imports import Warnings
+from backend.schemas.imports import ImportOptions, Warnings
 from backend.schemas.plans import Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
@@ -17,9 +17,9 @@ SHOWN_ROWS = 20
 """First rows of the file that a plan shows."""
 
 
-def look(job: Job, source: Source, limits: ReadLimits) -> Plan:
-    """What a new dataset would be made of. Blocking; for a worker thread."""
-    started, options, bad = perf_counter(), job.request.options, Warnings()
+def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | None = None) -> Plan:
+    """What a new dataset would be made of, under the job's options or others. Blocking; for a worker thread."""
+    started, options, bad = perf_counter(), options or job.request.options, Warnings()
     if options.on_error == "reject":
         options = structs.replace(options, on_error="null")
     load = Load(source, options, limits, job.progress, bad_cells=bad)

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from time import perf_counter
 from uuid import UUID
 
+from msgspec import structs
+
 from backend.readers import SheetSources
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import workspaces
 from backend.repositories.database import Tx
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import ImportAnswer, SheetsAnswer
+from backend.schemas.imports import ImportOptions
 from backend.schemas.plans import SheetPlans
 from backend.services.first_imports import load_table, publish_table
 from backend.services.identifiers import name_from_file
@@ -29,7 +32,7 @@ async def store_sheets(
     started = perf_counter()
     loaded: list[tuple[UUID, Load, float]] = []
     async for source in _in_turn(sheets):
-        load = Load(source, job.request.options, limits, job.progress, rejects=job.rejects)
+        load = Load(source, _own(job.request.options, source), limits, job.progress, rejects=job.rejects)
         loaded.append((await load_table(tx, job, scope, load), load, perf_counter() - started))
     job.progress.begin("publishing")
     await workspaces.lock(tx, scope)
@@ -47,8 +50,13 @@ async def store_sheets(
 
 def look_at_sheets(job: Job, sheets: SheetSources, limits: ReadLimits) -> SheetPlans:
     """The plan of each sheet. Blocking; for a worker thread."""
-    plans = tuple(look(job, source, limits) for source in sheets)
+    plans = tuple(look(job, source, limits, _own(job.request.options, source)) for source in sheets)
     return SheetPlans(plans, tuple(sheets.warnings.items))
+
+
+def _own(options: ImportOptions, source: Source) -> ImportOptions:
+    """The options without the types of columns that other sheets have."""
+    return structs.replace(options, types={name: kind for name, kind in options.types.items() if name in source.names})
 
 
 async def _in_turn(sheets: SheetSources) -> AsyncIterator[Source]:

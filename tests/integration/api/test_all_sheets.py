@@ -75,9 +75,15 @@ async def test_the_plan_shows_each_sheet_and_stores_none(user: User) -> None:
 
 
 async def test_a_bad_sheet_leaves_nothing_of_the_others(user: User) -> None:
-    answer = await upload(user.client, name="budget", types="amount:boolean")
-    assert answer.status_code == 422
+    answer = await upload(user.client, name="budget", types="what:integer")
+    assert answer.status_code == 422, answer.text
     assert (await user.client.get("/datasets")).json()["total"] == 0
+
+
+async def test_a_type_counts_for_the_sheets_that_have_its_column(user: User) -> None:
+    answer = await upload(user.client, name="budget", types="amount:text")
+    assert answer.status_code == 201, answer.text
+    assert await records(user.client, "budget-costs") == [{"what": "rent", "paid": True}]
 
 
 async def test_text_has_no_sheets(user: User) -> None:
