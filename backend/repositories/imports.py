@@ -60,7 +60,8 @@ UPDATE sheaf.imports SET state = %s, problem = %s, finished_at = now(), lease_un
 WHERE id = %s AND worker = %s AND state = 'running'
 """
 _RELEASE = """
-UPDATE sheaf.imports SET state = 'queued', worker = NULL, lease_until = now() + %s, attempts = attempts - %s
+UPDATE sheaf.imports SET state = 'queued', worker = NULL, lease_until = now() + %s, attempts = attempts - %s,
+    phase = 'waiting', rows = 0, percent = 0, started_at = NULL
 WHERE id = %s AND worker = %s AND state = 'running'
 """
 _CANCEL = """
