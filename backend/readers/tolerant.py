@@ -147,6 +147,8 @@ class RecordParser:
             distance = float(self._distance(cells))
             if mode == "literal" and self._width is not None and not self._goes_on(end):
                 distance += 0.5
+            if mode == "lines" and self._swallows(start, end):
+                continue
             if best is None or distance < best[0]:
                 best = (distance, cells, end, how)
             if distance == 0:
@@ -155,6 +157,18 @@ class RecordParser:
             raise AssertionError("the literal reading takes any text")
         result.notes.append((result.passed, f"{damage}: {best[3]}"))
         return best[1:3]
+
+    def _swallows(self, start: int, end: int) -> bool:
+        """Whether a sound record of the right width begins in a later line of what is read as one record."""
+        position = self._reader.after_line(start)
+        while self._width is not None and position < end:
+            try:
+                if len(self._reader.record(position, "strict")[0]) == self._width:
+                    return True
+            except DamagedError:
+                pass
+            position = self._reader.after_line(position)
+        return False
 
     def _goes_on(self, start: int) -> bool:
         """Whether what follows is a record of the right width, and not the rest of the one before."""

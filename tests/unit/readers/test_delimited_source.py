@@ -105,6 +105,10 @@ class TestQuotes:
         source = opened('a,b,c\n1,"x "y"\nz",3\n4,5,6\n')
         assert cells(source) == [["1", 'x "y"\nz', "3"], ["4", "5", "6"]]
 
+    def test_a_damaged_cell_takes_no_sound_record_below_it(self) -> None:
+        source = opened('a,b,c\n"x" "y" "z"\n"1","2","3"\n"4","5","6"\n')
+        assert cells(source)[1:] == [["1", "2", "3"], ["4", "5", "6"]]
+
     def test_backslashes_may_escape(self) -> None:
         source = opened('id,name\n1,"a \\"b\\", c"\n2,"e\\\\f"\n3,x\\y\n')
         assert cells(source) == [["1", 'a "b", c'], ["2", "e\\f"], ["3", "x\\y"]]
