@@ -10,8 +10,7 @@ from msgspec import Struct, structs
 from backend.readers.records import Dialect
 from backend.readers.shapes import shape
 
-_DELIMITERS = (";", "\t", "|", ",", ":", " ", "~", "^")
-_USUAL = ";\t|,"
+_DELIMITERS = (";", "\t", "|", ",", " ")
 _QUOTES = "\"'"
 
 
@@ -72,19 +71,24 @@ def others(line: str, dialect: Dialect, width: int, found: int) -> Iterator[tupl
     if delimiter == "," and line.count(", ") >= width - 1:
         yield structs.replace(dialect, delimiter=", "), "the delimiter of this record is a comma and a space"
     for sign in _DELIMITERS:
-        if sign not in delimiter and line.count(sign) >= width - 1 and (sign in _USUAL or (width > 2 and found < 2)):
+        if sign not in delimiter and line.count(sign) >= width - 1 and (sign != " " or (width > 2 and found < 2)):
             shown = {"\t": "a tab", " ": "a space"}.get(sign, sign)
             yield structs.replace(dialect, delimiter=sign), f"the delimiter of this record is {shown}"
 
 
 def fits(cells: Sequence[str | None], line: str, dialect: Dialect, other: Dialect) -> bool:
-    """Whether `cells`, as many as there should be, are what a record read another way must look like."""
+    """Whether `cells`, as many as there should be, hold the delimiter of the file in quotes or numbers alone.
+
+    What spaces divide are words as well, unless a third of them are values or stand in quotes.
+    """
     if dialect.delimiter == other.delimiter:
         return True
     quote = dialect.quote or ""
-    for cell in cells:
-        if cell and dialect.delimiter in cell and shape(cell) != "number" and f"{quote}{cell}{quote}" not in line:
-            return False
-    if other.delimiter in _USUAL or other.delimiter[1:]:
-        return True
-    return 3 * sum(shape(cell) not in ("text", "empty") for cell in cells) >= len(cells)
+    quoted = [bool(cell and quote) and f"{quote}{cell}{quote}" in line for cell in cells]
+    shapes = [shape(cell) for cell in cells]
+    if any(
+        cell and dialect.delimiter in cell and name != "number" and not inside
+        for cell, name, inside in zip(cells, shapes, quoted, strict=True)
+    ):
+        return False
+    return other.delimiter != " " or 3 * (sum(quoted) + sum(n not in ("text", "empty") for n in shapes)) >= len(cells)
