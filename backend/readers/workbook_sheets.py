@@ -18,7 +18,8 @@ from backend.sheets.protocol import SheetInfo
 class SheetSources:
     """Each visible sheet that holds a table, as a source of its own, in the order of the tabs.
 
-    A sheet is opened when it is asked for and closed when the next one is, so that at most one child process runs.
+    A sheet is opened when it is asked for and closed when the next one is, so that at most one child process runs;
+    `close` ends what was left before the last.
     `warnings` says which sheets were left out and why: whole once the last source was handed out.
     """
 
@@ -37,6 +38,7 @@ class SheetSources:
         self._remark = remark
         self._file = file
         self._owned = owned
+        self._current: WorkbookSource | None = None
         self._format = format
         self._filename = filename
         self._options = options
@@ -66,12 +68,14 @@ class SheetSources:
             raise Invalid("No visible sheet of the workbook holds a table.")
 
     def close(self) -> None:
-        """Let go of the file where it was unpacked for this; else it belongs to the caller."""
+        """Close the source that was handed out last, and the file where it was unpacked for this."""
+        if self._current is not None:
+            self._current.close()
         if self._owned:
             self._file.close()
 
     def _open(self, sheet: int | None) -> WorkbookSource:
-        return open_workbook(
+        self._current = open_workbook(
             self._file,
             format=self._format,
             filename=self._filename,
@@ -79,6 +83,7 @@ class SheetSources:
             limits=self._limits,
             alone=False,
         )
+        return self._current
 
     def _places(self, first: WorkbookSource) -> list[int]:
         """Indices of the visible sheets behind the first one that holds anything; reports those that are not read."""

@@ -81,7 +81,7 @@ def test_left_before_the_last_sheet() -> None:
     with opened(xlsx({"a": table("one", 1), "b": table("two", 2)})) as sources:
         each = iter(sources)
         next(each)
-        each.close()  # type: ignore[attr-defined]
+        sources.close()
         assert not children(os.getpid(), b"backend.sheets.child")
 
 
