@@ -52,7 +52,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     max_body: Size = Size(16 * 2**20)
     """Largest JSON request body, in bytes."""
     max_line: Size = Size(64 * 2**20)
-    """Longest line of a delimited file, in bytes."""
+    """Longest line of a delimited file, or record of JSON, in bytes."""
     max_cell: Size = Size(32 * 2**20)
     """Longest cell, in bytes."""
     max_columns: Count = 16_384
@@ -60,9 +60,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     max_rows: Count = 50_000_000
     """Most rows of a dataset."""
     workbook_memory: Size = Size(2 * 2**30)
-    """Memory that reading one workbook may take, in bytes."""
+    """Memory that reading one workbook or Parquet file may take, in bytes."""
     workbook_seconds: Count = 300
-    """Time that reading one workbook may take."""
+    """Time that reading one workbook, or a part of a Parquet file, may take."""
     upload_hours: Count = 24
     """Hours for which a file that is to be imported later is kept."""
     import_days: Count = 30

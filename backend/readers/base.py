@@ -14,7 +14,7 @@ class ReadLimits(Struct, frozen=True):
     """How much a file may ask of us; going past one is an error that names it."""
 
     max_line: int = 64 * 2**20
-    """Longest line of a delimited file, in bytes."""
+    """Longest line of a delimited file, or record of JSON, in bytes."""
     max_cell: int = 32 * 2**20
     """Longest cell, in bytes."""
     max_columns: int = 16_384
@@ -22,9 +22,9 @@ class ReadLimits(Struct, frozen=True):
     max_rows: int = 50_000_000
     """Most records of a table."""
     workbook_memory: int = 2 * 2**30
-    """Memory that reading one workbook may take, in bytes."""
+    """Memory that reading one workbook or Parquet file may take, in bytes."""
     workbook_seconds: int = 300
-    """Time that reading one workbook may take."""
+    """Time that reading one workbook, or a part of a Parquet file, may take."""
     max_inflated: int = 10 * 2**30
     """Largest file inside a gzip or ZIP file, in bytes."""
     folder: Path | None = None

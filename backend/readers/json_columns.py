@@ -95,7 +95,7 @@ class Columns:
     def _places(self, records: Sequence[Record]) -> dict[int, Sequence[Raw]]:
         """The values of each column that has any, by its position."""
         keys = list(self._keys)
-        if len(keys) > 1 and all(len(record) == len(keys) for record in records):
+        if len(keys) > 1 and set(map(len, records)) == {len(keys)}:
             return dict(enumerate(zip(*map(itemgetter(*keys), records), strict=True)))
         present: set[str] = set().union(*records)
         return {at: [record.get(key, _NULL) for record in records] for at, key in enumerate(keys) if key in present}
