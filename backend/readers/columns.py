@@ -78,7 +78,16 @@ class Columns:
         found = self._without_empty(cells, surplus) if surplus > 0 else self._with_nulls(cells, -surplus)
         if found is not None and found[0] < plain - _MARGIN:
             return found[1]
+        if surplus == 1 and self._is_pushed_out(cells):
+            return [*cells[: self.width - 1], cells[self.width]]
         return list(cells[: self.width]) if surplus > 0 and not any(cells[self.width :]) else None
+
+    def _is_pushed_out(self, cells: Row) -> bool:
+        """Whether the one value too many looks like those of the last column, where the record has none."""
+        last, value = self.width - 1, cells[self.width]
+        if cells[last] is not None or not value or not self.is_usual(last, value):
+            return False
+        return self._cost(last, value) < self._cost(last, None)
 
     def divided(self, text: str, sign: str) -> list[str | None] | None:
         """A record that was written with another delimiter, where each of its cells fits; None where they do not.

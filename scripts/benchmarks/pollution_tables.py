@@ -74,6 +74,8 @@ def _article(chance: random.Random, number: int) -> str:
         return f"{_phrase(chance, 2)}, {chance.randint(2, 9)} pieces"
     if number % 17 == 5:
         return f'the "{_phrase(chance, 1)}" {_phrase(chance, 1)}'
+    if number == 61:
+        return f"{_phrase(chance, 3)}\n({_phrase(chance, 2)}, new)"
     if number == 40:
         return f"{_phrase(chance, 2)}'s {_phrase(chance, 1)}"
     return _phrase(chance, 3)
