@@ -57,7 +57,7 @@ def find_layout(
     dialect = detect_dialect(
         text, delimiter=told, quote=options.quote, escape=options.escape, comment=options.comment, final=final
     )
-    records = _records(text, dialect, limits, line, final=final)
+    records, width = _records(text, dialect, limits, line, final=final)
     if not final and (not records.cells or (hopeful and len(records.cells) < _ENOUGH)):
         return None
     header, first = _header(records, options, line)
@@ -67,7 +67,8 @@ def find_layout(
     top, first = head.start, head.stop
     names = _names(records, head, line, warnings, told=options.header is not None)
     _report_preamble(records, top, line, warnings)
-    behind = RecordParser(text, dialect, final=final).parse(most=first)
+    behind = RecordParser(text, dialect, width=width, final=final).parse(most=first)
+    _report_damage(records.lines[top:first], behind, line, warnings)
     if "\0" in text[: behind.end]:
         raise zero_byte(text[: behind.end].encode(), dialect, (), line + 1)
     return Layout(
@@ -81,10 +82,15 @@ def find_layout(
     )
 
 
-def _records(text: str, dialect: Dialect, limits: ReadLimits, line: int, *, final: bool) -> Records:
-    """The first records, titles and header included."""
+def _records(text: str, dialect: Dialect, limits: ReadLimits, line: int, *, final: bool) -> tuple[Records, int | None]:
+    """The first records, titles and header included, and the width that helped to read those that are damaged."""
     try:
-        return RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
+        records = RecordParser(text, dialect, final=final, widest=limits.max_columns).parse(most=_LOOK)
+        (width, count), *_ = Counter(map(len, records.cells)).most_common(1) or [(1, 0)]
+        if width == 1 or (count == len(records.cells) and not records.notes):
+            return records, None
+        parser = RecordParser(text, dialect, width=width, final=final, widest=limits.max_columns)
+        return parser.parse(most=_LOOK), width
     except TooWideError as error:
         raise too_wide(line + error.line + 1, error.width, limits) from error
 
@@ -158,3 +164,10 @@ def _report_preamble(records: Records, first: int, line: int, warnings: Warnings
     for cells, at in zip(records.cells[:first], records.lines[:first], strict=True):
         shown = " ".join(cell for cell in cells if cell)
         warnings.add("A line above the table was left out", row=line + at + 1, value=shown)
+
+
+def _report_damage(lines: Sequence[int], behind: Records, line: int, warnings: Warnings) -> None:
+    """Warnings for what was repaired in the header, which stands in `lines`."""
+    for at, message in behind.notes:
+        if at in lines:
+            warnings.add(message, row=line + at + 1)

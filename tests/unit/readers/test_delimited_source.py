@@ -106,7 +106,7 @@ class TestQuotes:
         assert cells(source) == [["1", 'x "y"\nz', "3"], ["4", "5", "6"]]
 
     def test_a_damaged_cell_takes_no_sound_record_below_it(self) -> None:
-        source = opened('a,b,c\n"x" "y" "z"\n"1","2","3"\n"4","5","6"\n')
+        source = opened('a,b,c\n"x" "y" "z"\n"1","2","3"\n"4","5","6"\n', header=True)
         assert cells(source)[1:] == [["1", "2", "3"], ["4", "5", "6"]]
 
     def test_backslashes_may_escape(self) -> None:
