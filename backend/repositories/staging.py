@@ -1,7 +1,6 @@
 """A file's rows beside a dataset's records: which are new, which differ, which are gone.
 
-The rows lie in tables that are made and dropped within the transaction that publishes them, so that nothing is left of
-one that fails.
+The rows lie in temporary tables that go with the transaction that publishes them.
 """
 
 from __future__ import annotations
@@ -16,10 +15,8 @@ from backend.query.compile import record_json
 from backend.repositories.database import Tx
 from backend.repositories.records import FROZEN, records
 from backend.repositories.tables import LIVE
-from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.imports import Changes
 
 SHOWN = 20
 """Rows and records that are named where a key is not of one row or of one record."""
@@ -33,16 +30,30 @@ _KINDS = {
 
 
 class Stage(Struct, frozen=True):
-    """The names of the three tables; `matched` pairs rows with the live records that have the same key."""
+    """The names of the tables: the records, the file's rows, and which row is which live record (`matched`)."""
 
     records: sql.Identifier
-    rows: sql.Identifier
-    matched: sql.Identifier
+    rows: sql.Identifier = sql.Identifier("pg_temp", "file_rows")
+    matched: sql.Identifier = sql.Identifier("pg_temp", "file_matched")
 
     def sql(self, text: str, **more: sql.Composable) -> sql.Composed:
         """A statement with these names filled in."""
         names = {"records": self.records, "rows": self.rows, "matched": self.matched, "live": sql.Literal(LIVE)}
         return sql.SQL(text).format(**names, **more)
+
+
+class Tally(Struct, frozen=True):
+    """What was paired: how many rows and ids there are, doubled ones counted each time.
+
+    `added`: rows without a record; `lacking`: records without a row; `changed` and `same`: pairs.
+    """
+
+    rows: int
+    ids: int
+    added: int
+    changed: int
+    lacking: int
+    same: int
 
 
 class Touched(Struct, frozen=True):
@@ -66,14 +77,14 @@ class Pair(Struct, frozen=True):
     after: Raw | None
 
 
-async def create(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID) -> Stage:
-    """An empty table for the file's rows. Sorting and joining get more memory until the transaction ends."""
-    name = f"rows_{import_id.hex}"
-    stage = Stage(records(scope, dataset_id), table(scope, name), table(scope, f"matched_{import_id.hex}"))
+async def create(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> Stage:
+    """An empty table for the file's rows, which goes with the transaction; until then joins get more memory."""
+    stage = Stage(records(scope, dataset_id))
     await tx.execute("SET LOCAL work_mem = '96MB'")
     await tx.execute("SET LOCAL enable_mergejoin = off")
     await tx.execute(
-        stage.sql("CREATE UNLOGGED TABLE {rows} (id bigint NOT NULL, added_in integer NOT NULL, data jsonb NOT NULL)")
+        "CREATE TEMPORARY TABLE file_rows (id bigint NOT NULL, added_in integer NOT NULL, data jsonb NOT NULL)"
+        " ON COMMIT DROP"
     )
     return stage
 
@@ -90,21 +101,20 @@ async def empty(tx: Tx, stage: Stage) -> None:
     await tx.execute(stage.sql("TRUNCATE {rows}"))
 
 
-async def drop(tx: Tx, stage: Stage) -> None:
-    await tx.execute(stage.sql("DROP TABLE {rows}"))
-    await tx.execute(stage.sql("DROP TABLE {matched}"))
+async def repeated(tx: Tx, stage: Stage, keys: Sequence[Column], *, new: bool = False) -> list[tuple[list[int], str]]:
+    """The first keys that are in the file more than once: the first rows of each, and the key as text.
 
-
-async def repeated(tx: Tx, stage: Stage, keys: Sequence[Column]) -> list[tuple[list[int], str]]:
-    """The first keys that are in the file more than once: the first rows of each, and the key as text."""
-    await tx.execute(stage.sql("ANALYZE {rows} (id)"))
+    `new`: only among rows without a record.
+    """
+    unmatched = stage.sql("JOIN {matched} m ON m.row = s.id AND m.id IS NULL")
     values = sql.SQL(", ").join(_value("s", key) for key in keys)
     query = stage.sql(
         "SELECT (array_agg(s.id ORDER BY s.id))[:{shown}], concat_ws(', ', {texts}) FROM {rows} s WHERE ({values}) IN"
-        " (SELECT {values} FROM {rows} s GROUP BY {values} HAVING count(*) > 1 ORDER BY min(s.id) LIMIT {shown})"
+        " (SELECT {values} FROM {rows} s {join} GROUP BY {values} HAVING count(*) > 1 ORDER BY min(s.id) LIMIT {shown})"
         " GROUP BY {values} ORDER BY min(s.id)",
         values=values,
         texts=sql.SQL(", ").join(sql.SQL("min(s.data->>{})").format(sql.Literal(key.key)) for key in keys),
+        join=unmatched if new else sql.SQL(""),
         shown=sql.Literal(SHOWN),
     )
     return [(row[0], row[1]) for row in await (await tx.execute(query)).fetchall()]
@@ -112,29 +122,32 @@ async def repeated(tx: Tx, stage: Stage, keys: Sequence[Column]) -> list[tuple[l
 
 async def pair_none(tx: Tx, stage: Stage, *, lacking: bool) -> None:
     """Each row is new; with `lacking` each live record is without a row."""
-    await tx.execute(
-        stage.sql(
-            "CREATE UNLOGGED TABLE {matched} AS SELECT id AS row, NULL::bigint AS id, NULL::boolean AS same FROM {rows}"
-        )
-    )
+    await _make_matched(tx, stage.sql("SELECT id AS row, NULL::bigint AS id, NULL::boolean AS same FROM {rows}"))
     if lacking:
         await tx.execute(stage.sql("INSERT INTO {matched} (id) SELECT id FROM {records} WHERE removed_in = {live}"))
 
 
-async def match(tx: Tx, stage: Stage, keys: Sequence[Column], touched: Touched, *, lacking: bool) -> None:
-    """Pairs each row with the records of its key; with `lacking` the records without a row are there too."""
+async def match(tx: Tx, stage: Stage, keys: Sequence[Column], touched: Touched, *, lacking: bool, most: int) -> None:
+    """Pairs each row with the records of its key, `most` pairs; with `lacking` records without a row are there too."""
     others = [*touched.kept, *touched.past]
-    before = sql.SQL("r.data - {}::text[]").format(sql.Literal(others)) if others else sql.SQL("r.data")
+    before = sql.SQL("(r.data - {}::text[])").format(sql.Literal(others)) if others else sql.SQL("r.data")
     query = stage.sql(
-        "CREATE UNLOGGED TABLE {matched} AS SELECT s.id AS row, r.id, CASE WHEN s.id IS NOT NULL AND r.id IS NOT NULL"
-        " THEN record_image_eq(ROW({before}), ROW(s.data)) OR ({before} = s.data AND ({before})::text = s.data::text) END AS same"
-        " FROM {rows} s {kind} JOIN (SELECT id, data FROM {records} WHERE removed_in = {live}) r ON {on}",
+        "SELECT s.id AS row, r.id, CASE WHEN s.id IS NOT NULL AND r.id IS NOT NULL"
+        " THEN record_image_eq(ROW({before}), ROW(s.data)) OR ({before} = s.data AND {before}::text = s.data::text) END"
+        " AS same FROM {rows} s {kind} JOIN (SELECT id, data FROM {records} WHERE removed_in = {live}) r ON {on}"
+        " LIMIT {most}",
         before=before,
         kind=sql.SQL("FULL" if lacking else "LEFT"),
         on=sql.SQL(" AND ").join(sql.SQL("{} = {}").format(_value("s", key), _value("r", key)) for key in keys),
+        most=sql.Literal(most),
     )
-    await tx.execute(query)
+    await tx.execute(stage.sql("ANALYZE {rows} (id)"))
+    await _make_matched(tx, query)
     await tx.execute(stage.sql("ANALYZE {matched}"))
+
+
+async def _make_matched(tx: Tx, query: sql.Composed) -> None:
+    await tx.execute(sql.SQL("CREATE TEMPORARY TABLE file_matched ON COMMIT DROP AS ") + query)
 
 
 async def ambiguous(tx: Tx, stage: Stage) -> list[tuple[int, list[int]]]:
@@ -147,17 +160,19 @@ async def ambiguous(tx: Tx, stage: Stage) -> list[tuple[int, list[int]]]:
     return [(row[0], row[1]) for row in await (await tx.execute(query)).fetchall()]
 
 
-async def count(tx: Tx, stage: Stage) -> Changes:
+async def count(tx: Tx, stage: Stage) -> Tally:
     query = stage.sql(
-        "SELECT count(*) FILTER (WHERE id IS NULL), count(*) FILTER (WHERE NOT same),"
+        "SELECT count(row), count(id), count(*) FILTER (WHERE id IS NULL), count(*) FILTER (WHERE NOT same),"
         " count(*) FILTER (WHERE row IS NULL), count(*) FILTER (WHERE same) FROM {matched}"
     )
-    row = await (await tx.execute(query)).fetchone()
-    return Changes(*row) if row else Changes()
+    return Tally(*(await (await tx.execute(query)).fetchone() or (0,) * 6))
 
 
-async def apply(tx: Tx, stage: Stage, version: int, first_id: int, touched: Touched) -> None:
-    """The records become what the rows say, from `version` on; new ones are numbered from `first_id` in file order."""
+async def apply(tx: Tx, stage: Stage, version: int, first_id: int, touched: Touched, *, lacking: bool) -> None:
+    """The records become what the rows say, from `version` on; new ones are numbered from `first_id` in file order.
+
+    `lacking`: records without a row go.
+    """
     after, join = _after(touched)
     await tx.execute(
         stage.sql(
@@ -171,8 +186,9 @@ async def apply(tx: Tx, stage: Stage, version: int, first_id: int, touched: Touc
     await tx.execute(
         stage.sql(
             "UPDATE {records} r SET removed_in = {version} FROM {matched} m WHERE m.id = r.id AND r.removed_in = {live}"
-            " AND r.added_in < {version} AND (m.row IS NULL OR NOT m.same)",
+            " AND r.added_in < {version} AND {wanted}",
             version=sql.Literal(version),
+            wanted=sql.SQL("(m.row IS NULL OR NOT m.same)" if lacking else "NOT m.same"),
         )
     )
     await tx.execute(

@@ -14,11 +14,11 @@ from backend.repositories import staging
 from backend.repositories.database import Tx
 from backend.schemas.columns import Column
 from backend.schemas.datasets import ColumnInfo
-from backend.schemas.imports import Warnings
+from backend.schemas.imports import Changes, Warnings
 from backend.schemas.plans import Against, Cell, Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
-from backend.services.reimport_stage import check_keys, stage_rows
+from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
     BY_KEY,
     Aim,
@@ -59,19 +59,21 @@ async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -
 
 
 async def _against(tx: Tx, stage: staging.Stage, aim: Aim, load: Load, columns: tuple[Column, ...]) -> Against:
-    changed = touched(aim, load)
-    if aim.request.mode in BY_KEY:
-        await check_keys(tx, stage, aim, changed)
+    changed, mode = touched(aim, load), aim.request.mode
+    if mode in BY_KEY:
+        changes = await pair(tx, stage, aim, load)
     else:
-        await staging.pair_none(tx, stage, lacking=aim.request.mode == "replace")
-    changes = with_columns(aim, load, await staging.count(tx, stage))
+        await staging.pair_none(tx, stage, lacking=mode == "replace")
+        changes = Changes(added=load.rows, removed=aim.head.dataset.rows if mode == "replace" else 0)
+    changes = with_columns(aim, load, changes)
     if changes.added:
         check_required(aim, load.names)
     return Against(
         version=aim.head.dataset.version,
         samples={
-            kind: [_sample(pair) for pair in await staging.list_pairs(tx, stage, columns, changed, kind, most=SAMPLES)]
+            kind: [_sample(each) for each in await staging.list_pairs(tx, stage, columns, changed, kind, most=SAMPLES)]
             for kind in ("added", "changed", "removed")
+            if kind != "removed" or mode in {"sync", "replace"}
         },
         **structs.asdict(changes),
     )

@@ -25,7 +25,7 @@ from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
 from backend.services.record_writes import Writing, publish
 from backend.services.reimport_plans import plan
-from backend.services.reimport_stage import check_keys, stage_rows
+from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
     BY_KEY,
     Aim,
@@ -169,14 +169,13 @@ async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
 async def _merge(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
     """Upsert and sync: the rows lie beside the records until they are compared."""
     stage = await stage_rows(tx, job, aimed, load)
-    changed = touched(aimed, load)
-    await check_keys(tx, stage, aimed, changed)
-    changes = await staging.count(tx, stage)
+    changes = await pair(tx, stage, aimed, load)
     if changes.added:
         check_required(aimed, load.names)
     if changes.added or changes.changed or changes.removed:
-        await staging.apply(tx, stage, aimed.version, aimed.head.next_id, changed)
-    await staging.drop(tx, stage)
+        await staging.apply(
+            tx, stage, aimed.version, aimed.head.next_id, touched(aimed, load), lacking=job.request.mode == "sync"
+        )
     return changes
 
 
