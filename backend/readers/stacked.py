@@ -48,12 +48,13 @@ class TableEnd:
         """The pieces of the table, without headers that stand again and remarks at the end."""
         held: Piece | None = None
         for piece in pieces:
-            now = self._without_headers(piece if held is None else together(held, piece))
-            end = self._end(now)
+            now, headers = self._without_headers(piece if held is None else together(held, piece))
+            starts = self._starts(now)
+            end = self._end(now, headers, starts)
             if end is not None:
                 held = cut(now, end)[0]
                 break
-            now, held = cut(now, self._open(now))
+            now, held = cut(now, self._open(now, starts))
             if now.frame.height:
                 self._pass(now)
                 yield now
@@ -70,31 +71,35 @@ class TableEnd:
         self._behind = line_behind(piece, last)
         self._blank = _is_null(row_of(piece, last))
 
-    def _without_headers(self, piece: Piece) -> Piece:
-        """Leave out records that say the header again; in a table of one column they may be values."""
-        again = [index for index in self._like_header(piece) if len(row_of(piece, index)) == len(self._header)]
+    def _without_headers(self, piece: Piece) -> tuple[Piece, list[int]]:
+        """Leave out records that say the header again; and the indices of longer and shorter ones."""
+        found = self._like_header(piece)
+        again = [index for index in found if piece.widths[index] == len(self._header)]
+        if not again:
+            return piece, found
         for index in again:
             line = int(piece.lines[index])
             self._report(line, "The header stands here again: the line was left out", self._header[0])
-        return without(piece, again) if again else piece
+        piece = without(piece, again)
+        return piece, self._like_header(piece)
 
     def _like_header(self, piece: Piece) -> list[int]:
-        """Records that say the header, or a longer or shorter one."""
+        """Records that say the header, or a longer or shorter one; in a table of one column they may be values."""
         first = next((place for place, name in enumerate(self._header) if name), None)
         if first is None or len(self._header) < 2 or first >= piece.frame.width:
             return []
-        found = piece.frame[str(first)].is_in([self._header[first], self._written[first]]).arg_true()
-        return [index for index in found.to_list() if self._says_header(row_of(piece, index))]
+        column = piece.frame[str(first)]
+        found = (column == self._header[first]) | (column == self._written[first])
+        return [index for index in found.arg_true().to_list() if self._says_header(row_of(piece, index))]
 
     def _says_header(self, row: Row) -> bool:
         common = min(len(row), len(self._header))
         same = [(cell or "").strip() for cell in row[:common]] == self._header[:common]
         return same and common >= max(2, len(self._header) / 2)
 
-    def _end(self, piece: Piece) -> int | None:
+    def _end(self, piece: Piece, headers: Sequence[int], starts: Sequence[int]) -> int | None:
         """Index of the header of another table."""
-        found = self._like_header(piece)
-        found += [index for index in self._starts(piece) if self._begins_table(piece, index)]
+        found = [*headers, *(index for index in starts if self._begins_table(piece, index))]
         if not found:
             return None
         index = min(found)
@@ -158,10 +163,10 @@ class TableEnd:
         behind = line_behind(piece, index - 1) if index else self._behind
         return int(piece.lines[index]) > behind
 
-    def _open(self, piece: Piece) -> int:
+    def _open(self, piece: Piece, starts: Sequence[int]) -> int:
         """Index of the first record for which it takes more text to know whether it belongs to the table."""
         height = piece.frame.height
-        opened = [index for index in self._starts(piece) if index >= height - _AHEAD]
+        opened = [index for index in starts if index >= height - _AHEAD]
         lone = self._lone_from(piece)
         if height - lone + (self._lone if lone == 0 else 0) <= _REMARKS:
             opened.append(lone)
