@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from backend.errors import Invalid
 from backend.readers.headers import clean_names, made_up
+from backend.readers.heads import header_span, joined
 from backend.readers.table import find_table
 from backend.schemas.imports import Warnings
 from backend.schemas.kinds import Kind
@@ -50,15 +51,33 @@ def find_sheet_layout(
         shown = " ".join(cell for cell in cells.values() if cell)
         warnings.add("A row above the table was left out", row=number, value=shown)
     first_row = rows[first][0] if first < len(rows) else rows[-1][0] + 1
-    titles = {} if head is None else {column: text for column, text in rows[head][1].items() if text and text.strip()}
+    titles = {} if head is None else _titles(rows[head:first], plain[head:first])
     filled = _filled(lead, first_row)
     if head is None:
+        if header is None:
+            message = "No header was found: the columns are numbered; `header` says where one is"
+            warnings.add(message, row=first_row)
         return SheetLayout(tuple(filled), tuple(made_up(position) for position in range(len(filled))), None, first_row)
     columns = tuple(column for column in sorted(titles.keys() | filled) if column <= max(titles, default=-1))
     _report_gaps(columns, warnings)
     row = rows[head][0]
-    names = clean_names([rows[head][1].get(column) for column in columns], warnings, row=row)
+    if first - head > 1:
+        warnings.add("The header stands over several rows: their texts were joined", row=row)
+    names = clean_names([titles.get(column) for column in columns], warnings, row=row)
     return SheetLayout(columns, tuple(names), row, first_row)
+
+
+def _titles(rows: Rows, plain: Rows) -> dict[int, str]:
+    """The name of each column that a header of one row, or several, gives one; `plain` are its rows unfilled."""
+    if len(rows) == 1:
+        return {column: text for column, text in rows[0][1].items() if text and text.strip()}
+    return {column: name for column, name in enumerate(joined(_padded(plain))) if name}
+
+
+def _padded(rows: Rows) -> list[list[str | None]]:
+    """Rows as lists of one width."""
+    width = max(max(cells, default=-1) for _, cells in rows) + 1
+    return [[cells.get(column) for column in range(width)] for _, cells in rows]
 
 
 def _rows(lead: Lead, most: int) -> Rows:
@@ -106,6 +125,12 @@ def _header(rows: Rows, typed: Sequence[set[int]], told: bool | int | None) -> t
     head, first = find_table([_listed(cells) for _, cells in rows])
     if (under := _under_notes(rows, typed)) is not None:
         head, first = under, under + 1
+    if head is not None and told is None:
+        titles = all(len(cells) < 2 for _, cells in rows[: max(head - 1, 0)])
+        adjacent = titles and head > 0 and rows[head][0] == rows[head - 1][0] + 1
+        top, behind = header_span(_padded(rows), head, adjacent=adjacent)
+        twice = any(rows[at][1] == rows[at - 1][1] for at in range(top + 1, behind))
+        return (head, head + 1) if twice else (top, behind)
     return (first, first + 1) if told and head is None else (head, first)
 
 

@@ -5,6 +5,7 @@ It tells no number formats, and no errors from empty cells, so it is never the f
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -26,6 +27,7 @@ from backend.sheets.raw import Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000
+_FAILURES = (CalamineError, OSError, ValueError)
 
 
 class Second:
@@ -38,7 +40,7 @@ class Second:
             self._book = CalamineWorkbook.from_filelike(file)
         except PasswordError as error:
             raise Unwelcome("The workbook is encrypted; save it without a password.") from error
-        except (CalamineError, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise UnreadableFile("The file is damaged or holds no workbook.") from error
         self.sheets = [
             SheetInfo(sheet.name, sheet.visible != SheetVisibleEnum.Visible, cells=sheet.typ == SheetTypeEnum.WorkSheet)
@@ -55,9 +57,10 @@ class Second:
         """Raw cells of a sheet, whole rows at a time."""
         try:
             sheet = self._book.get_sheet_by_index(index)
-        except (CalamineError, OSError, ValueError) as error:
+        except _FAILURES as error:
             raise UnreadableFile(f"The sheet {self.sheets[index].name!r} is damaged.") from error
-        self.areas = _merged(sheet)
+        with contextlib.suppress(*_FAILURES):
+            self.areas = _merged(sheet)
         cells: list[RawCell] = []
         left = (sheet.start or (0, 0))[1]
         for row, values in enumerate(sheet.iter_rows()):
@@ -70,7 +73,10 @@ class Second:
 
     def merged(self, index: int) -> list[Area]:
         """Merged areas of a sheet, where calamine tells them."""
-        return _merged(self._book.get_sheet_by_index(index))
+        try:
+            return _merged(self._book.get_sheet_by_index(index))
+        except _FAILURES as error:
+            raise UnreadableFile("The merged areas of the sheet are damaged; import without fill_merged.") from error
 
 
 def _merged(sheet: CalamineSheet) -> list[Area]:

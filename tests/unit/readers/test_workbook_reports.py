@@ -160,6 +160,36 @@ def test_a_header_below_scattered_notes() -> None:
         ]
 
 
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_header_over_two_rows_is_joined(filled: bool) -> None:
+    table = rows(
+        ("Report", "", "", ""),
+        ("Region", "Sales", "", "Cost"),
+        ("", "Q1", "Q2", "EUR"),
+        ("north", "1", "2", "3"),
+        ("south", "4", "5", "6"),
+    )
+    areas = "".join(f'<mergeCell ref="{ref}"/>' for ref in ("A1:D1", "A2:A3", "B2:C2"))
+    with opened(xlsx(sheet(table, tail=MERGED.format(areas))), fill_merged=filled) as source:
+        assert (source.header_row, source.names) == (2, ["Region", "Sales Q1", "Sales Q2", "Cost EUR"])
+        assert records(source) == [("north", "1", "2", "3"), ("south", "4", "5", "6")]
+        assert [(item.message, item.row) for item in source.warnings.items] == [
+            ("A row above the table was left out", 1),
+            ("The header stands over several rows: their texts were joined", 2),
+        ]
+
+
+def test_the_same_row_again_is_a_record() -> None:
+    with opened(xlsx(sheet(rows(("id", "name"), ("id", "name"), ("1", "ann"), ("2", "bob"))))) as source:
+        assert records(source)[-3:] == [("id", "name"), ("1", "ann"), ("2", "bob")]
+
+
+def test_a_sheet_without_header_is_told() -> None:
+    with opened(xlsx(sheet(rows(("1", "2"), ("3", "4"))))) as source:
+        assert (source.header_row, source.names) == (None, ["column_1", "column_2"])
+        assert [item.message[:19] for item in source.warnings.items] == ["No header was found"]
+
+
 def test_texts_in_the_first_records_are_no_notes() -> None:
     table = [("id", "code", "n"), ("a", "x", "none"), ("b", "y", "none"), ("c", "z", "1"), ("d", "w", "2")]
     with opened(xlsx(sheet(rows(*table)))) as source:
