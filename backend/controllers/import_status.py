@@ -13,9 +13,9 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
 from backend.controllers.answers import attachment, success
 from backend.controllers.documented import documented
-from backend.controllers.parameters import CallerRequest
+from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
-from backend.schemas.import_status import ImportStatus
+from backend.schemas.import_status import ImportList, ImportStatus
 from backend.security.auth import may_write
 from backend.services.import_watch import OPEN, ImportWatch
 from backend.services.rejected_files import RejectedFiles
@@ -24,17 +24,29 @@ EVENTS = "text/event-stream"
 
 
 class ImportStatusController(Controller):
-    path = "/imports/{import_id:uuid}"
+    path = "/imports"
     tags = ("imports",)
 
     @get("/", responses=failures(404))
+    async def list_page(
+        self,
+        request: CallerRequest,
+        import_watch: NamedDependency[ImportWatch],
+        workspace: Workspace = None,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> ImportList:
+        """The imports of one workspace, the newest first, without their reports."""
+        return await import_watch.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+
+    @get("/{import_id:uuid}", responses=failures(404))
     async def read(
         self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
     ) -> ImportStatus:
         """How far an import is, or how it ended."""
         return await import_watch.get(request.user, import_id)
 
-    @get("/events", responses=failures(404), operation_class=documented(files=[EVENTS]))
+    @get("/{import_id:uuid}/events", responses=failures(404), operation_class=documented(files=[EVENTS]))
     async def events(
         self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
     ) -> ServerSentEvent:
@@ -45,7 +57,7 @@ class ImportStatusController(Controller):
         status = await import_watch.get(request.user, import_id)
         return ServerSentEvent(_messages(import_watch.events(request.user, status)))
 
-    @get("/rejected", responses=failures(404), operation_class=documented(files=["text/csv"]))
+    @get("/{import_id:uuid}/rejected", responses=failures(404), operation_class=documented(files=["text/csv"]))
     async def rejected(
         self, request: CallerRequest, import_id: FromPath[UUID], rejected_files: NamedDependency[RejectedFiles]
     ) -> Stream:
@@ -55,7 +67,7 @@ class ImportStatusController(Controller):
         return Stream(file.chunks, media_type="text/csv", headers=headers)
 
     @delete(
-        "/",
+        "/{import_id:uuid}",
         guards=[may_write],
         status_code=202,
         responses={**failures(403, 404, 409), 204: success(None, "It has ended; nothing of it is left")},

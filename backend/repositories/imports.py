@@ -35,6 +35,14 @@ SELECT id, state, phase, rows, bytes, percent,
     CASE WHEN answer -> 'columns' IS NOT NULL THEN answer END AS plan, answer -> 'plans' AS plans, problem
 FROM sheaf.imports WHERE id = %s AND workspace_id = ANY(%s)
 """
+_LIST = """
+SELECT id, state, phase, rows, bytes, percent,
+    (rows / nullif(extract(epoch FROM coalesce(finished_at, now()) - started_at), 0))::float8 AS rows_per_second,
+    created_at, started_at, finished_at, answer -> 'dataset' AS dataset
+FROM sheaf.imports WHERE workspace_id = %s
+ORDER BY created_at DESC, id DESC LIMIT %s OFFSET %s
+"""
+_COUNT = "SELECT count(*) FROM sheaf.imports WHERE workspace_id = %s"
 _CLAIM = """
 UPDATE sheaf.imports SET state = 'running', worker = %s, lease_until = now() + %s, attempts = attempts + 1,
     started_at = now(), rows = 0, percent = 0, phase = 'waiting'
@@ -52,7 +60,7 @@ WHERE i.id = v.id AND i.worker = %s AND i.state = 'running' RETURNING i.id, i.ca
 _DONE = """
 UPDATE sheaf.imports SET state = 'done', phase = 'done', percent = 100, rows = %s, dataset_id = %s, answer = %s,
     finished_at = now(), lease_until = NULL
-WHERE id = %s AND worker = %s AND state = 'running' AND NOT cancelled
+WHERE id = %s AND worker = %s AND state = 'running' AND NOT cancelled RETURNING upload_id
 """
 _OURS = "SELECT 1 FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"
 _END = """
@@ -139,6 +147,15 @@ async def find(tx: Tx, workspace_ids: Sequence[UUID], import_id: UUID) -> Import
         return await cursor.fetchone()
 
 
+async def list_page(tx: Tx, workspace_id: UUID, *, limit: int, offset: int) -> tuple[list[ImportStatus], int]:
+    """One page of a workspace's imports, the newest first and without their reports, and how many there are."""
+    async with tx.cursor(row_factory=class_row(ImportStatus)) as cursor:
+        await cursor.execute(_LIST, (workspace_id, limit, offset))
+        found = await cursor.fetchall()
+    row = await (await tx.execute(_COUNT, (workspace_id,))).fetchone()
+    return found, row[0] if row else 0
+
+
 async def claim(tx: Tx, worker: UUID, lease: timedelta) -> Claimed | None:
     """The promised import that has waited longest: a new one, or one whose worker renews its lease no more."""
     async with tx.cursor(row_factory=class_row(Claimed)) as cursor:
@@ -156,9 +173,10 @@ async def renew(tx: Tx, worker: UUID, lease: timedelta, beats: Sequence[Beat]) -
 async def finish(tx: Tx, worker: UUID, import_id: UUID, *, rows: int, dataset_id: UUID | None, answer: bytes) -> bool:
     """Done; false where it was cancelled or the lease is another's by now. Its file goes, unless it is kept."""
     ended = await tx.execute(_DONE, (rows, dataset_id, _json(answer), import_id, worker))
-    if ended.rowcount == 1:
+    row = await ended.fetchone()
+    if row is not None and row[0] is not None:
         await tx.execute(_DROP_UPLOAD, (import_id,))
-    return ended.rowcount == 1
+    return row is not None
 
 
 async def is_ours(tx: Tx, worker: UUID, import_id: UUID) -> bool:

@@ -40,6 +40,12 @@ class ImportStatus(Struct, frozen=True, omit_defaults=True):
     problem: Problem | None = None
 
 
+class ImportList(Struct, frozen=True):
+    data: tuple[ImportStatus, ...]
+    total: int
+    has_more: bool
+
+
 class KeptUpload(Struct, frozen=True, omit_defaults=True):
     """A file that is kept; `plan` is what a new dataset would be made of, `plans` the same for all sheets."""
 

@@ -117,6 +117,9 @@ class Leases:
         except AppError as error:
             log.warning("import_leases_not_renewed", error=str(error))
             return
+        except Exception:
+            log.exception("unexpected_error")
+            return
         for beat in beats:
             if renewed.get(beat.id, True):
                 self.stop(beat.id, lost=beat.id not in renewed)

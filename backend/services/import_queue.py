@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -51,6 +52,7 @@ class ImportQueue:
         self._leases = leases
         self._uploads = uploads
         self._places = places
+        self._sweep_at = 0.0
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -75,26 +77,25 @@ class ImportQueue:
 
     async def work(self) -> None:
         """Runs what was promised, here or by another worker that is gone, until it is cancelled."""
-        swept = datetime.min.replace(tzinfo=UTC)
         try:
             while True:
                 self._wake.clear()
                 try:
-                    if datetime.now(UTC) - swept > LEASE:
-                        swept = datetime.now(UTC)
-                        await self._sweep_abandoned()
-                    claimed = await self._claim()
+                    while (claimed := await self._claim()) is not None:
+                        self._begin(claimed)
+                    await self._sweep_abandoned()
                 except AppError as error:
                     log.warning("import_queue_unreachable", error=str(error))
-                    claimed = None
-                if claimed is not None:
-                    task = asyncio.create_task(self._take_on(claimed))
-                    self._running.add(task)
-                    task.add_done_callback(self._ended)
-                    continue
+                except Exception:
+                    log.exception("unexpected_error")
                 await _either(self._wake, _POLL)
         finally:
             await self._stop()
+
+    def _begin(self, claimed: imports.Claimed) -> None:
+        task = asyncio.create_task(self._take_on(claimed))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -107,6 +108,10 @@ class ImportQueue:
             await asyncio.wait(self._running)
 
     async def _sweep_abandoned(self) -> None:
+        """Ends those whose callers waited for a process that is gone; seldom, for seldom there are any."""
+        if monotonic() < self._sweep_at:
+            return
+        self._sweep_at = monotonic() + LEASE.total_seconds()
         async with self._database.read() as tx:
             await imports.drop_abandoned(tx)
 

@@ -32,7 +32,10 @@ class ImportRuns:
     async def plan(self, caller: Caller, upload: Upload, request: ImportRequest) -> AnyPlan:
         """What an import would do, and nothing done."""
         job = Job(uuid7(), caller, upload, structs.replace(request, dry_run=True), Progress(), _unsettled)
-        answer = (await self._service.run(job)).answer
+        try:
+            answer = (await self._service.run(job)).answer
+        finally:
+            job.progress.cancelled = True
         if not isinstance(answer, AnyPlan):
             raise TypeError("a dry run answers a plan")
         return answer

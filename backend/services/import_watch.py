@@ -8,10 +8,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from backend.errors import ImportEnded, ImportNotFound
-from backend.repositories import imports
+from backend.repositories import imports, lookup
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
-from backend.schemas.import_status import ImportStatus
+from backend.schemas.import_status import ImportList, ImportStatus
 from backend.services.import_leases import Leases
 
 _EVERY = 0.5
@@ -34,6 +34,13 @@ class ImportWatch:
         if status is None:
             raise ImportNotFound
         return status
+
+    async def list_page(self, caller: Caller, *, workspace: str | None, limit: int, offset: int) -> ImportList:
+        """The imports of one workspace, the newest first, without their reports. Raises WorkspaceNotFound."""
+        scope = lookup.workspace(caller, workspace)
+        async with self._database.read() as tx:
+            found, total = await imports.list_page(tx, scope.id, limit=limit, offset=offset)
+        return ImportList(tuple(found), total, offset + len(found) < total)
 
     async def events(self, caller: Caller, status: ImportStatus) -> AsyncIterator[ImportStatus]:
         """How far it is, twice a second until it has ended. Between two looks no connection is held."""

@@ -118,6 +118,20 @@ def test_when_its_worker_is_killed_another_ends_it(pair: Server, user: Client) -
     until(lambda: len(pair.workers) == 2 and pair.is_ready, "another worker serves")
 
 
+def test_when_its_worker_is_killed_a_dataset_gets_each_row_once(pair: Server, user: Client) -> None:
+    dataset = user.made(user.upload(LARGE, "large.csv"))
+    answer = user.http.post(f"/datasets/{dataset}/imports", params={"mode": "append"}, content=LARGE, headers=LATER)
+    assert answer.status_code == 202, answer.text
+    rows_arrive(pair)
+    killed = reading(pair)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: killed not in pair.workers, "it is gone")
+    user = Client(pair.base, user.key)
+    assert ended(user, answer.json()["id"])["state"] == "done"
+    assert (user.version(dataset), user.http.get(f"/datasets/{dataset}").json()["rows"]) == (2, 2 * ROWS)
+    user.close()
+
+
 def test_a_restart_of_everything_loses_nothing(pair: Server, user: Client) -> None:
     waiting = [promised(user, LARGE, "large"), *(promised(user, b"id\n1\n", f"small {n}") for n in range(3))]
     rows_arrive(pair)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from httpx import AsyncClient, Response
+from openpyxl import Workbook
 from support.calls import CSV, ORDERS, make, raw, records
 from support.service import Upload, User
+
+from backend.controllers.uploads import MEDIA_TYPE_BY_FORMAT
 
 pytestmark = pytest.mark.anyio
 LATER = {**CSV, "Prefer": "wait=1, respond-async"}
@@ -133,3 +137,38 @@ async def test_one_whose_owner_has_left_the_workspace_fails(postgres_url: str, u
     await user.client.get(f"/imports/{import_id}/events")
     status = (await user.client.get(f"/imports/{import_id}")).json()
     assert (status["state"], status["problem"]["error_code"]) == ("failed", "WORKSPACE_NOT_FOUND")
+
+
+async def test_all_sheets_of_a_workbook_are_promised_as_well(client: AsyncClient) -> None:
+    book = Workbook()
+    for name, people in (("North", ["Ann"]), ("South", ["Bob", "Cid"])):
+        sheet = book.create_sheet(name)
+        for each in ("name", *people):
+            sheet.append([each])
+    file = BytesIO()
+    book.save(file)
+    headers = {"Content-Type": MEDIA_TYPE_BY_FORMAT["xlsx"], "Prefer": "respond-async"}
+    answer = await client.post("/datasets?sheet=*&name=regions", content=file.getvalue(), headers=headers)
+    done = await ended(client, answer)
+    assert [(each["dataset"]["name"], each["import"]["rows"]) for each in done["datasets"]] == [
+        ("regions North", 1),
+        ("regions South", 2),
+    ]
+    assert (done["state"], done["rows"], done["dataset"]) == ("done", 3, None)
+
+
+async def test_imports_are_listed_the_newest_first(client: AsyncClient, upload: Upload) -> None:
+    await upload(name="one")
+    await raw(client, types="amount:date")
+    await upload(name="two")
+    listed = (await client.get("/imports")).json()
+    assert (listed["total"], listed["has_more"]) == (3, False)
+    assert [(each["state"], (each["dataset"] or {}).get("name")) for each in listed["data"]] == [
+        ("done", "two"),
+        ("failed", None),
+        ("done", "one"),
+    ]
+    last = (await client.get("/imports", params={"limit": 1, "offset": 2})).json()
+    assert [each["dataset"]["name"] for each in last["data"]] == ["one"]
+    first = (await client.get("/imports", params={"limit": 1})).json()
+    assert (first["data"][0], first["has_more"]) == (listed["data"][0], True)

@@ -41,6 +41,7 @@ OWN = [
     Call("GET", "/datasets"),
     Call("POST", "/datasets", {"name": "new"}),
     Call("POST", "/uploads"),
+    Call("GET", "/imports"),
 ]
 OF_A_DATASET = [
     Call("GET", "/datasets/{ref}"),
