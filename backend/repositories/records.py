@@ -26,6 +26,9 @@ from backend.schemas.records import Image, Record
 AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
 FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
+MARK = "SAVEPOINT mark"
+BACK_TO_MARK = "ROLLBACK TO SAVEPOINT mark"
+"""Takes back what the transaction did since the mark."""
 
 _TABLE = (
     sql.SQL(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from backend.errors import AppError, DatasetBusy
+from backend.errors import AppError, DatasetBusy, DatasetNotFound
 from backend.repositories import datasets, leases
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import WorkspaceScope
@@ -49,12 +49,15 @@ class Lease:
             await asyncio.wait([beating])
 
     async def lock(self, tx: Tx, version: int) -> Head:
-        """Locks the head row, to publish. Raises DatasetBusy when the lease was lost or somebody has written."""
+        """Locks the head row, to publish. Raises DatasetNotFound, and DatasetBusy when the lease was lost."""
         scope, dataset_id, _ = self._claim
         still = await leases.renew(tx, *self._claim, LEASE)
-        head = await datasets.find(tx, scope, dataset_id, lock=True) if still else None
-        if head is None or head.dataset.version != version:
-            raise DatasetBusy("The import took too long to answer and lost the dataset to another write; try again.")
+        head = await datasets.find(tx, scope, dataset_id, lock=True)
+        if head is None:
+            raise DatasetNotFound
+        if not still or head.dataset.version != version:
+            text = "The import stood still for too long, and others wrote meanwhile; try again."
+            raise DatasetBusy(text, headers=RETRY)
         return head
 
     async def release(self, tx: Tx) -> None:

@@ -53,7 +53,8 @@ class Load:
     """One file on its way into COPY lines, typed by what was seen so far.
 
     When a later batch shows that what was already sent was typed too strictly, `redo` is set, no more lines are
-    made, the rest of the file is only looked at, and `lines_again` goes over it once more.
+    made, the rest of the file is only looked at, and `lines_again` goes over it once more. `lacking`: the first rows
+    that came before a column of the target in which each needs a value, by its name.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Load:
         self.rows = 0
         self.redo = False
         self.first: list[tuple[str | None, ...]] = []
+        self.lacking: dict[str, list[int]] = {}
         self._limits = limits
         self._progress = progress
         self._rejects = rejects
         self._unguard = options.decode_formulas
         self._target = target
+        self._needed = {name for name, column in self._typed.items() if not column.nullable}
         self._plan: tuple[ColumnPlan, ...] = ()
         self._new_keys: list[str] = []
 
@@ -124,6 +127,8 @@ class Load:
     def _encoded(self, cleaned: Batch) -> bytes:
         """The rows as COPY lines; they are counted."""
         target, height = self._target, cleaned.frame.height
+        for name in self._needed.difference(self.names[: cleaned.frame.width]) if self._needed else ():
+            self.lacking.setdefault(name, cleaned.rows.head(SHOWN_ROWS).to_list())
         ids = cleaned.rows if target.first_id is None else target.first_id + self.rows
         if len(self.first) < SHOWN_ROWS:
             self.first += cleaned.frame.head(SHOWN_ROWS - len(self.first)).rows()

@@ -24,6 +24,7 @@ from backend.services.reimport_targets import (
     Aim,
     check_required,
     columns_after,
+    report_columns,
     touched,
     with_columns,
 )
@@ -47,6 +48,7 @@ async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -
         for each in columns
     ]
     against = await _against(tx, stage, aim, load, columns)
+    report_columns(aim, load)
     return Plan(
         report=report(job.id, job.upload, load, perf_counter() - started),
         sheets=source.sheets,

@@ -13,7 +13,7 @@ from backend.schemas.problems import ErrorItem
 from backend.services.jobs import Job
 from backend.services.loads import Load
 from backend.services.prefetch import prefetch
-from backend.services.reimport_targets import Aim, touched
+from backend.services.reimport_targets import Aim, check_read, touched
 
 _CODE = "DUPLICATE_KEY"
 
@@ -25,6 +25,7 @@ async def stage_rows(tx: Tx, job: Job, aim: Aim, load: Load) -> staging.Stage:
     if load.redo:
         await staging.empty(tx, stage)
         await staging.load(tx, stage, prefetch(load.lines_again()))
+    check_read(aim, load)
     job.progress.begin("comparing")
     return stage
 

@@ -113,13 +113,29 @@ def _is_of_nothing(evidence: bytes | None) -> bool:
     return evidence is not None and not msgspec.json.decode(evidence, type=Evidence).counts
 
 
-def check_file(aim: Aim, names: Sequence[str]) -> None:
-    """Raises Invalid when the file lacks a key column, BadCells for one in which each record needs a value."""
+def check_begun(aim: Aim, names: Sequence[str]) -> None:
+    """Before the file is read, where its columns are known by then; raises what `check_read` raises."""
+    if names:
+        _check_keys(aim, names)
+        if aim.request.mode not in BY_KEY:
+            check_required(aim, names)
+
+
+def check_read(aim: Aim, load: Load) -> None:
+    """Raises Invalid when the file lacks a key column, BadCells for rows without a value where one is needed."""
+    _check_keys(aim, load.names)
+    if aim.request.mode not in BY_KEY:
+        check_required(aim, load.names)
+    for name, rows in load.lacking.items():
+        if name in load.names:
+            errors = [ErrorItem("there is no value", row=row, column=name) for row in rows]
+            raise BadCells(f"Row {rows[0]}, column {shown(name)}: there is no value.", errors=errors)
+
+
+def _check_keys(aim: Aim, names: Sequence[str]) -> None:
     for key in aim.request.key:
         if key not in names:
             raise Invalid(f"The file has no column {shown(key)}, which is a key; {nearest(key, names)}.")
-    if aim.request.mode not in BY_KEY:
-        check_required(aim, names)
 
 
 def check_required(aim: Aim, names: Collection[str]) -> None:
@@ -130,6 +146,18 @@ def check_required(aim: Aim, names: Collection[str]) -> None:
         raise BadCells(
             f"The file has no column {shown(lacking[0])}, in which each record needs a value.", errors=errors
         )
+
+
+def report_columns(aim: Aim, load: Load) -> None:
+    """A warning for each column that only the file or only the dataset has."""
+    names, known = set(load.names), aim.target.columns
+    for name in load.names:
+        if name not in known:
+            load.source.warnings.add("the dataset has no such column: it comes last", column=name)
+    fate = "records that are there keep their values" if aim.request.mode in BY_KEY else "it is null in these rows"
+    for name in known:
+        if name not in names:
+            load.source.warnings.add(f"the file has no such column: {fate}", column=name)
 
 
 def touched(aim: Aim, load: Load) -> Touched:

@@ -30,10 +30,12 @@ from backend.services.reimport_targets import (
     BY_KEY,
     Aim,
     aim,
-    check_file,
+    check_begun,
+    check_read,
     check_request,
     check_required,
     columns_after,
+    report_columns,
     source_of,
     touched,
     with_columns,
@@ -85,11 +87,12 @@ class Reimports:
             async with self._database.transaction() as tx:
                 by_key = job.request.mode in BY_KEY
                 aimed = await aim(tx, job, scope, head, staged=by_key)
-                check_file(aimed, source.names)
+                check_begun(aimed, source.names)
                 options, target = job.request.options, aimed.target
                 load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects)
                 changes = await (_merge if by_key else _add)(tx, job, aimed, load)
                 changes = with_columns(aimed, load, changes)
+                report_columns(aimed, load)
                 columns = self._columns(aimed, load, changes)
                 job.progress.begin("publishing")
                 return await _publish(tx, job, lease, aimed, load, changes, columns, started)
@@ -102,7 +105,7 @@ class Reimports:
             async with self._database.rolled_back() as tx:
                 scope, head = await _find(tx, job, lock=False)
                 aimed = await aim(tx, job, scope, head, staged=True)
-                check_file(aimed, source.names)
+                check_begun(aimed, source.names)
                 return Imported(await plan(tx, job, aimed, source, self._limits))
         finally:
             await asyncio.to_thread(source.close)
@@ -154,11 +157,12 @@ async def _made_before(tx: Tx, job: Job, scope: WorkspaceScope, head: Head) -> I
 async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
     """Append and replace: the rows go straight to where they stay."""
     scope, dataset = aimed.scope, aimed.head.dataset
-    await tx.execute("SAVEPOINT before_rows")
+    await tx.execute(records.MARK)
     await records.append(tx, scope, dataset.id, prefetch(load.lines()))
     if load.redo:
-        await tx.execute("ROLLBACK TO SAVEPOINT before_rows")
+        await tx.execute(records.BACK_TO_MARK)
         await records.append(tx, scope, dataset.id, prefetch(load.lines_again()))
+    check_read(aimed, load)
     if job.request.mode == "append":
         return Changes(added=load.rows)
     job.progress.begin("comparing")
