@@ -85,7 +85,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_imports_upload_id"), "imports", ["upload_id"], unique=False, schema="sheaf")
     op.create_index(op.f("ix_imports_user_id"), "imports", ["user_id"], unique=False, schema="sheaf")
-    op.create_index(op.f("ix_imports_workspace_id"), "imports", ["workspace_id"], unique=False, schema="sheaf")
+    op.create_index(
+        "ix_imports_workspace_id_created_at", "imports", ["workspace_id", "created_at"], unique=False, schema="sheaf"
+    )
     op.create_table(
         "upload_chunks",
         sa.Column("upload_id", sa.Uuid(), nullable=False),
@@ -116,7 +118,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("rejected_rows", schema="sheaf")
     op.drop_table("upload_chunks", schema="sheaf")
-    op.drop_index(op.f("ix_imports_workspace_id"), table_name="imports", schema="sheaf")
+    op.drop_index("ix_imports_workspace_id_created_at", table_name="imports", schema="sheaf")
     op.drop_index(op.f("ix_imports_user_id"), table_name="imports", schema="sheaf")
     op.drop_index(op.f("ix_imports_upload_id"), table_name="imports", schema="sheaf")
     op.drop_index(

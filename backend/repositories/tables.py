@@ -123,7 +123,7 @@ imports = Table(
     "imports",
     central,
     Column("id", Uuid, primary_key=True),
-    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("upload_id", ForeignKey("sheaf.uploads.id", ondelete="SET NULL"), index=True),
     Column("dataset_id", Uuid),
@@ -146,6 +146,7 @@ imports = Table(
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
 )
 """`answered`: its caller got 202, so it survives a restart; otherwise it ends with the process that runs it."""
+Index("ix_imports_workspace_id_created_at", imports.c.workspace_id, imports.c.created_at)
 Index("ix_imports_open", imports.c.created_at, postgresql_where=imports.c.state.in_(["queued", "running"]))
 
 rejected_rows = Table(

@@ -1,4 +1,4 @@
-"""The imports that this process runs: told of, cancelled, and kept from others, once a second."""
+"""The imports that this process runs: told of, cancelled, and kept from others, twice a second."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from backend.services.progress import Progress
 log = structlog.get_logger()
 LEASE = timedelta(seconds=10)
 """After so long without a beat others take an import over."""
-_BEAT = 1.0
+_BEAT = 0.5
 _PATIENCE = 2.0
 """Seconds that a cancelled import gets to stop at its next batch."""
 

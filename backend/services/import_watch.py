@@ -28,7 +28,7 @@ class ImportWatch:
         self._keep = keep
 
     async def get(self, caller: Caller, import_id: UUID) -> ImportStatus:
-        """How far it is, as its worker has told within the last second. Raises ImportNotFound."""
+        """How far it is, as its worker told half a second ago. Raises ImportNotFound."""
         async with self._database.read() as tx:
             status = await imports.find(tx, [scope.id for scope in caller.workspaces], import_id)
         if status is None:
