@@ -79,7 +79,7 @@ def others(line: str, dialect: Dialect, width: int, found: int) -> Iterator[tupl
 def fits(cells: Sequence[str | None], line: str, dialect: Dialect, other: Dialect) -> bool:
     """Whether `cells`, as many as there should be, hold the delimiter of the file in quotes or numbers alone.
 
-    What spaces divide are words as well, unless a third of them are values or stand in quotes.
+    What spaces divide are words as well, unless most of them are values or stand in quotes.
     """
     if dialect.delimiter == other.delimiter:
         return True
@@ -91,4 +91,4 @@ def fits(cells: Sequence[str | None], line: str, dialect: Dialect, other: Dialec
         for cell, name, inside in zip(cells, shapes, quoted, strict=True)
     ):
         return False
-    return other.delimiter != " " or 3 * (sum(quoted) + sum(n not in ("text", "empty") for n in shapes)) >= len(cells)
+    return other.delimiter != " " or 2 * (sum(quoted) + sum(n not in ("text", "empty") for n in shapes)) > len(cells)

@@ -32,6 +32,28 @@ def rows(text: str) -> Cells:
     return [line.split(",") for line in text.splitlines()]
 
 
+class TestAbove:
+    @pytest.mark.parametrize(
+        ("above", "lines"),
+        [
+            ("Sales report 2025\nPrinted on 2025-01-31\n\n", [1, 2]),
+            ("PREAMBLE,,\n,,\n", [1, 2]),
+            ("# made by x, y\n# see z\n", [1, 2]),
+            ("Report\nReport\nReport\n", [1, 2, 3]),
+        ],
+    )
+    def test_titles_are_left_out(self, above: str, lines: list[int]) -> None:
+        source = opened(above + TABLE)
+        assert (source.names, cells(source)) == (["id", "name", "day"], rows(TABLE)[1:])
+        assert [row for row, message, _ in remarks(source) if "above the table" in message] == lines
+
+    def test_title_lines_of_as_many_words_as_columns_are_titles(self) -> None:
+        source = opened(
+            "Sales report 2025\nPrinted on 2025-01-31\n\nregion,units,revenue\nnorth,5,10.50\nsouth,7,3.25\n"
+        )
+        assert (source.names, source.header_row) == (["region", "units", "revenue"], 4)
+
+
 class TestHeader:
     @pytest.mark.parametrize(
         ("text", "names"),
