@@ -15,9 +15,10 @@ WIDEST = 1_000_000
 """Cells of a record beyond which it is no record, where nothing else is said."""
 
 Cells = list[str | None]
-Mode = Literal["strict", "spaced", "line", "literal", "lines"]
+Mode = Literal["strict", "spaced", "line", "literal", "trailing", "lines"]
 """How quotes are read: as they should be; with white space around them; a cell that does not end as it should ends at
-the first fitting quote of its line, or is bare text, or ends at a quote on a later line."""
+the first fitting quote of its line, or is bare text, or is text whose quoted part holds no delimiters, or ends at a
+quote on a later line."""
 
 
 class IncompleteError(Exception):
@@ -135,6 +136,10 @@ class RecordReader:
                 raise
         if mode == "literal":
             return self._bare_cell(position, stop)
+        if mode == "trailing":
+            found = self.patterns.quoted.match(self._text, position + 1, stop)
+            end = self._bare_cell(found.end() if found else position, stop)[1]
+            return self._text[position:end], end
         if mode == "line":
             return self._lenient_cell(position + 1, position + 1, stop)
         reach = stop + LOOKAHEAD

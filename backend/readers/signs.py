@@ -12,13 +12,15 @@ _ODD = re.compile(r"[#&*!=%$@/+?<>·•|]")
 _QUOTES = "'`~|^$%#*@¦¬þ/"
 _LINES = 400
 """About as many lines are looked at for candidates, spread over the sample."""
+_LONGEST = 4096
+"""Characters of a line that are looked at."""
 
 _VALUES = re.compile(
     r"[a-z]{2,10}://[^\s,;|\"']*"
     r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?)?"
     r"|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?: \d{1,2}:\d{2}(?::\d{2})?)?"
-    r"|\b\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm]\b)?"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]+"
+    r"|\b\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?!\d)(?: ?[AaPp][Mm]\b)?"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]+"
     r"|\+\d[\d ()/-]{6,}",
     re.IGNORECASE,
 )
@@ -30,7 +32,7 @@ _OBJECT = re.compile(r"\s*\{\s*(?:\"(?:[^\"\\]|\\.)*\"\s*:.*)?\}\s*,?\s*")
 
 def lines_of(sample: str) -> list[str]:
     """Lines that are not blank, spread over the sample; its first 30 are among them."""
-    lines = [line for line in sample.splitlines() if line.strip()]
+    lines = [line[:_LONGEST] for line in sample.splitlines() if line.strip()]
     return lines[:30] + lines[30 :: max(1, len(lines) // _LINES)]
 
 

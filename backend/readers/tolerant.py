@@ -16,6 +16,7 @@ _SPACED = "White space around quotes was left out"
 _READINGS: tuple[tuple[Mode, str], ...] = (
     ("line", "the cell ends at the first fitting quote of its line"),
     ("literal", "the quote was read as text"),
+    ("trailing", "its quotes were read as text"),
     ("lines", "the cell ends at a quote on a later line"),
 )
 """How a damaged record may be read, the likeliest way first."""
