@@ -76,11 +76,14 @@ class ImportService:
     async def _run_sheets(self, job: Job, scope: WorkspaceScope, wanted: str | None) -> Imported:
         request = job.request
         sheets = await asyncio.to_thread(self._open_sheets, job)
-        if request.dry_run:
-            return Imported(await asyncio.to_thread(look_at_sheets, job, sheets, self._limits))
-        scope = await self._with_schema(scope)
-        async with self._database.transaction() as tx:
-            return await store_sheets(tx, job, scope, sheets, self._limits, wanted)
+        try:
+            if request.dry_run:
+                return Imported(await asyncio.to_thread(look_at_sheets, job, sheets, self._limits))
+            scope = await self._with_schema(scope)
+            async with self._database.transaction() as tx:
+                return await store_sheets(tx, job, scope, sheets, self._limits, wanted)
+        finally:
+            await asyncio.to_thread(sheets.close)
 
     def _open(self, job: Job) -> Source:
         upload = job.upload
