@@ -57,9 +57,10 @@ UPDATE sheaf.imports i SET phase = v.phase, rows = v.rows, percent = v.percent, 
 FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::float8[]) AS v (id, phase, rows, percent)
 WHERE i.id = v.id AND i.worker = %s AND i.state = 'running' RETURNING i.id, i.cancelled
 """
+# The import's own transaction began when it did: now() would be that.
 _DONE = """
 UPDATE sheaf.imports SET state = 'done', phase = 'done', percent = 100, rows = %s, dataset_id = %s, answer = %s,
-    finished_at = now(), lease_until = NULL
+    finished_at = statement_timestamp(), lease_until = NULL
 WHERE id = %s AND worker = %s AND state = 'running' AND NOT cancelled RETURNING upload_id
 """
 _OURS = "SELECT 1 FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"

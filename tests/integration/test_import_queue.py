@@ -176,6 +176,7 @@ def test_events_tell_how_far_it_is_from_whichever_worker(pair: Server, user: Cli
         assert {name for name, _ in each[:-1]} == {"progress"}
         name, last = each[-1]
         assert (name, last["state"], last["percent"], last["rows"]) == ("done", "done", 100, ROWS)
+        assert last["started_at"] < last["dataset"]["created_at"] <= last["finished_at"]
         percents = [data["percent"] for _, data in each]
         assert percents == sorted(percents)
         assert any(0 < data["percent"] < 100 and data["rows"] > 0 and data["rows_per_second"] > 0 for _, data in each)
