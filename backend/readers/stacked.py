@@ -23,7 +23,10 @@ _AHEAD = 3
 _REMARKS = 30
 """Most lines of remarks below a table."""
 _LINE_END = r"\r\n|\r|\n"
-_REMARK = re.compile(r"\W*(?:sources?|notes?|remarks?|footnotes?|legend|disclaimer)\b|[*†‡]|\(?\d\)", re.IGNORECASE)
+_REMARK = re.compile(
+    r"\W*(?:sources?|notes?|remarks?|footnotes?|legend|disclaimer)\b *(?:[:.–-]|\d|\w+ )|[*†‡]+ *\w+ |\(?\d\) *\w+ ",
+    re.IGNORECASE,
+)
 
 
 class TableEnd:
@@ -207,14 +210,13 @@ class TableEnd:
         if _REMARK.match(text):
             return True
         words = len(text.split())
+        gap, wide = self._gap(piece, index), self._columns.width > 2
         if self._columns.known:
             odd = self._columns.is_typed(0) and self._columns.is_odd(0, text)
-            return odd or (words > 1 and not self._columns.is_usual(0, text) and self._gap(piece, index))
-        return (
-            len(row) < self._columns.width
-            and words > 1
-            and (self._gap(piece, index) or (words > 3 and self._columns.width > 2))
-        )
+            if gap:
+                return odd or (words > 1 and not self._columns.is_usual(0, text))
+            return odd and (self._columns.width > 3 or (words > 1 and (wide or len(row) < self._columns.width)))
+        return len(row) < self._columns.width and words > 1 and (gap or (words > 3 and wide))
 
 
 def _is_null(row: Row) -> bool:
