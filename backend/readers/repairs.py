@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, structs
@@ -68,12 +69,18 @@ def others(line: str, dialect: Dialect, width: int, found: int) -> Iterator[tupl
             yield structs.replace(dialect, quote=mark), f"the quote of this record is {mark}"
     if found > width:
         return
-    if delimiter == "," and line.count(", ") >= width - 1:
-        yield structs.replace(dialect, delimiter=", "), "the delimiter of this record is a comma and a space"
     for sign in _DELIMITERS:
         if sign not in delimiter and line.count(sign) >= width - 1 and (sign != " " or (width > 2 and found < 2)):
             shown = {"\t": "a tab", " ": "a space"}.get(sign, sign)
             yield structs.replace(dialect, delimiter=sign), f"the delimiter of this record is {shown}"
+
+
+def widths_in_doubt(text: bytes, dialect: Dialect, width: int) -> range:
+    """The widths that records of a text may have by being written in another way, as far as its signs say."""
+    if any(mark.encode() in text for mark in ("\\", *_QUOTES) if mark != dialect.quote):
+        return range(1, sys.maxsize)
+    divided = any(sign.encode() in text for sign in _DELIMITERS if sign not in dialect.delimiter and sign != " ")
+    return range(1, width if divided else 2)
 
 
 def fits(cells: Sequence[str | None], line: str, dialect: Dialect, other: Dialect) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from backend.readers.records import BLANKS, Dialect
-from backend.readers.repairs import others
+from backend.readers.repairs import others, widths_in_doubt
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -146,6 +146,8 @@ def _first_doubt(
     ragged = np.flatnonzero(widths != width)
     if not len(ragged):
         return None
+    doubtful = widths_in_doubt(data, dialect, width)
+    ragged = ragged[(widths[ragged] >= doubtful.start) & (widths[ragged] < doubtful.stop)]
     for index in ragged.tolist():
         record = data[starts[index] : ends[index]].rstrip(b"\r")
         if not record.strip(BLANKS.encode()):
