@@ -10,7 +10,6 @@ Positions = npt.NDArray[np.int64]
 Signs = npt.NDArray[np.uint8]
 
 _QUOTE, _COMMA, _COLON, _OPEN, _CLOSE = b'",:{}'
-_BACKSLASH = 92
 _SPACE = np.zeros(256, np.bool_)
 _SPACE[list(b" \t\r\n")] = True
 _STRUCTURAL = np.zeros(256, np.bool_)
@@ -64,14 +63,19 @@ class Structure(Struct, frozen=True):
         return int(self.at[found[-1]]) if found.size else None
 
 
-def colons(text: bytes) -> int:
-    """How many names of members there are in valid JSON text, at any depth."""
+def most_colons(text: bytes) -> int | None:
+    """How many names of members there are at most in valid JSON text, at any depth; None where that is not plain.
+
+    A text that begins with a colon counts, too.
+    """
     every = np.frombuffer(text, np.uint8)
     at = np.flatnonzero(every == _COLON)
     before = every[at - 1]
-    behind_quote = at[before == _QUOTE]
-    if not (_SPACE[before].any() or (every[behind_quote - 2] == _BACKSLASH).any()):
-        return len(behind_quote)
+    return None if _SPACE[before].any() else int((before == _QUOTE).sum())
+
+
+def colons(text: bytes) -> int:
+    """How many names of members there are in valid JSON text, at any depth."""
     _, signs = _outside(text)
     return int((signs == _COLON).sum())
 

@@ -85,6 +85,10 @@ class TestValues:
         assert list(cells(source)) == ["a", "a_2", "column_3", "__id_2"]
         assert len(remarks(source)) == 4
 
+    def test_texts_that_look_like_names(self) -> None:
+        text = r'[{"a": ":", "b": "x\":", "c" : "\\"}, {"a": {"b": ": "}}]'
+        assert cells(opened(text)) == {"a": [":", '{"b": ": "}'], "b": ['x":', None], "c": ["\\", None]}
+
     def test_values_of_other_records_in_escaped_names(self) -> None:
         assert cells(opened(r'[{"\u0061": 1}, {"a": 2}]')) == {"a": ["1", "2"]}
 
