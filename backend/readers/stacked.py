@@ -87,7 +87,7 @@ class TableEnd:
         return piece, self._like_header(piece)
 
     def _like_header(self, piece: Piece) -> list[int]:
-        """Records that say the header, or a longer or shorter one; in a table of one column they may be values."""
+        """Records that say the header, or a longer or shorter one; in one or two columns they may be values."""
         first = next((place for place, name in enumerate(self._header) if name), None)
         if first is None or len(self._header) < 2 or first >= piece.frame.width:
             return []
@@ -96,6 +96,8 @@ class TableEnd:
         return [index for index in found.arg_true().to_list() if self._says_header(row_of(piece, index))]
 
     def _says_header(self, row: Row) -> bool:
+        if len(self._header) == len(row) == 2 and not (self._columns.known and self._is_foreign([row])):
+            return False
         common = min(len(row), len(self._header))
         same = [(cell or "").strip() for cell in row[:common]] == self._header[:common]
         return same and common >= max(2, len(self._header) / 2)

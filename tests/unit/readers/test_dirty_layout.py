@@ -173,6 +173,11 @@ class TestEnd:
         assert cells(source) == 3 * rows(TABLE)[1:]
         assert [row for row, _, _ in remarks(source)] == [14, 28]
 
+    def test_in_two_columns_of_words_a_header_may_be_a_record(self) -> None:
+        words = "".join(f"{first},{second}\n" for first in "abc" for second in "xyz")
+        source = opened("name,value\n" + words + "name,value\nd,w\n")
+        assert cells(source)[-2:] == [["name", "value"], ["d", "w"]]
+
     @pytest.mark.parametrize(
         ("below", "line"),
         [
