@@ -256,3 +256,13 @@ def test_one_whose_caller_waited_for_a_killed_process_leaves_nothing(pair: Serve
     again = Client(pair.base, user.key)
     assert again.names() == ["there"]
     again.close()
+
+
+def test_a_killed_database_loses_nothing(pair: Server, user: Client) -> None:
+    import_id = promised(user, LARGE, "large")
+    rows_arrive(pair)
+    killed = pair.postmaster
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: pair.postmaster not in {0, killed} and pair.is_ready, "another one serves")
+    assert ended(user, import_id)["state"] == "done"
+    assert user.names() == ["large", "there"]
