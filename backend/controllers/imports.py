@@ -12,7 +12,7 @@ from backend.controllers import uploads
 from backend.controllers.answers import success
 from backend.controllers.bodies import limited
 from backend.controllers.documented import FILE, FORM_INTO, JSON, UPLOAD_INTO, documented, schema_of
-from backend.controllers.importing import PREFER, import_kept, import_sent
+from backend.controllers.importing import PREFER, import_kept, import_sent, wants_later
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref
 from backend.controllers.problems import failures
 from backend.schemas.datasets import ImportAnswer
@@ -49,7 +49,8 @@ class ReimportController(Controller):
 
         The file is sent as `multipart/form-data` or as the raw body; JSON names one that is kept.
         """
-        await importers.service.reimports.check(request.user, ref, request.query_params.get("workspace"))
+        workspace, waits = request.query_params.get("workspace"), wants_later(request)
+        await importers.service.reimports.check(request.user, ref, workspace, waits=waits)
         kind = uploads.kind_of_body(request)
         if kind == "json":
             body = await limited(request.stream(), importers.folder.json_limit)

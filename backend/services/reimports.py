@@ -53,11 +53,11 @@ class Reimports:
         self._limits = limits
         self._open = open_source
 
-    async def check(self, caller: Caller, ref: str, workspace: str | None) -> None:
-        """Before a body is read: raises DatasetNotFound, and DatasetBusy where an import has the dataset."""
+    async def check(self, caller: Caller, ref: str, workspace: str | None, *, waits: bool) -> None:
+        """Before a body is read: raises DatasetNotFound and, unless this one `waits` for its turn, DatasetBusy."""
         async with self._database.read() as tx:
             _, head = await lookup.head(tx, caller, ref, workspace)
-        if head.busy is not None:
+        if head.busy is not None and not waits:
             raise DatasetBusy(headers=RETRY)
 
     async def run(self, job: Job) -> Imported:
