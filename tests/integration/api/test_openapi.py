@@ -32,6 +32,15 @@ GET /datasets/{ref}
 PATCH /datasets/{ref}
 DELETE /datasets/{ref}
 POST /datasets/{ref}/undelete
+POST /datasets/{ref}/imports
+GET /imports
+GET /imports/{import_id}
+GET /imports/{import_id}/events
+GET /imports/{import_id}/rejected
+DELETE /imports/{import_id}
+POST /uploads
+GET /uploads/{upload_id}
+DELETE /uploads/{upload_id}
 GET /datasets/{ref}/schema
 GET /datasets/{ref}/records
 GET /datasets/{ref}/records/stream
