@@ -1,7 +1,6 @@
 """Real delimited files and JSON, packed or not: upload, compare, export, compare again."""
 
 import pytest
-from later import marks
 from msgspec import UNSET
 from support.client import Client, problem
 from support.compare import differences, page_differences, returned, same_encoding, xlsx_differences
@@ -20,7 +19,7 @@ NOT_PLAIN = {
 TOO_LONG_FOR_XLSX = {"made/cell_1mb.csv"}
 
 
-@pytest.mark.parametrize("entry", [pytest.param(each, id=name(each), marks=marks(each)) for each in FILES])
+@pytest.mark.parametrize("entry", [pytest.param(each, id=name(each)) for each in FILES])
 def test_file_goes_in_and_comes_out(client: Client, entry: Expected) -> None:
     answer = client.upload(entry.file.read_bytes(), entry.file.name, options=entry.options)
     dataset = client.made(answer)
