@@ -50,6 +50,7 @@ class TableEnd:
     def until(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
         """The pieces of the table, without headers that stand again and remarks at the end."""
         held: Piece | None = None
+        end: int | None = None
         for piece in pieces:
             now, headers = self._without_headers(piece if held is None else together(held, piece))
             starts = self._starts(now)
@@ -62,7 +63,7 @@ class TableEnd:
                 self._pass(now)
                 yield now
         if held is not None and held.frame.height:
-            held = self._without_remarks(held)
+            held = self._without_remarks(held, titles=end is not None)
             if held.frame.height:
                 yield held
 
@@ -190,12 +191,16 @@ class TableEnd:
             index -= 1
         return index
 
-    def _without_remarks(self, piece: Piece) -> Piece:
-        """Leave out lines below the table that are remarks rather than records."""
+    def _without_remarks(self, piece: Piece, *, titles: bool) -> Piece:
+        """Leave out lines below the table that are remarks rather than records, or `titles` of the next table.
+
+        A line with as many cells as there are columns is a record, unless another table follows.
+        """
         height, lone = piece.frame.height, self._lone_from(piece)
         if not self._remarks or height - lone > _REMARKS or (lone == 0 and self._lone) or self._columns.width < 2:
             return piece
-        for index in range(lone, height):
+        whole = [at for at in range(lone, height) if piece.widths[at] >= self._columns.width and any(row_of(piece, at))]
+        for index in range(lone if titles or not whole else whole[-1] + 1, height):
             if self._is_remark(piece, index):
                 for at in range(index, height):
                     text = " ".join(cell for cell in row_of(piece, at) if cell)

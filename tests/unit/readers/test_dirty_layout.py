@@ -150,9 +150,9 @@ class TestEnd:
         [
             ("Source: the office\n", [14]),
             ("\nprinted on Monday\n* provisional\n", [15, 16]),
-            ("provisional values,,\n", [14]),
+            ("provisional values\n", [14]),
             ("\nprovisional\n", [15]),
-            (",,\nprinted on Monday,,\nby the office,,\n", [15, 16]),
+            (",,\nprinted on Monday\nby the office\n", [15, 16]),
             ("\nSource: a, b and c\n", [15]),
         ],
     )
@@ -164,6 +164,7 @@ class TestEnd:
     def test_the_last_record_may_be_short_or_a_total(self) -> None:
         assert cells(opened("name,size\nx,3\ny,\nz,\n"))[1:] == [["y", None], ["z", None]]
         assert cells(opened(TABLE + "13\n"))[-1] == ["13", None, None]
+        assert cells(opened(TABLE + "Source: the office,,\n"))[-1] == ["Source: the office", None, None]
         assert cells(opened(TABLE + "A17,,\n"))[-1] == ["A17", None, None]
         assert cells(opened(TABLE + "n/a\n"))[-1] == ["n/a", None, None]
         assert cells(opened(TABLE + "\nTotal,12,\n"))[-1] == ["Total", "12", None]
