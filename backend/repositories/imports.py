@@ -31,7 +31,7 @@ _STATUS = """
 SELECT id, state, phase, rows, bytes, percent,
     (rows / nullif(extract(epoch FROM coalesce(finished_at, now()) - started_at), 0))::float8 AS rows_per_second,
     created_at, started_at, finished_at, answer -> 'dataset' AS dataset, answer -> 'datasets' AS datasets,
-    answer -> 'import' AS report,
+    answer -> 'import' AS report, answer -> 'changes' AS changes,
     CASE WHEN answer -> 'columns' IS NOT NULL THEN answer END AS plan, answer -> 'plans' AS plans, problem
 FROM sheaf.imports WHERE id = %s AND workspace_id = ANY(%s)
 """

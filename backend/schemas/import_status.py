@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta, Struct, field
 
 from backend.schemas.datasets import Dataset, ImportAnswer
-from backend.schemas.imports import ImportOptions, ImportReport
+from backend.schemas.imports import Changes, ImportOptions, ImportReport
 from backend.schemas.plans import Plan
 from backend.schemas.problems import Problem
 
@@ -17,9 +17,9 @@ ImportState = Literal["queued", "running", "done", "failed", "cancelled"]
 class ImportStatus(Struct, frozen=True, omit_defaults=True):
     """How far an import is. `percent` is of the whole import; `bytes` the file's size; `dataset` what it made.
 
-    `report` and `dataset`, or `datasets` of all sheets of a workbook, are what a caller who waits is answered; `plan`
-    or `plans` the same for a dry run, `problem` for a failure. From the database these come as JSON text, which is not
-    decoded.
+    `report`, `dataset` and `changes`, or `datasets` of all sheets of a workbook, are what a caller who waits is
+    answered; `plan` or `plans` the same for a dry run, `problem` for a failure. From the database these come as JSON
+    text, which is not decoded.
     """
 
     id: UUID
@@ -35,6 +35,7 @@ class ImportStatus(Struct, frozen=True, omit_defaults=True):
     dataset: Dataset | None
     datasets: tuple[ImportAnswer, ...] | None = None
     report: ImportReport | None = None
+    changes: Changes | None = None
     plan: Plan | None = None
     plans: tuple[Plan, ...] | None = None
     problem: Problem | None = None

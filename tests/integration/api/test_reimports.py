@@ -159,6 +159,20 @@ class TestModes:
         answer = await stock.post("/datasets/stock/imports", json={**body, "key": ["sku"]})
         assert answer.status_code == 201, answer.text
 
+    async def test_later(self, stock: AsyncClient) -> None:
+        told = await stock.post(
+            "/datasets/stock/imports?mode=sync&key=sku",
+            content=NEXT.encode(),
+            headers={**CSV, "Prefer": "respond-async"},
+        )
+        assert told.status_code == 202, told.text
+        path = f"/imports/{told.json()['id']}"
+        async with stock.stream("GET", f"{path}/events") as events:
+            async for _ in events.aiter_lines():
+                pass
+        status = (await stock.get(path)).json()
+        assert (status["state"], status["changes"]["removed"], status["dataset"]["version"]) == ("done", 1, 2)
+
 
 class TestSameAgain:
     @pytest.mark.parametrize(("mode", "key"), [("append", ""), ("replace", ""), ("upsert", "sku"), ("sync", "sku")])
