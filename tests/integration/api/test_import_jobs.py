@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,9 @@ from support.calls import CSV, ORDERS, make, raw, records
 from support.service import Upload, User
 
 from backend.controllers.uploads import MEDIA_TYPE_BY_FORMAT
+from backend.repositories.database import Database
+from backend.services.import_leases import Leases
+from backend.services.import_watch import ImportWatch
 
 pytestmark = pytest.mark.anyio
 LATER = {**CSV, "Prefer": "wait=1, respond-async"}
@@ -174,3 +178,17 @@ async def test_imports_are_listed_the_newest_first(client: AsyncClient, upload: 
     assert [each["dataset"]["name"] for each in last["data"]] == ["one"]
     first = (await client.get("/imports", params={"limit": 1})).json()
     assert (first["data"][0], first["has_more"]) == (listed["data"][0], True)
+
+
+async def test_imports_are_forgotten_after_their_time(postgres_url: str, user: User, upload: Upload) -> None:
+    done = (await upload(whole=True))["import"]["id"]
+    database = await Database(postgres_url, size=1, bulk_size=1, prepare=True).open()
+    try:
+        await ImportWatch(database, Leases(database), keep=timedelta(days=1)).sweep()
+        assert (await user.client.get(f"/imports/{done}")).status_code == 200
+        await ImportWatch(database, Leases(database), keep=timedelta(0)).sweep()
+    finally:
+        await database.close()
+    answer = await user.client.get(f"/imports/{done}")
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "IMPORT_NOT_FOUND")
+    assert (await user.client.get("/datasets/orders")).status_code == 200
