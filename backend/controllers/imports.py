@@ -49,7 +49,8 @@ class ReimportController(Controller):
 
         The file is sent as `multipart/form-data` or as the raw body; JSON names one that is kept.
         """
-        workspace, waits = request.query_params.get("workspace"), wants_later(request)
+        workspace = request.query_params.get("workspace")
+        waits = wants_later(request) or "dry_run" in request.query_params
         await importers.service.reimports.check(request.user, ref, workspace, waits=waits)
         kind = uploads.kind_of_body(request)
         if kind == "json":

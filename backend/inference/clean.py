@@ -14,7 +14,7 @@ from backend.errors import BadCells
 from backend.inference.batch import Batch
 from backend.inference.convert import Conversion, only
 from backend.inference.encode import quoted
-from backend.inference.fit import Fit
+from backend.inference.fit import Fit, all_match
 from backend.schemas.columns import Column
 from backend.schemas.imports import ImportOptions, Rejected, Warnings
 from backend.schemas.problems import ErrorItem
@@ -71,10 +71,23 @@ class Cleaner:
             keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())
             batch = replace(batch, frame=batch.frame.select(keep))
         told = [at for at in range(batch.frame.width) if names[at] in self._types]
+        if self._known and batch.frame.height:
+            told = self._unsettled(batch, names, told)
         if not told or not batch.frame.height:
             return batch
         cleaned, losses = self._converted(batch, names, told)
         return self._judged(batch, cleaned, losses, warnings) if losses else cleaned
+
+    def _unsettled(self, batch: Batch, names: Sequence[str], told: Sequence[int]) -> list[int]:
+        """Those of the told columns in which some value has to be looked at by itself."""
+        nulls = batch.frame.null_count().row(0)
+        patterns: dict[int, str] = {}
+        for at in told:
+            fit = self._conversion(at, names[at], batch)
+            if isinstance(fit, Fit) and fit.plain is not None and not (nulls[at] and self._needs_value(names[at])):
+                patterns[at] = fit.plain
+        settled = all_match(batch.frame, patterns)
+        return [at for at in told if at not in settled]
 
     def _converted(self, batch: Batch, names: Sequence[str], told: list[int]) -> tuple[Batch, list[Loss]]:
         """The batch with its told columns converted, and what could not be."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 
 import polars as pl
 
 from backend.inference.convert import Conversion, only
 from backend.inference.dates import to_iso
-from backend.inference.lattice import CLASSES, Reading, anchored, pattern, roomy
+from backend.inference.lattice import CLASSES, DIGITS_AFTER, Reading, anchored, pattern, roomy
 from backend.query.values import shaped
 from backend.schemas.columns import Column
 
@@ -28,6 +30,11 @@ class Fit:
         self._comma = comma and column.type in {"integer", "number"}
         self._pattern = "" if column.type in {"text", "json"} else _pattern(column)
         self._json = Conversion("json", days=None, comma=False)
+
+    @property
+    def plain(self) -> str | None:
+        """What a value matches that needs no change; None where that cannot be said of one alone."""
+        return None if self._comma or self._column.type == "json" else self._pattern
 
     def __call__(self, values: pl.Series) -> pl.Series:
         """The values as text of the column's type, null where one does not fit."""
@@ -65,6 +72,19 @@ class Fit:
             return None
         written = shaped(self._column.type, self._column.format, value)
         return None if written is None or written.endswith("~") else written
+
+
+def all_match(frame: pl.DataFrame, patterns: Mapping[int, str]) -> set[int]:
+    """The columns, by position, whose values match their patterns all, none of them very long."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for at, wanted in patterns.items():
+        if wanted:
+            groups[wanted].append(str(at))
+    fits = [pl.col(columns).str.contains(wanted).all() for wanted, columns in groups.items()]
+    longest = [pl.col(columns).str.len_bytes().max().fill_null(0) for columns in groups.values()]
+    matching, sizes = (frame.select(each).row(0, named=True) if groups else {} for each in (fits, longest))
+    good = {name for name, every in matching.items() if every and sizes[name] <= DIGITS_AFTER}
+    return {at for at, wanted in patterns.items() if not wanted or str(at) in good}
 
 
 def shaped_as_default(column: Column) -> str:
