@@ -19,8 +19,7 @@ class Patterns(Struct, frozen=True):
     """What a parser looks for under a dialect.
 
     `special`: any quote or escape; `quoted`: a quoted cell behind its opening quote; `doubled`: the pairs in it that
-    stand for their second half; `closing`: a quote that closes; `blanks`: white space that is no delimiter; `padded`:
-    a quote behind white space at the beginning of a cell.
+    stand for their second half; `closing`: a quote that closes; `blanks`: white space that is no delimiter.
     """
 
     special: re.Pattern[str]
@@ -28,7 +27,6 @@ class Patterns(Struct, frozen=True):
     doubled: re.Pattern[str]
     closing: re.Pattern[str]
     blanks: re.Pattern[str]
-    padded: re.Pattern[str]
 
 
 def patterns(dialect: Dialect) -> Patterns:
@@ -36,7 +34,7 @@ def patterns(dialect: Dialect) -> Patterns:
     never = re.compile(r"(?!)")
     special = "|".join(re.escape(sign) for sign in (dialect.quote, dialect.escape) if sign)
     if not dialect.quote:
-        return Patterns(re.compile(special) if special else never, never, never, never, never, never)
+        return Patterns(re.compile(special) if special else never, never, never, never, never)
     quote, delimiter, escape = (re.escape(sign or "") for sign in (dialect.quote, dialect.delimiter, dialect.escape))
     blanks = "".join(sign for sign in " \t" if sign not in dialect.delimiter)
     inside = f"(?:[^{quote}]++|{quote}{quote})*+{quote}"
@@ -50,7 +48,6 @@ def patterns(dialect: Dialect) -> Patterns:
         doubled=re.compile(pairs),
         closing=re.compile(rf"{quote}(?={delimiter}|[\r\n]|\Z)"),
         blanks=re.compile(f"[{blanks}]*+") if blanks else re.compile(""),
-        padded=re.compile(f"(?:^|{delimiter})[{blanks}]++{quote}") if blanks else never,
     )
 
 

@@ -93,15 +93,13 @@ class RecordParser:
             cells, end = self._reader.record(start, "strict")
         except DamagedError as damage:
             return self._other(result, start, line, 0) or self._repair(result, start, damage)
-        if self._reader.patterns.padded.search(line) and (spaced := self._spaced(result, start, cells)):
-            return spaced
         return self._other(result, start, line, len(cells)) or (cells, end)
 
     def _other(self, result: Records, start: int, line: str, found: int) -> tuple[Cells, int] | None:
         """The record as another dialect reads it, where that gives the width and the file's own does not."""
         if self._width is None or found == self._width:
             return None
-        if not found and (spaced := self._spaced(result, start, None)):
+        if not found and (spaced := self._spaced(result, start)):
             return spaced
         for dialect, how in others(line, self._dialect, self._width, found):
             if dialect not in self._others:
@@ -117,13 +115,13 @@ class RecordParser:
                 return cells, end
         return None
 
-    def _spaced(self, result: Records, start: int, strict: Cells | None) -> tuple[Cells, int] | None:
-        """The record without white space around quotes, where it has some and comes no further from the width."""
+    def _spaced(self, result: Records, start: int) -> tuple[Cells, int] | None:
+        """A damaged record without white space around its quotes, where that makes it as wide as the others."""
         try:
             cells, end = self._reader.record(start, "spaced")
         except DamagedError:
             return None
-        if cells == strict or self._distance(cells) > self._distance(strict):
+        if self._distance(cells):
             return None
         result.notes.append((result.passed, _SPACED))
         return cells, end

@@ -71,9 +71,13 @@ def test_a_header_written_in_another_way() -> None:
     assert remarks(source) == [(1, f"{OTHER}the delimiter of this record is ;")]
 
 
-@pytest.mark.parametrize("line", ['5, "a,b" ,3.5,2020-01-01', '5,"a,b" ,3.5,2020-01-01', '5,\t"a,b",3.5,2020-01-01'])
-def test_white_space_around_quotes(line: str) -> None:
+@pytest.mark.parametrize("line", ['5,"a,b" ,3.5,2020-01-01', '5,"a,b"\t, "3.5",2020-01-01'])
+def test_white_space_that_damages_quotes(line: str) -> None:
     assert read(line) == (["5", "a,b", "3.5", "2020-01-01"], [(7, "White space around quotes was left out")])
+
+
+def test_a_cell_that_begins_with_white_space_is_not_quoted() -> None:
+    assert read('5, "ab",3.5,2020-01-01') == (["5", ' "ab"', "3.5", "2020-01-01"], [])
 
 
 @pytest.mark.parametrize(
