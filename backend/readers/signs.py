@@ -129,15 +129,20 @@ def quotes(sample: str, delimiter: str) -> list[str | None]:
 
 
 def _quotes(sample: str, delimiter: str, mark: str) -> bool:
-    """Whether a sign stands around cells; one that is seldom a quote must show that it is."""
-    sign, quote = re.escape(delimiter), re.escape(mark)
-    before, after = rf"(?:\A|(?<=[\r\n])|(?<={sign}))", rf"(?={sign}|[\r\n]|\Z)"
-    cells = re.findall(rf"{before}{quote}((?:[^{quote}\\]|{quote}{quote}|\\.)*){quote}{after}", sample)
-    if mark == "'":
-        return bool(cells)
+    """Whether a sign stands around cells; one that is seldom a quote must show that it is, and `'` that `"` is not."""
+    cells = _quoted(sample, delimiter, mark)
     held = sum(delimiter in cell for cell in cells)
     lines = sample.count("\n") or sample.count("\r") or 1
+    if mark == "'":
+        return len(cells) > len(_quoted(sample, delimiter, '"')) and bool(held or len(cells) >= 0.5 * lines)
     return held >= 2 or len(cells) >= 0.9 * (sample.count(delimiter) + lines)
+
+
+def _quoted(sample: str, delimiter: str, mark: str) -> list[str]:
+    """What stands between quotes that begin and end a cell."""
+    sign, quote = re.escape(delimiter), re.escape(mark)
+    before, after = rf"(?:\A|(?<=[\r\n])|(?<={sign}))", rf"(?={sign}|[\r\n]|\Z)"
+    return re.findall(rf"{before}{quote}((?:[^{quote}\\]|{quote}{quote}|\\.)*){quote}{after}", sample)
 
 
 def escapes(sample: str, delimiter: str, quote: str | None) -> list[str | None]:

@@ -152,3 +152,14 @@ def test_a_long_preamble_is_not_what_counts() -> None:
 def test_what_is_told_is_kept() -> None:
     found = detect_dialect("a,b\n1,2\n", delimiter="|~|", quote="'", escape="^")
     assert found == Dialect("|~|", "'", "^")
+
+
+def test_apostrophes_are_no_quotes_beside_double_ones() -> None:
+    rows = [f"{number},x{number}" for number in range(1000)]
+    found = detect_dialect("\n".join(["a,b", *rows, "5,'quoted'", '6,"say ""hi"""', ""]))
+    assert (found.delimiter, found.quote) == (",", '"')
+
+
+def test_a_few_apostrophes_are_text() -> None:
+    found = detect_dialect("\n".join(["a,b", *(f"{number},x" for number in range(50)), "5,'quoted'", ""]))
+    assert found.quote == '"'
