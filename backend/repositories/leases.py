@@ -23,9 +23,9 @@ async def take(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID,
 
 async def renew(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID, time: timedelta) -> bool:
     """Whether it still is this import's, for another while."""
-    query = sql.SQL(
-        "UPDATE {} SET busy_until = statement_timestamp() + %s WHERE id = %s AND busy_import = %s"
-    ).format(table(scope, "datasets"))
+    query = sql.SQL("UPDATE {} SET busy_until = statement_timestamp() + %s WHERE id = %s AND busy_import = %s").format(
+        table(scope, "datasets")
+    )
     return (await tx.execute(query, (time, dataset_id, import_id))).rowcount == 1
 
 
