@@ -34,6 +34,14 @@ SAMPLES = 5
 _NULL = Raw(b"null")
 
 
+def as_before(plan: Plan, rows: int) -> Plan:
+    """The plan of a file that made the newest version, in the same way: nothing is to be done."""
+    if plan.against is None:
+        return plan
+    against = structs.replace(plan.against, added=0, changed=0, removed=0, unchanged=rows, samples={})
+    return structs.replace(plan, against=against)
+
+
 async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -> Plan:
     """Everything that the import does but publishing it; the caller rolls `tx` back."""
     started, options, bad = perf_counter(), job.request.options, Warnings()

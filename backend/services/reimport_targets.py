@@ -53,6 +53,8 @@ def check_request(request: ImportRequest) -> None:
         raise BadRequest(f"key= is for the modes upsert and sync, not for {request.mode}.")
     if len(set(request.key)) < len(request.key):
         raise BadRequest("key= names a column twice.")
+    if request.mode == "sync" and request.options.on_error == "skip":
+        raise BadRequest("mode=sync removes what the file lacks, so no row can be left out of it: mend the bad cells.")
     if request.options.sheet == "*":
         raise BadRequest('One sheet goes into a dataset: name it, "*" is for new datasets.')
 

@@ -24,7 +24,7 @@ from backend.services.loads import Load, report
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
 from backend.services.record_writes import Writing, publish
-from backend.services.reimport_plans import plan
+from backend.services.reimport_plans import as_before, plan
 from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
     BY_KEY,
@@ -106,7 +106,10 @@ class Reimports:
                 scope, head = await _find(tx, job, lock=False)
                 aimed = await aim(tx, job, scope, head, staged=True)
                 check_begun(aimed, source.names)
-                return Imported(await plan(tx, job, aimed, source, self._limits))
+                found = await plan(tx, job, aimed, source, self._limits)
+                if await _made_before(tx, job, scope, head) is not None:
+                    found = as_before(found, head.dataset.rows)
+                return Imported(found)
         finally:
             await asyncio.to_thread(source.close)
 

@@ -54,6 +54,10 @@ async def stock(client: AsyncClient) -> AsyncClient:
 
 
 class TestModes:
+    async def test_sync_leaves_no_row_out(self, stock: AsyncClient) -> None:
+        body = "sku,name,price\nA-1,Axe,x\n"
+        await refused(stock, body, 400, mode="sync", key="sku", on_error="skip")
+
     async def test_append_counts_ids_on(self, stock: AsyncClient) -> None:
         answer = await into(stock, "sku,name,price\nA-4,Dart,1\n", mode="append")
         told = answer.json()
@@ -181,6 +185,8 @@ class TestSameAgain:
         again = await into(stock, NEXT, mode=mode, key=key)
         assert (again.status_code, again.json()["dataset"]["version"]) == (200, 2)
         assert "nothing to do" in again.json()["import"]["warnings"][0]["message"]
+        planned = (await into(stock, NEXT, mode=mode, key=key, dry_run=True)).json()["against"]
+        assert (planned["added"], planned["changed"], planned["removed"], planned["samples"]) == (0, 0, 0, {})
         assert (await stock.get("/datasets/stock")).json()["version"] == 2
 
     async def test_other_options_are_another_import(self, stock: AsyncClient) -> None:
