@@ -31,6 +31,7 @@ from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
 from backend.security.auth import Authentication
 from backend.services.datasets import DatasetService
+from backend.services.diffs import DiffService
 from backend.services.exports import ExportService
 from backend.services.health import HealthService
 from backend.services.import_leases import Leases
@@ -124,6 +125,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
         "schemas": SchemaService(database, max_columns=settings.max_columns),
         "versions": VersionService(database),
+        "diffs": DiffService(database),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }

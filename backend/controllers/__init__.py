@@ -3,6 +3,7 @@
 from litestar import Router
 
 from backend.controllers.datasets import DatasetController
+from backend.controllers.diffs import DiffController
 from backend.controllers.exports import ExportController
 from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
@@ -23,6 +24,7 @@ _CONTROLLERS = (
     SchemaController,
     RecordController,
     ExportController,
+    DiffController,
     VersionController,
 )
 

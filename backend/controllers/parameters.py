@@ -66,4 +66,8 @@ def refuse_repeated(names: Iterable[str]) -> None:
 @cache
 def _declared(handler: BaseRouteHandler) -> tuple[str, ...]:
     fields = handler.parsed_fn_signature.parameters
-    return tuple(name for name, field in fields.items() if isinstance(field.kwarg_definition, QueryParameter))
+    return tuple(
+        told.name or name
+        for name, field in fields.items()
+        if isinstance(told := field.kwarg_definition, QueryParameter)
+    )

@@ -64,6 +64,7 @@ OF_A_DATASET = [
     Call("GET", "/datasets/{ref}/export"),
     Call("POST", "/datasets/{ref}/export", {}, {"filters": {"nothing": 1}}),
     Call("GET", "/datasets/{ref}/versions"),
+    Call("GET", "/datasets/{ref}/diff"),
     Call("GET", "/datasets/{ref}/versions/{version}"),
 ]
 OF_AN_IMPORT = [

@@ -1,0 +1,52 @@
+"""What is different between two versions of a dataset."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
+
+from backend.controllers.answers import success, told
+from backend.controllers.documented import IF_NONE_MATCH, documented
+from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace
+from backend.controllers.problems import failures
+from backend.schemas.diffs import Diff, DiffSummary
+from backend.services.diffs import DiffService
+
+From = Annotated[str | None, QueryParameter(name="from")]
+"""A version's number; without it the one ahead of `to`."""
+
+
+class DiffController(Controller):
+    path = "/datasets/{ref:str}/diff"
+    tags = ("versions",)
+
+    @get(
+        "/",
+        responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404)},
+        operation_class=documented(parameters=[IF_NONE_MATCH]),
+    )
+    async def read(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        diffs: NamedDependency[DiffService],
+        workspace: Workspace = None,
+        from_version: From = None,
+        to: FromQuery[str | None] = None,
+        summary: FromQuery[bool] = False,
+        limit: Limit = 100,
+        cursor: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
+    ) -> Response[Diff | DiffSummary | None]:
+        """Records added, changed cell by cell and removed on the way from one version to another.
+
+        Without `to` that is the newest one, without `from` the one ahead of `to`.
+        """
+        found: Diff | DiffSummary
+        if summary:
+            found = await diffs.summary(request.user, ref, workspace, from_version, to)
+        else:
+            found = await diffs.page(request.user, ref, workspace, from_version, to, behind=cursor, limit=limit)
+        return told(request, found)

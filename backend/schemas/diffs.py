@@ -1,0 +1,44 @@
+"""What is different between two versions of a dataset."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+
+class CellDifference(Struct, frozen=True):
+    """One cell in both versions, as JSON; null where it had no value."""
+
+    before: Raw
+    after: Raw
+
+
+class RecordDifference(Struct, frozen=True):
+    """One record; `cells` by column name, those alone that differ."""
+
+    id: int
+    change: Literal["added", "changed", "removed"]
+    cells: dict[str, CellDifference]
+
+
+class DiffSummary(Struct, frozen=True):
+    """How many records were added, changed and removed on the way from one version to the other."""
+
+    added: int
+    changed: int
+    removed: int
+
+
+class Diff(Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A page of the differences in the order of the records; `next` is the `cursor` of the page behind it."""
+
+    before: int
+    after: int
+    added: int
+    changed: int
+    removed: int
+    data: tuple[RecordDifference, ...]
+    count: int
+    has_more: bool
+    next: int | None
