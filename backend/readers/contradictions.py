@@ -10,6 +10,7 @@ _OF_TEXT = ("delimiter", "quote", "escape", "comment")
 _OF_ROWS = ("header", "skip_rows", "skip_footer")
 _OF_WORKBOOKS = ("sheet", "fill_merged")
 _RECORDS = ("json", "ndjson", "parquet")
+_UNTOLD = ImportOptions()
 
 
 def refuse_contradictions(found: Format, told: str | None, options: ImportOptions) -> None:
@@ -21,8 +22,7 @@ def refuse_contradictions(found: Format, told: str | None, options: ImportOption
         raise Invalid(f"format={told} is told, but the content is {what}: send format={wanted}, or leave `format` out.")
     for names, of in _foreign(found):
         for name in names:
-            value = getattr(options, name)
-            if value is not None and value is not False and value != 0:
+            if getattr(options, name) != getattr(_UNTOLD, name):
                 raise Invalid(f"The option `{name}` is for {of}, but the content is {shown(found)}: leave it out.")
 
 

@@ -81,7 +81,8 @@ class TestContradictions:
         answer = await client.post(
             "/datasets", files={"file": ("a.xlsx", workbook())}, data={"options": f'{{"{option}": "|"}}'}
         )
-        assert f"The option `{option}` is for delimited text, but the content is XLSX" in await refused(client, answer)
+        kind = "text" if option == "encoding" else "delimited text"
+        assert f"The option `{option}` is for {kind}, but the content is XLSX" in await refused(client, answer)
 
     @pytest.mark.parametrize("told", ["csv", "tsv", "ods", "xls"])
     async def test_a_workbook_told_to_be_something_else(self, client: AsyncClient, told: str) -> None:
