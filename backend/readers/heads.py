@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from backend.readers.shapes import shape
@@ -14,6 +15,8 @@ _BELOW = 200
 _TYPED = ("integer", "number", "date", "time")
 WORDS = ("text", "empty", "boolean")
 NOTHING = frozenset(("n/a", "na", "nan", "null", "none", "unknown", "missing", "-", "--", ".", "?"))
+_UNIT = re.compile(r"\(.*\)|\[.*\]|")
+"""What may stand over a column of words in the second row of a header; anything else may be a value."""
 ENOUGH = 8
 """Records of one width that say how wide a table is, whatever its header."""
 
@@ -62,8 +65,10 @@ def _goes_on(rows: Sequence[Row], header: int, at: int) -> bool:
     below = rows[at + 1 : at + 1 + _BELOW]
     typed = [place for place in range(len(row)) if _is_typed(below, place)]
     names = {name for place in typed if (name := (row[place] or "").strip().lower())}
+    untyped = [cell for place, cell in enumerate(row) if cell and place not in typed]
     return (
         len(names) >= 2
+        and all(_UNIT.fullmatch(cell.strip()) for cell in untyped)
         and not names & NOTHING
         and all(shape(cell) in WORDS for cell in row)
         and all(shape(above[place]) in WORDS or is_year(above[place] or "") for place in typed)

@@ -25,6 +25,7 @@ def find_table(rows: Sequence[Row]) -> tuple[int | None, int]:
     if not rows:
         return None, 0
     start = _first_full(rows)
+    start += _is_sentence(rows, start)
     behind = next((index for index in range(start + 1, len(rows)) if rows[index] != rows[start]), len(rows))
     if looks_like_header(rows[start], rows[behind:]):
         if start == 1 and _short_header(rows):
@@ -57,6 +58,20 @@ def _are_titles(rows: Sequence[Row], width: int) -> bool:
     wider = [extent for row in rows if _filled(row) > 1 and (extent := _extent(row))]
     distinct = len(wider) == len(set(wider)) and all(4 * extent <= 3 * width for extent in wider)
     return len(rows) <= _TITLES and (distinct or all(2 * extent <= width for extent in wider))
+
+
+def _is_sentence(rows: Sequence[Row], at: int) -> bool:
+    """Whether a row is a title with commas in it: words behind blanks over names that stand over values."""
+    row, *below = rows[at : at + _LOOK]
+    if len(row) < 2 or len(below) < 2 or not all(cell and cell[0] == " " for cell in row[1:]):
+        return False
+    words = sum(len(cell.split()) for cell in row if cell)
+    names = below[0]
+    apart = all(cell and shape(cell) == "text" and cell[0] != " " and " " not in cell for cell in names)
+    if words < len(row) + 2 or not apart or len(set(names)) < len(names):
+        return False
+    columns = [{shape(cells[place]) for cells in below[1:] if place < len(cells)} for place in range(len(names))]
+    return any(column and not column & {"text", "boolean", "empty"} for column in columns)
 
 
 def _short_header(rows: Sequence[Row]) -> bool:
