@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.shapes import shape, tidiness
 from backend.readers.signs import USUAL, Delimiters, escapes, is_odd, quotes
-from backend.readers.tolerant import RecordParser
+from backend.readers.tolerant import SPACED, RecordParser
 
 _SINGLE = 0.5
 """What a table of one column counts for, so that any sound split is taken before it."""
@@ -82,7 +82,8 @@ def _score(records: Records, dialect: Dialect) -> float:
     counts = Counter(map(len, records.cells))
     width, same = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]))
     total = len(records.cells)
-    sound = same == total and not records.notes
+    damaged = sum(message != SPACED for _, message in records.notes)
+    sound = same == total and not damaged
     if width == 1:
         consistency = _SINGLE
     elif not _is_possible(records.cells, dialect, width, sound=sound):
@@ -96,7 +97,7 @@ def _score(records: Records, dialect: Dialect) -> float:
     tidy = tidiness(rows, dialect.delimiter)
     if width > 1 and (dialect.delimiter == " " or is_odd(dialect.delimiter)):
         consistency *= min(1.0, 0.4 + 2 * _typed(rows))
-    damage = 0.9 * (1 - 0.5 * len(records.notes) / total) if records.notes else 1.0
+    damage = 0.9 * (1 - 0.5 * damaged / total) if records.notes else 1.0
     return consistency * tidy**2 * damage
 
 

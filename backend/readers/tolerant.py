@@ -12,7 +12,7 @@ from backend.readers.records import BLANKS, Dialect, Records, TooWideError, coun
 from backend.readers.repairs import fits, others
 
 _EMPTY_LINES = re.compile(r"[\r\n]+")
-_SPACED = "White space around quotes was left out"
+SPACED = "White space around quotes was left out"
 _READINGS: tuple[tuple[Mode, str], ...] = (
     ("line", "the cell ends at the first fitting quote of its line"),
     ("literal", "the quote was read as text"),
@@ -92,15 +92,14 @@ class RecordParser:
         try:
             cells, end = self._reader.record(start, "strict")
         except DamagedError as damage:
-            return self._other(result, start, line, 0) or self._repair(result, start, damage)
+            other = self._spaced(result, start) or self._other(result, start, line, 0)
+            return other or self._repair(result, start, damage)
         return self._other(result, start, line, len(cells)) or (cells, end)
 
     def _other(self, result: Records, start: int, line: str, found: int) -> tuple[Cells, int] | None:
         """The record as another dialect reads it, where that gives the width and the file's own does not."""
         if self._width is None or found == self._width:
             return None
-        if not found and (spaced := self._spaced(result, start)):
-            return spaced
         for dialect, how in others(line, self._dialect, self._width, found):
             if dialect not in self._others:
                 self._others[dialect] = RecordReader(
@@ -121,9 +120,9 @@ class RecordParser:
             cells, end = self._reader.record(start, "spaced")
         except DamagedError:
             return None
-        if self._distance(cells):
+        if self._distance(cells) or (self._width is None and end > self._reader.after_line(start)):
             return None
-        result.notes.append((result.passed, _SPACED))
+        result.notes.append((result.passed, SPACED))
         return cells, end
 
     def _distance(self, cells: Cells | None) -> int:

@@ -160,6 +160,23 @@ class TestRaggedRecords:
         assert cells(source)[3] == ["4", "item 4", "2025-01-04"]
 
 
+class TestWhiteSpaceAroundQuotes:
+    @pytest.mark.parametrize("between", ['" ,"', '" , "', '" ;"', '"\t;"'])
+    @pytest.mark.parametrize("quote", ['"', ""])
+    def test_it_is_left_out_in_every_record(self, between: str, quote: str) -> None:
+        sign = between.strip('" \t')
+        header = f'"a{between}b"' if quote else f"a{sign}b"
+        source = opened(f"{header}\n" + "".join(f'"{number}{between}x"\n' for number in range(20)))
+        assert (source.names, source.delimiter) == (["a", "b"], sign)
+        assert cells(source) == [[str(number), "x"] for number in range(20)]
+        assert {message for _, message, _ in remarks(source)} == {"White space around quotes was left out"}
+        assert source.warnings.total == 20 + len(quote)
+
+    def test_a_cell_that_begins_with_it_is_text(self) -> None:
+        source = opened("a,b\n" + "".join(f'{number}, "x"\n' for number in range(20)) + "20,x\n")
+        assert cells(source)[0] == ["0", ' "x"']
+
+
 class TestEnd:
     @pytest.mark.parametrize(
         ("below", "lines"),
