@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from backend.readers.records import BLANK_LINE, Dialect, Records, TooWideError
 from backend.readers.shapes import shape, tidiness
-from backend.readers.signs import USUAL, Delimiters, escapes, is_odd, quotes
+from backend.readers.signs import BETWEEN, USUAL, Delimiters, escapes, is_odd, quotes
 from backend.readers.tolerant import SPACED, RecordParser
 
 _SINGLE = 0.5
@@ -104,7 +104,7 @@ def _score(records: Records, dialect: Dialect) -> float:
 
 def _is_possible(rows: Sequence[Sequence[str | None]], dialect: Dialect, width: int, *, sound: bool) -> bool:
     """Whether a split can be meant: signs that seldom are delimiters must show that they are."""
-    if dialect.delimiter[1:] == " ":
+    if dialect.delimiter[1:] == " " or dialect.delimiter == BETWEEN:
         return sound
     if is_odd(dialect.delimiter):
         return sound and width > 2 and len(rows) > 1

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 USUAL = (",", ";", "\t", "|")
+BETWEEN = " | "
+"""A bar with white space on both sides in all places is a delimiter with it."""
 _OTHERS = (":", " ", "^", "~", "\x01", "\x02", "\x14", "\x1c", "\x1d", "\x1e", "\x1f", "¦", "§", "¬", "¤", "þ")
 _ODD = re.compile(r"[#&*!=%$@/+?<>·•|]")
 _QUOTES = "'`~|^$%#*@¦¬þ/"
@@ -71,11 +73,12 @@ class Delimiters:
         found += [run for run in runs if run not in found]
         spaced = [sign for sign in found if sign in ",;|"]
         found += [f"{sign} " for sign in spaced if self._is_spaced(sign)]
+        found += [BETWEEN] if "|" in spaced and self._text.count(BETWEEN) == self._text.count("|") else []
         return [none, *found] if none == "," else [*found, none]
 
     def weight(self, sign: str) -> float:
         """From 0 to 1; signs that stand in ordinary text as well count for less."""
-        if sign in USUAL or sign[1:] == " ":
+        if sign in USUAL or sign[1:] == " " or sign == BETWEEN:
             return 1.0
         whole = self._whole.count(sign)
         kept = self._bare.count(sign) / whole if whole else 1.0

@@ -54,6 +54,8 @@ def detected(header: str, line: str) -> tuple[str, str | None, str | None]:
         ("a\x1fb\x1fc", "{n}\x1f{p}\x1f{n}", "\x1f"),
         ("aþbþc", "{n}þ{p}þ{n}", "þ"),
         ("id, name, v", "{n}, {w}, {n}", ", "),
+        ("id | name | v", "{n} | {w} | {n}", " | "),
+        ("id | name | v", '"{n}" |  | "{p}"', " | "),
     ],
 )
 def test_one_delimiter_among_many_signs(header: str, line: str, delimiter: str) -> None:
