@@ -175,6 +175,14 @@ class UnreadableFile(Invalid):
     """The file cannot be read as what it claims to be."""
 
 
+class Unwelcome(UnreadableFile):
+    """The workbook is refused for what it is, encrypted for one; no other reader is asked."""
+
+    @classmethod
+    def code(cls) -> str:
+        return UnreadableFile.code()
+
+
 class BadCells(Invalid):
     """Some cells do not fit the type that was told for their column."""
 

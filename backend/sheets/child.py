@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import polars as pl
 
-from backend.errors import Invalid, TooLarge, UnreadableFile
+from backend.errors import Invalid, TooLarge, UnreadableFile, Unwelcome
 from backend.sheets import grid, protocol
 from backend.sheets.fill import Fill
 from backend.sheets.package import Package
@@ -28,7 +28,6 @@ from backend.sheets.protocol import (
     Problem,
     Refused,
     SheetInfo,
-    Unwelcome,
 )
 from backend.sheets.raw import Area
 from backend.sheets.values import KEEP, Values

@@ -5,18 +5,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from backend.errors import UnreadableFile
 from backend.sheets.raw import Area
 
 KEEP_MERGED = 1000
-
-
-class Unwelcome(UnreadableFile):
-    """A workbook that is refused for what it is, encrypted for one: no other reader is asked."""
-
-    @classmethod
-    def code(cls) -> str:
-        return UnreadableFile.code()
 
 
 class Job(Struct, frozen=True):
@@ -113,7 +104,7 @@ class End(Struct, frozen=True, tag="end"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """The workbook cannot be read; `error` is the name of the class in `backend.errors`, or `Unwelcome`."""
+    """The workbook cannot be read; `error` is the name of the class in `backend.errors`."""
 
     error: Literal["UnreadableFile", "TooLarge", "Invalid", "Unwelcome"]
     message: str

@@ -20,9 +20,9 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from backend.errors import UnreadableFile
+from backend.errors import UnreadableFile, Unwelcome
 from backend.sheets import raw
-from backend.sheets.protocol import SheetInfo, Unwelcome
+from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import polars as pl
 import xlrd
 
-from backend.errors import UnreadableFile
+from backend.errors import UnreadableFile, Unwelcome
 from backend.sheets import raw
 from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
-from backend.sheets.protocol import SheetInfo, Unwelcome
+from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
 from backend.sheets.values import Values, no_strings
 
