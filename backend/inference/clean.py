@@ -22,6 +22,7 @@ from backend.schemas.problems import ErrorItem
 SHOWN_ERRORS = 20
 """Bad cells listed when an import is refused."""
 _NOTED = 100
+_DONE = {"reject": "", "null": ": made null", "skip": ": row left out"}
 _GUARDED = r"^'('*[=+\-@\t\r])"
 
 
@@ -47,12 +48,15 @@ class Cleaner:
     """Applies what the options tell (`null_values`, `types`, `on_error`, …) to one batch after the other.
 
     `known`: columns of a dataset by name, which take only what they give back to the letter. `rejected` collects the
-    rows that are skipped until somebody takes them.
+    rows that are skipped until somebody takes them. `planning`: bad cells are noted where they would refuse the import.
     """
 
-    def __init__(self, options: ImportOptions, days: str | None, known: Mapping[str, Column]) -> None:
+    def __init__(
+        self, options: ImportOptions, days: str | None, known: Mapping[str, Column], *, planning: bool = False
+    ) -> None:
         self._options = options
         self._days = days
+        self._planning = planning
         self._known = known
         self._types = {**options.types, **{name: column.type for name, column in known.items()}}
         self._conversions: dict[int, Callable[[pl.Series], pl.Series]] = {}
@@ -107,7 +111,8 @@ class Cleaner:
         """What goes in of a batch with bad cells. Raises BadCells where it is to be refused."""
         errors = [error for loss in losses for error in self._errors(batch, loss, warnings)]
         firm = [error for error in errors if self._needs_value(error.column or "")]
-        if self._options.on_error == "null" and not firm:
+        noted = self._options.on_error == "null" or (self._planning and self._options.on_error == "reject")
+        if noted and not firm:
             return cleaned
         if self._options.on_error != "skip":
             raise self._refusal(errors if self._options.on_error == "reject" else firm)
@@ -149,14 +154,15 @@ class Cleaner:
         places = loss.lost.arg_true()
         shown = [(at, int(batch.rows[at])) for at in places.head(_NOTED)]
         if warnings is not None:
-            done = "made null" if self._options.on_error == "null" else "row left out"
-            message = f"not of type {self._types[loss.name]}: {done}"
+            message = f"not of type {self._types[loss.name]}{_DONE[self._options.on_error]}"
             for at, row in shown:
                 cell = batch.cell(row, loss.position)
                 warnings.add(message, row=row, column=loss.name, cell=cell, value=loss.values[at])
             warnings.total += len(places) - len(shown)
         return [
-            ErrorItem(self._what(loss, at), row=row, column=loss.name, cell=batch.cell(row, loss.position))
+            ErrorItem(
+                self._what(loss, at), row=row, column=loss.name, cell=batch.cell(row, loss.position), code="BAD_CELL"
+            )
             for at, row in shown
         ]
 

@@ -28,16 +28,21 @@ class Inference:
     """
 
     def __init__(
-        self, options: ImportOptions, warnings: Warnings | None = None, *, known: Mapping[str, Column] | None = None
+        self,
+        options: ImportOptions,
+        warnings: Warnings | None = None,
+        *,
+        known: Mapping[str, Column] | None = None,
+        planning: bool = False,
     ) -> None:
-        """`known`: columns of a dataset by name, whose types hold for the file's."""
+        """`known`: columns of a dataset by name, whose types hold for the file's. `planning`: no bad cell refuses."""
         self._options = options
         self._forced: dict[str, ColumnType] = options.types | {
             name: column.type for name, column in (known or {}).items()
         }
         self._days = strptime_pattern(options.date_format) if options.date_format is not None else None
         self._warnings = Warnings() if warnings is None else warnings
-        self._cleaner = Cleaner(options, self._days, known or {})
+        self._cleaner = Cleaner(options, self._days, known or {}, planning=planning)
         self._columns: list[ColumnState] = []
         self.rows = 0
         self.rejected = 0

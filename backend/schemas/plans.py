@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True, rename={"report": "import"}):
     """What an import would do: how the file is read, what its columns would be, its first rows, the bad cells.
 
     `bad_cells` holds the first of them, `bad_cells_total` counts all; with `on_error=reject` one is enough for the
-    import to be refused. `rows`: the first ones as text, a null cell as null.
+    import to be `refused`. `rows`: the first ones as text, a null cell as null.
     """
 
     report: ImportReport
@@ -54,6 +54,7 @@ class Plan(Struct, frozen=True, rename={"report": "import"}):
     rows: list[dict[str, str | None]]
     bad_cells: tuple[ReadWarning, ...]
     bad_cells_total: int
+    refused: bool
     against: Against | None = None
     upload: KeptFile | None = None
 

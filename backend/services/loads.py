@@ -68,13 +68,15 @@ class Load:
         target: Target = NEW,
         rejects: Rejects | None = None,
     ) -> None:
-        """`bad_cells` takes what is wrong with single cells; without it the source's own warnings do.
+        """`bad_cells` takes what is wrong with single cells, for a plan, which that does not refuse; without it the
+        source's own warnings do.
 
         `rejects` takes the rows that are left out.
         """
         self.source = source
         self._typed = target.typed
-        self.inference = Inference(options, source.warnings if bad_cells is None else bad_cells, known=self._typed)
+        noted = source.warnings if bad_cells is None else bad_cells
+        self.inference = Inference(options, noted, known=self._typed, planning=bad_cells is not None)
         self.rows = 0
         self.redo = False
         self.first: list[tuple[str | None, ...]] = []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from msgspec import structs
-
 from backend.readers.base import ReadLimits, Source
 from backend.schemas.datasets import ColumnInfo
 from backend.schemas.imports import ImportOptions, Warnings
@@ -20,8 +18,6 @@ SHOWN_ROWS = 20
 def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | None = None) -> Plan:
     """What a new dataset would be made of, under the job's options or others. Blocking; for a worker thread."""
     started, options, bad = perf_counter(), options or job.request.options, Warnings()
-    if options.on_error == "reject":
-        options = structs.replace(options, on_error="null")
     load = Load(source, options, limits, job.progress, bad_cells=bad)
     first = load.look(SHOWN_ROWS)
     evidence = load.inference.evidence()
@@ -37,4 +33,5 @@ def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | 
         rows=[dict(zip(names, row, strict=False)) for row in first],
         bad_cells=tuple(bad.items),
         bad_cells_total=bad.total,
+        refused=options.on_error == "reject" and bad.total > 0,
     )

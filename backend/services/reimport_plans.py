@@ -45,8 +45,6 @@ def as_before(plan: Plan, rows: int) -> Plan:
 async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -> Plan:
     """Everything that the import does but publishing it; the caller rolls `tx` back."""
     started, options, bad = perf_counter(), job.request.options, Warnings()
-    if options.on_error == "reject":
-        options = structs.replace(options, on_error="null")
     load = Load(source, options, limits, job.progress, bad_cells=bad, target=aim.target)
     stage = await stage_rows(tx, job, aim, load)
     columns = columns_after(aim, load, limits.max_columns)
@@ -64,6 +62,7 @@ async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -
         rows=[dict(zip(load.names, row, strict=False)) for row in load.first],
         bad_cells=tuple(bad.items),
         bad_cells_total=bad.total,
+        refused=options.on_error == "reject" and bad.total > 0,
         against=against,
     )
 

@@ -348,6 +348,12 @@ class TestPlan:
     async def test_bad_cells_are_listed(self, stock: AsyncClient) -> None:
         plan = (await into(stock, "sku,price\nA-1,007\n", mode="append", dry_run=True)).json()
         assert (plan["bad_cells_total"], plan["bad_cells"][0]["row"]) == (1, 2)
+        assert (plan["refused"], "null" in plan["bad_cells"][0]["message"]) == (True, False)
+
+    async def test_an_import_that_copes_with_bad_cells_is_not_refused(self, stock: AsyncClient) -> None:
+        told = {"mode": "append", "dry_run": True, "on_error": "null"}
+        plan = (await into(stock, "sku,price\nA-1,007\n", **told)).json()
+        assert (plan["refused"], plan["bad_cells"][0]["message"][-9:]) == (False, "made null")
 
 
 class TestPreconditions:

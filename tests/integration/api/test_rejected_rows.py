@@ -75,7 +75,7 @@ async def test_a_re_upload_keeps_them_too(user: User) -> None:
 async def test_cells_of_a_workbook_are_named_as_people_see_them(user: User) -> None:
     refused = await raw(user.client, sales(), XLSX, types="amount:integer")
     assert refused.status_code == 422
-    assert refused.json()["errors"][0]["cell"] == "Sales!C4"
+    assert (refused.json()["errors"][0]["cell"], refused.json()["errors"][0]["code"]) == ("Sales!C4", "BAD_CELL")
     assert "Sales!C4" in refused.json()["detail"]
     nulled = (await raw(user.client, sales(), XLSX, types="amount:integer", on_error="null")).json()["import"]
     assert (nulled["rows"], nulled["warnings"][-1]["cell"]) == (2, "Sales!C4")

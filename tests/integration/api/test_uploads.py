@@ -215,5 +215,6 @@ class TestPlan:
         assert [(each["name"], each["type"]) for each in plan["columns"]] == [("sku", "text"), ("amount", "integer")]
         assert plan["rows"] == [{"sku": "007", "amount": "1"}, {"sku": "x", "amount": None}]
         assert (plan["bad_cells_total"], plan["bad_cells"][0]["value"], plan["bad_cells"][0]["row"]) == (1, "zwei", 3)
+        assert (plan["refused"], plan["bad_cells"][0]["message"]) == (True, "not of type integer")
         assert plan["import"]["delimiter"] == ","
         assert (await user.client.get("/datasets")).json()["total"] == 0
