@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.controllers.bodies import why_no_json
+from backend.controllers.bodies import json_pointer, why_no_json
 from backend.errors import AppError, BadRequest, InvalidBody, InvalidParameter, TooLarge
 from backend.schemas.problems import ErrorItem, Problem
 
@@ -79,8 +79,8 @@ def _parameter_item(item: dict[str, Any]) -> ErrorItem:
 
 
 def _pointer(item: dict[str, Any]) -> str | None:
-    key = str(item.get("key", ""))
-    return "/" + key.removeprefix("data.").replace(".", "/") if key and key != "data" else None
+    path = str(item.get("key", "")).removeprefix("data").removeprefix(".")
+    return json_pointer(path if path.startswith("[") else f".{path}") if path else None
 
 
 def _from_bug(error: Exception) -> ProblemAnswer:

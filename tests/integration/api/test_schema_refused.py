@@ -67,6 +67,12 @@ async def test_a_body_of_another_shape(client: AsyncClient, people: Any, changes
     assert (answer.status_code, answer.json()["error_code"]) == (422, "INVALID_BODY")
 
 
+async def test_a_pointer_into_a_body_of_another_shape(client: AsyncClient, people: Any) -> None:
+    changes = {"columns": [{"name": "name"}, {"name": "born", "type": "money"}]}
+    answer = await client.patch("/datasets/people/schema", json=changes)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/columns/1/type")
+
+
 async def test_unknown_columns_come_with_the_nearest_names(client: AsyncClient, people: Any) -> None:
     answer = await attempt(client, columns=[{"name": "amont", "drop": True}])
     assert answer.json()["detail"] == ("There is no column 'amont'; the nearest is 'amount'. Nothing was changed.")
