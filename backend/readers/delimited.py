@@ -17,7 +17,6 @@ from backend.readers.headers import extra_names
 from backend.readers.layout import Layout, find_layout
 from backend.readers.mend import Mender
 from backend.readers.pieces import PIECE, TOLERANT, Cut, pieces
-from backend.readers.records import BLANK_LINE
 from backend.readers.scan import Piece
 from backend.readers.stacked import TableEnd
 from backend.readers.tail import drop_last, drop_trailing_nulls
@@ -70,7 +69,6 @@ class DelimitedSource:
         self._reported = 0
         self._reported_tail = 0
         self._rows = 0
-        self._blank_line = False
 
     @property
     def share(self) -> float:
@@ -116,8 +114,7 @@ class DelimitedSource:
     def _report(self, piece: Piece, *, after: int) -> None:
         """Warnings for damaged and ragged records behind line `after`, which were not reported before."""
         for row, message in piece.notes:
-            if row > after and not (message == BLANK_LINE and self._blank_line):
-                self._blank_line = self._blank_line or message == BLANK_LINE
+            if row > after:
                 self.warnings.add(message, row=row)
         expected = len(self._layout.names)
         ragged = (piece.widths != expected) & (piece.lines > after)

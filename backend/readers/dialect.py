@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from backend.readers.records import BLANK_LINE, Dialect, Records, TooWideError
+from backend.readers.records import Dialect, Records, TooWideError
 from backend.readers.shapes import shape, tidiness
 from backend.readers.signs import BETWEEN, USUAL, Delimiters, escapes, is_odd, quotes
 from backend.readers.tolerant import SPACED, RecordParser
@@ -51,7 +51,7 @@ def detect_dialect(
             records = RecordParser(sample, dialect, final=final).parse()
         except TooWideError:
             continue
-        if any(message != BLANK_LINE for _, message in records.notes):
+        if records.notes:
             damaged.add(dialect.delimiter)
         score = weight * _score(records, dialect)
         if score > best_score * 1.0001:
@@ -82,8 +82,7 @@ def _score(records: Records, dialect: Dialect) -> float:
     counts = Counter(map(len, records.cells))
     width, same = max(counts.items(), key=lambda item: (item[1] * (item[0] > 1), item[1], item[0]))
     total = len(records.cells)
-    damaged = sum(message not in (SPACED, BLANK_LINE) for _, message in records.notes)
-    spaced = any(message == SPACED for _, message in records.notes)
+    damaged = sum(message != SPACED for _, message in records.notes)
     sound = same == total and not damaged
     if width == 1:
         consistency = _SINGLE
@@ -98,7 +97,7 @@ def _score(records: Records, dialect: Dialect) -> float:
     tidy = tidiness(rows, dialect.delimiter)
     if width > 1 and (dialect.delimiter == " " or is_odd(dialect.delimiter)):
         consistency *= min(1.0, 0.4 + 2 * _typed(rows))
-    damage = 0.9 * (1 - 0.5 * damaged / total) if spaced or damaged else 1.0
+    damage = 0.9 * (1 - 0.5 * damaged / total) if records.notes else 1.0
     return consistency * tidy**2 * damage
 
 

@@ -11,8 +11,6 @@ from msgspec import Struct, field
 
 BLANKS = " \t\v\f"
 """A line of nothing else is no record, unless the table has a single column."""
-BLANK_LINE = "Lines of white space alone are no records: this one is the first that was left out"
-"""The note at each such line, of which a file's first is reported."""
 
 
 class Dialect(Struct, frozen=True):

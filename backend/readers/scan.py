@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from msgspec import Struct
 
-from backend.readers.records import BLANK_LINE, BLANKS, Dialect
+from backend.readers.records import BLANKS, Dialect
 from backend.readers.repairs import others, widths_in_doubt
 
 Bytes = npt.NDArray[np.uint8]
@@ -219,6 +219,5 @@ def _drop_blanks(piece: Piece, first: Bytes) -> None:
     empty = (piece.frame["0"].gather(single).str.strip_chars(BLANKS) == "").fill_null(value=False)
     keep = np.ones(len(piece.widths), np.bool_)
     keep[single[empty.to_numpy()]] = False
-    piece.notes = [(line, BLANK_LINE) for line in piece.lines[~keep].tolist()]
     piece.frame = piece.frame.filter(pl.Series(keep))
     piece.lines, piece.widths = piece.lines[keep], piece.widths[keep]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from backend.readers.cells import LONGEST, LOOKAHEAD, WIDEST, Cells, DamagedError, IncompleteError, Mode, RecordReader
-from backend.readers.records import BLANK_LINE, BLANKS, Dialect, Records, TooWideError, count_lines
+from backend.readers.records import BLANKS, Dialect, Records, TooWideError, count_lines
 from backend.readers.repairs import fits, others
 
 _EMPTY_LINES = re.compile(r"[\r\n]+")
@@ -82,10 +82,7 @@ class RecordParser:
         if after == self._size and not self._final and self._text[after - 1] not in "\r\n":
             raise IncompleteError
         line = self._text[start : self._reader.content_end(start, after)]
-        if self._dialect.comment and line.startswith(self._dialect.comment):
-            return None, after
-        if self._width != 1 and not line.strip(BLANKS) and self._delimiter not in line:
-            result.notes.append((result.passed, BLANK_LINE))
+        if self._skipped(line):
             return None, after
         if len(line) > self._widest and (width := line.count(self._delimiter) + 1) > self._widest:
             raise TooWideError(self._reader.line, width)
@@ -131,6 +128,11 @@ class RecordParser:
     def _distance(self, cells: Cells | None) -> int:
         """How far from the width a record is; a damaged one is none."""
         return 0 if cells is None or self._width is None else abs(len(cells) - self._width)
+
+    def _skipped(self, line: str) -> bool:
+        if self._dialect.comment and line.startswith(self._dialect.comment):
+            return True
+        return self._width != 1 and not line.strip(BLANKS) and self._delimiter not in line
 
     def _repair(self, result: Records, start: int, damage: DamagedError) -> tuple[Cells, int]:
         """The reading of a damaged record that comes nearest to the width that it should have."""

@@ -177,18 +177,6 @@ class TestWhiteSpaceAroundQuotes:
         assert cells(source)[0] == ["0", ' "x"']
 
 
-class TestLinesOfWhiteSpace:
-    @pytest.mark.parametrize("damaged", ["", '"'])
-    def test_the_first_is_reported(self, damaged: str) -> None:
-        source = opened(f"a,b\n1,x\n   \n2,{damaged}y\n \t\n3,z\n")
-        for _ in range(2):
-            assert cells(source) == [["1", "x"], ["2", f"{damaged}y"], ["3", "z"]]
-        assert [row for row, message, _ in remarks(source) if "white space" in message] == [3]
-
-    def test_in_a_single_column_they_are_records(self) -> None:
-        assert cells(opened("a\n1\n \n2\n")) == [["1"], [" "], ["2"]]
-
-
 class TestEnd:
     @pytest.mark.parametrize(
         ("below", "lines"),
