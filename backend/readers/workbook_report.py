@@ -97,10 +97,13 @@ def report_others(others: Sequence[SheetInfo], warnings: Warnings) -> None:
 
 
 def report_unfit(others: Sequence[SheetInfo], warnings: Warnings) -> None:
-    """Report the sheets that are hidden, and those that hold no cells."""
+    """Report the sheets that are hidden, and those that hold no cells or are not in the file."""
     hidden = [sheet.name for sheet in others if sheet.cells and sheet.hidden]
     if hidden:
         warnings.add("Hidden sheets of the workbook were not read", value=", ".join(hidden))
-    charts = [sheet.name for sheet in others if not sheet.cells]
+    charts = [sheet.name for sheet in others if not sheet.cells and not sheet.missing]
     if charts:
         warnings.add("Sheets without cells (charts, dialogs, macros) were left out", value=", ".join(charts))
+    missing = [sheet.name for sheet in others if sheet.missing]
+    if missing:
+        warnings.add("The workbook is damaged: sheets of it are missing in the file", value=", ".join(missing))

@@ -171,6 +171,8 @@ def _wanted(sheets: list[SheetInfo], sheet: str | int | None) -> list[int]:
     index = _place(names, sheet)
     if index in able:
         return [index]
+    if index is not None and sheets[index].missing:
+        raise Unwelcome(f"The workbook is damaged: its sheet {names[index]!r} is missing in the file.")
     if index is not None:
         raise Invalid(f"The sheet {names[index]!r} holds no cells: it is a chart, a dialog or a macro.")
     raise Invalid(

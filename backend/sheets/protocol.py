@@ -31,7 +31,7 @@ class Job(Struct, frozen=True):
 
 
 class SheetInfo(Struct, frozen=True):
-    """A sheet of the workbook; one without `cells` is a chart, a dialog or a macro.
+    """A sheet of the workbook; one without `cells` is a chart, a dialog or a macro, or `missing` in the file.
 
     `rows` is the last row that the file speaks of, None where it does not tell or cannot be believed.
     """
@@ -40,6 +40,7 @@ class SheetInfo(Struct, frozen=True):
     hidden: bool = False
     rows: int | None = None
     cells: bool = True
+    missing: bool = False
 
 
 class Problem(Struct, frozen=True):

@@ -70,11 +70,11 @@ class Xlsb:
                 relation, after = _text(content, 8)
                 kind, target = leading.get(relation, ("", ""))
                 holds = kind == "worksheet" and target in self._package
-                if holds or kind in related.SHEETS_WITHOUT_CELLS:
-                    hidden = _U32.unpack_from(content)[0] != 0
-                    rows = self._rows(target) if holds else None
-                    self.sheets.append(SheetInfo(_text(content, after)[0], hidden, rows, holds))
-                    self._parts.append(target)
+                missing = not holds and kind not in related.SHEETS_WITHOUT_CELLS
+                hidden = _U32.unpack_from(content)[0] != 0
+                rows = self._rows(target) if holds else None
+                self.sheets.append(SheetInfo(_text(content, after)[0], hidden, rows, holds, missing))
+                self._parts.append(target)
 
     def values(self) -> Values:
         """What turns this workbook's raw cells into text."""

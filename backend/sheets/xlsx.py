@@ -38,11 +38,11 @@ class Xlsx:
         for sheet in book.all("sheet"):
             kind, target = leading.get(sheet.attributes.get("id", ""), ("", ""))
             holds = kind == "worksheet" and target in self._package
-            if holds or kind in related.SHEETS_WITHOUT_CELLS:
-                hidden = sheet.attributes.get("state", "visible") != "visible"
-                rows = self._rows(target) if holds else None
-                self.sheets.append(SheetInfo(sheet.attributes.get("name", ""), hidden, rows, holds))
-                self._parts.append(target)
+            missing = not holds and kind not in related.SHEETS_WITHOUT_CELLS
+            hidden = sheet.attributes.get("state", "visible") != "visible"
+            rows = self._rows(target) if holds else None
+            self.sheets.append(SheetInfo(sheet.attributes.get("name", ""), hidden, rows, holds, missing))
+            self._parts.append(target)
         properties = book.first("workbookPr")
         self._from_1904 = properties is not None and properties.attributes.get("date1904") in ("1", "true", "on")
         macros = any(name.endswith("vbaproject.bin") for name in self._package.names())

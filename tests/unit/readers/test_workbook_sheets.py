@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from support.processes import children
 from support.workbooks import ods, records, sheet, xlsx, zipped
+from support.workbooks import opened as one_sheet
 
 from backend.errors import Invalid, UnreadableFile
 from backend.readers import ReadLimits, SheetSources, open_sheets
@@ -113,6 +116,31 @@ def test_a_packed_workbook() -> None:
         with opened(content, name) as sources:
             assert [(source.sheet, records(source)) for source in sources] == [("a", [("1",)]), ("b", [("2",)])]
     with pytest.raises(Invalid, match="for workbooks"), opened(gzip.compress(b"a,b\n1,2\n"), "a.csv.gz"):
+        pass
+
+
+def without_first_sheet() -> bytes:
+    made = xlsx({"a": table("one", 1), "secret": table("x", 3), "b": table("two", 2)}, hidden=("secret",))
+    with zipfile.ZipFile(io.BytesIO(made)) as whole:
+        return zipped({name: whole.read(name) for name in whole.namelist() if not name.endswith("/sheet1.xml")})
+
+
+def test_a_sheet_that_is_missing_in_the_file_is_told_and_keeps_its_number() -> None:
+    missing = ("The workbook is damaged: sheets of it are missing in the file", "a")
+    with opened(without_first_sheet()) as sources:
+        assert [(source.sheet, records(source)) for source in sources] == [("b", [("2",)])]
+        assert missing in told(sources)
+    with one_sheet(without_first_sheet()) as source:
+        assert source.sheet == "b"
+        assert missing in [(item.message, item.value) for item in source.warnings.items]
+
+
+@pytest.mark.parametrize("wanted", [1, "a"])
+def test_a_sheet_that_is_missing_in_the_file_cannot_be_imported(wanted: str | int) -> None:
+    with (
+        pytest.raises(UnreadableFile, match="damaged: its sheet 'a' is missing"),
+        one_sheet(without_first_sheet(), sheet=wanted),
+    ):
         pass
 
 
