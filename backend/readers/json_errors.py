@@ -16,6 +16,7 @@ from backend.schemas.problems import ErrorItem
 _PLACE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _INDEX = re.compile(r"got `(\w+)`.*`\$\[(\d+)\]`")
 _WORDS = {"int": "a number", "float": "a number", "str": "a text", "bool": "true or false", "array": "an array"}
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"?|([^\s"{}\[\]:,]+)', re.DOTALL)
 _NO_NUMBER = re.compile(rb"-?(?:NaN|Infinity)")
 
 
@@ -52,10 +53,27 @@ def _reason(said: str, text: bytes, place: int) -> str:
 
 def _cut_off(text: bytes, line: int, record: int, *, ended: bool) -> UnreadableFile:
     structure = Structure.of(text)
+    balanced = not structure.depth.size or structure.depth[-1] == 0
+    if balanced and (word := _unknown_word(text)) is not None:
+        return _no_value(word, text, line, record)
     number = record + structure.commas()
     row = line + text.rstrip().count(b"\n")
     what = "The JSON ends" if ended else "A value ends"
     return _at(f"{what} in the middle of record {number}, line {row}: it is cut off or a bracket is missing", row)
+
+
+def _unknown_word(text: bytes) -> re.Match[bytes] | None:
+    """The first of those that msgspec takes for `true`, `false` or `null` by their first letter, and for cut off."""
+    words = (found for found in _TOKEN.finditer(text) if found[1] is not None and found[1][:1] in b"tfn")
+    return next((word for word in words if word[1] not in {b"true", b"false", b"null"}), None)
+
+
+def _no_value(word: re.Match[bytes], text: bytes, line: int, record: int) -> UnreadableFile:
+    before = text[: word.start()]
+    row = line + before.count(b"\n")
+    number = record + Structure.of(before).commas()
+    said = word[1][:60].decode(errors="replace")
+    return _at(f"Line {row} (record {number}): {said!r} is no value in JSON", row)
 
 
 def twice(raws: Iterable[Raw], rows: Iterable[int], what: str) -> UnreadableFile:

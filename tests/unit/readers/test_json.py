@@ -178,6 +178,8 @@ class TestRefusals:
             ('{"a": 1}\n\n{"a": 01}\n', "Line 3, character 8 (record 2): invalid number"),
             ('{"a": 1}\n{"a": "\\ud800 alone"}\n', "(record 2): a lone surrogate is no character"),
             ('{"a": 1}\n{"a": \n{"a": 3}\n', "in the middle of record 2, line 2"),
+            ('{"a": 1}\nfoo\n{"a": 2}\n', "Line 2 (record 2): 'foo' is no value in JSON"),
+            ('{"a": "foo"}\n{"b": true, "a": fus}\n', "Line 2 (record 2): 'fus' is no value in JSON"),
             ('{"a": 1}\n[1, 2]\n', "Record 2 is an array, but every record must be an object"),
             ("[1, 2, 3]", "Record 1 is a number, but every record must be an object"),
             ('[["a", "b"], [1, 2]]', "Record 1 is an array"),
