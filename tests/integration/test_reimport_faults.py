@@ -85,7 +85,9 @@ def test_others_read_and_nobody_else_writes(mortal: Server, user: Client) -> Non
         page = user.http.get("/datasets/first/records", params={"limit": 1}).json()
         count = user.http.get("/datasets/first/records/count", params={"city": "town 7"}).json()
         renamed = user.http.patch("/datasets/first", json={"description": "still mine"})
+        planned = bring(user, b"id,city\n1,x\n", mode="append", dry_run="true")
         assert not running.done()
+    assert (planned.status_code, planned.json()["against"]["added"]) == (200, 1)
     assert [each["error_code"] for each in refused] == ["DATASET_BUSY"] * 4
     assert (page["version"], page["total"], count) == (1, ROWS, {"count": 0, "version": 1})
     assert renamed.status_code == 200
