@@ -44,8 +44,11 @@ def detect_dialect(
     best = Dialect(delimiter or ",", '"' if quote is None else quote or None, escape, comment)
     best_score = 0.0
     damaged: set[str] = set()
+    sound: set[tuple[str, str | None]] = set()
     for dialect, weight in _candidates(sample, best, told=(delimiter, quote, escape)):
         if dialect.quote is None and quote is None and dialect.delimiter not in damaged:
+            continue
+        if dialect.escape and not escape and (dialect.delimiter, dialect.quote) in sound:
             continue
         try:
             records = RecordParser(sample, dialect, final=final).parse()
@@ -53,6 +56,8 @@ def detect_dialect(
             continue
         if records.notes:
             damaged.add(dialect.delimiter)
+        elif len(set(map(len, records.cells))) == 1:
+            sound.add((dialect.delimiter, dialect.quote))
         score = weight * _score(records, dialect)
         if score > best_score * 1.0001:
             best, best_score = dialect, score

@@ -136,7 +136,7 @@ class TableEnd:
             return False
         stop = min(index + 1 + _AHEAD, piece.frame.height)
         below = [row_of(piece, at) for at in range(index + 1, stop) if piece.widths[at] == len(row)]
-        if not below or piece.widths[index + 1] != len(row):
+        if piece.widths[index + 1 : index + 2].tolist() != [len(row)] or all(map(_is_null, below)):
             return False
         gap = self._gap(piece, index)
         if len(row) != self._columns.width:
