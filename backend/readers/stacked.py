@@ -161,7 +161,7 @@ class TableEnd:
             blank = _is_null(row_of(piece, at - 1)) if at else self._blank
             if blank or self._behind_blank_line(piece, at):
                 return True
-            if at == 0 or not self._is_line(row_of(piece, at - 1)):
+            if at == 0 or self._columns.width < 2 or not self._is_line(row_of(piece, at - 1)):
                 return False
         return False
 
