@@ -14,7 +14,7 @@ from litestar.exceptions import InternalServerException
 from backend.controllers.bodies import decoded
 from backend.controllers.multipart import FormReceiver
 from backend.controllers.parameters import CallerRequest, refuse_unknown
-from backend.errors import BadRequest, IncompleteBody, UnsupportedFormat
+from backend.errors import BadRequest, IncompleteBody
 from backend.query.text import items, nearest, shown
 from backend.schemas.import_status import UploadedDataset, UploadedFile
 from backend.schemas.imports import ImportOptions, ImportRequest
@@ -24,7 +24,6 @@ from backend.services.uploads import Upload
 PARAMETERS = ("name", "workspace", "dry_run")
 INTO_MODES = ("append", "replace", "upsert", "sync")
 INTO_PARAMETERS = ("workspace", "mode", "key", "dry_run")
-_UNTOLD = "application/x-www-form-urlencoded"
 MEDIA_TYPE_BY_FORMAT = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -223,16 +222,8 @@ Kind = Literal["form", "json", "raw"]
 
 
 def kind_of_body(request: CallerRequest) -> Kind:
-    """`application/json` without a `format` means an empty dataset; everything else that is no form is a file.
-
-    Raises UnsupportedFormat for what programs call a body when nothing is told, unless `format` says what it is.
-    """
+    """`application/json` without a `format` means an empty dataset; everything else that is no form is a file."""
     media_type = request.content_type[0]
-    if request.headers.get("content-type", "").strip().lower() == _UNTOLD and "format" not in request.query_params:
-        raise UnsupportedFormat(
-            f"A body of type {_UNTOLD} is no file. With curl, send the file by --data-binary @file and tell its type,"
-            " as -H 'Content-Type: text/csv'; or tell `format`."
-        )
     if media_type == "multipart/form-data":
         return "form"
     return "json" if media_type == "application/json" and "format" not in request.query_params else "raw"
