@@ -126,48 +126,48 @@ class Load:
             for name, plan in zip(self.names, plans, strict=False)
         )
 
+    def _count(self, cleaned: Batch) -> None:
+        """Rows that are taken, the first ones kept to be shown. Raises LimitExceeded."""
+        if len(self.first) < SHOWN_ROWS:
+            self.first += cleaned.frame.head(SHOWN_ROWS - len(self.first)).rows()
+        self.rows += cleaned.frame.height
+        if self.rows > self._limits.max_rows:
+            raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
+
     def _encoded(self, cleaned: Batch) -> bytes:
         """The rows as COPY lines; they are counted."""
-        target, height = self._target, cleaned.frame.height
+        target = self._target
         for name in self._needed.difference(self.names[: cleaned.frame.width]) if self._needed else ():
             self.lacking.setdefault(name, cleaned.rows.head(SHOWN_ROWS).to_list())
         ids = cleaned.rows if target.first_id is None else target.first_id + self.rows
-        if len(self.first) < SHOWN_ROWS:
-            self.first += cleaned.frame.head(SHOWN_ROWS - len(self.first)).rows()
-        self.rows += height
-        if self.rows > self._limits.max_rows:
-            raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
+        self._count(cleaned)
         return encode(cleaned, self._plan, self._keys(), ids, target.version)
 
-    def lines(self) -> Iterator[bytes]:
-        """First pass: looks and encodes. Blocking; for a worker thread."""
+    def _observed(self) -> Iterator[Batch]:
+        """The whole file once, each batch looked at and cleaned; rows that are left out go where they are kept."""
         self._progress.begin("reading")
         for batch in self.source.batches():
             cleaned = self.inference.observe(batch, self.names)
             rejected = self.inference.take_rejected()
             if self._rejects is not None:
                 self._rejects.add(self.names, rejected)
-            plan = self._plans()
             self._progress.reached(self.inference.rows, self.source.share)
-            self.redo = self.redo or conflicts(self._plan, plan)
-            self._plan = plan
-            if self.redo:
-                continue
-            yield self._encoded(cleaned)
+            yield cleaned
         self.inference.finish(self.names)
 
-    def look(self, wanted: int) -> list[tuple[str | None, ...]]:
-        """The whole file looked at, nothing encoded; answers the first `wanted` records as text. Blocking."""
-        first: list[tuple[str | None, ...]] = []
-        self._progress.begin("reading")
-        for batch in self.source.batches():
-            cleaned = self.inference.observe(batch, self.names)
-            if wanted > self.rows:
-                first += cleaned.frame.head(wanted - self.rows).rows()
-            self.rows += cleaned.frame.height
-            self._progress.reached(self.rows, self.source.share)
-        self.inference.finish(self.names)
-        return first
+    def lines(self) -> Iterator[bytes]:
+        """First pass: looks and encodes. Blocking; for a worker thread."""
+        for cleaned in self._observed():
+            plan = self._plans()
+            self.redo = self.redo or conflicts(self._plan, plan)
+            self._plan = plan
+            if not self.redo:
+                yield self._encoded(cleaned)
+
+    def look(self) -> None:
+        """The whole file looked at, nothing encoded. Blocking; for a worker thread."""
+        for cleaned in self._observed():
+            self._count(cleaned)
 
     def lines_again(self) -> Iterator[bytes]:
         """Second pass, with the types that the whole file asks for."""

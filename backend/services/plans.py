@@ -11,15 +11,12 @@ from backend.schemas.plans import Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
 
-SHOWN_ROWS = 20
-"""First rows of the file that a plan shows."""
-
 
 def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | None = None) -> Plan:
     """What a new dataset would be made of, under the job's options or others. Blocking; for a worker thread."""
     started, options, bad = perf_counter(), options or job.request.options, Warnings()
     load = Load(source, options, limits, job.progress, bad_cells=bad)
-    first = load.look(SHOWN_ROWS)
+    load.look()
     evidence = load.inference.evidence()
     columns = [
         ColumnInfo(column.name, column.type, column.nullable, None, column.format, told)
@@ -30,7 +27,7 @@ def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | 
         report=report(job.id, job.upload, load, perf_counter() - started),
         sheets=source.sheets,
         columns=tuple(columns),
-        rows=[dict(zip(names, row, strict=False)) for row in first],
+        rows=[dict(zip(names, row, strict=False)) for row in load.first],
         bad_cells=tuple(bad.items),
         bad_cells_total=bad.total,
         refused=options.on_error == "reject" and bad.total > 0,
