@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 from support.client import Client, problem
-from support.server import Server
+from support.server import Server, copied
 from support.waiting import until
 from support.wire import connected, head
 
@@ -78,13 +78,6 @@ def importing(server: Server, user: Client) -> Iterator[Future[httpx.Response]]:
         until(lambda: copied(server) > 10_000, "rows arrive in the database")
         assert not answer.done()
         yield answer
-
-
-def copied(server: Server) -> int:
-    """Rows that the running imports have sent."""
-    with psycopg.connect(server.database_url) as connection:
-        row = connection.execute("SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy").fetchone()
-    return int(row[0]) if row else 0
 
 
 def spooled(server: Server) -> int:

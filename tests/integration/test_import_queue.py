@@ -15,7 +15,7 @@ import httpx
 import psycopg
 import pytest
 from support.client import Client, problem
-from support.server import Server
+from support.server import Server, copied
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -63,12 +63,6 @@ def ended(user: Client, import_id: str) -> dict[str, Any]:
 
 def rows_arrive(pair: Server) -> None:
     until(lambda: copied(pair) > 10_000, "rows arrive in the database")
-
-
-def copied(pair: Server) -> int:
-    """Rows that running imports have sent."""
-    query = "SELECT coalesce(sum(tuples_processed), 0)::int FROM pg_stat_progress_copy"
-    return int(asked(pair, query)[0][0])
 
 
 def asked(pair: Server, query: str, *values: object) -> list[tuple[Any, ...]]:

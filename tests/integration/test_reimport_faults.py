@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 from support.client import Client, problem
-from support.server import Server
+from support.server import Server, copied
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -52,12 +52,6 @@ def syncing(server: Server, user: Client) -> Iterator[Future[httpx.Response]]:
         answer = pool.submit(bring, user, NEXT, mode="sync", key="id")
         until(lambda: copied(server) > 10_000, "rows arrive in the database")
         yield answer
-
-
-def copied(server: Server) -> int:
-    with psycopg.connect(server.database_url) as connection:
-        row = connection.execute("SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy").fetchone()
-    return int(row[0]) if row else 0
 
 
 def end_leases(server: Server) -> None:

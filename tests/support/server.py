@@ -7,9 +7,18 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+import psycopg
+
 from support.processes import alive
 from support.program import Program, postmaster
 from support.waiting import until
+
+
+def copied(server: Server) -> int:
+    """Rows that running imports have sent to the database."""
+    with psycopg.connect(server.database_url) as connection:
+        row = connection.execute("SELECT coalesce(sum(tuples_processed), 0) FROM pg_stat_progress_copy").fetchone()
+    return int(row[0]) if row else 0
 
 
 class Server:
