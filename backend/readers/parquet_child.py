@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import resource
-import select
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -17,6 +13,7 @@ from msgspec import Struct
 
 from backend.errors import UnreadableFile
 from backend.readers.parquet_text import digits, not_text, to_text
+from backend.sheets.confine import confine, die_with_parent
 
 CELLS = 500_000
 """Cells that are handed on at once."""
@@ -105,23 +102,11 @@ def _say(out: BinaryIO, message: Message) -> None:
     out.flush()
 
 
-def _confine(memory: int) -> None:
-    """Bound memory on top of what the program itself takes, and die with the parent: standard input is its pipe."""
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([0], [], [], 0)[0]:
-        sys.exit(1)
-    if (status := Path("/proc/self/status")).exists():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (own * 1024 + memory,) * 2)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def main() -> None:
     """Do the job in the first argument."""
     job = msgspec.json.decode(sys.argv[1], type=ParquetJob)
-    _confine(job.memory)
+    die_with_parent()
+    confine(job.memory, largest_file=0)
     with os.fdopen(job.out, "wb") as out:
         try:
             read(job.file, out)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
-import select
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import polars as pl
 
 from backend.errors import Invalid, TooLarge, UnreadableFile, Unwelcome
 from backend.sheets import grid, protocol
+from backend.sheets.confine import confine, die_with_parent
 from backend.sheets.fill import Fill
 from backend.sheets.package import Package
 from backend.sheets.protocol import (
@@ -204,27 +202,15 @@ def _allowed(job: Job) -> str:
 
 
 def _limit(job: Job) -> None:
-    """Bound memory on top of what the program itself takes, processor time, and the spool."""
-    if (status := Path("/proc/self/status")).exists():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (own * 1024 + job.memory,) * 2)
+    """Bound memory, processor time, and the spool."""
+    confine(job.memory, largest_file=2 * job.memory + SPARE)
     resource.setrlimit(resource.RLIMIT_CPU, (job.seconds, job.seconds + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * job.memory + SPARE,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _die_with_parent() -> None:
-    """Standard input is a pipe from the parent: when it closes, the kernel ends this process."""
-    fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([0], [], [], 0)[0]:
-        sys.exit(1)
 
 
 def main() -> None:
     """Do the job in the first argument."""
     job = protocol.decode_job(sys.argv[1])
-    _die_with_parent()
+    die_with_parent()
     _limit(job)
     with (
         os.fdopen(job.messages, "wb", buffering=0) as messages,
