@@ -49,6 +49,7 @@ from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
 from backend.services.users import UserService
 from backend.services.versions import VersionService
+from backend.services.writing import Writers
 from backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -119,11 +120,12 @@ def _limits(settings: Settings) -> ReadLimits:
 
 def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
+    writers = Writers(database)
     parts: dict[str, object] = {
         **made,
         "records": RecordService(database, streams),
-        "record_writes": RecordWriteService(database, max_columns=settings.max_columns),
-        "schemas": SchemaService(database, max_columns=settings.max_columns),
+        "record_writes": RecordWriteService(writers, max_columns=settings.max_columns),
+        "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "diffs": DiffService(database),
         "exports": ExportService(database, streams),

@@ -139,6 +139,12 @@ class ImportGivenUp(AppError):
     """Each process that ran this import ended before it was done; nothing of it was stored."""
 
 
+class VersionPruned(AppError):
+    """This version is no longer kept: the dataset's history is pruned."""
+
+    status = 410
+
+
 class PreconditionFailed(AppError):
     """The resource has changed since you read it."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any, Self
 
 import psycopg
@@ -27,6 +28,31 @@ FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", 
 Tx = AsyncConnection[tuple[Any, ...]]
 """A connection: inside a transaction or, from `Database.read()`, in autocommit, each statement standing by itself."""
 BulkTx = Connection[tuple[Any, ...]]
+
+
+class Held:
+    """The transaction of a write that waits for the answer, to be committed together with it."""
+
+    def __init__(self) -> None:
+        self.tx: Tx | None = None
+        self._stack = AsyncExitStack()
+
+    def hold(self, tx: Tx, stack: AsyncExitStack) -> None:
+        self.tx = tx
+        self._stack = stack
+
+    async def commit(self) -> None:
+        """Commits what is held, if there is anything."""
+        self.tx = None
+        await self._stack.aclose()
+
+    async def roll_back(self, error: BaseException) -> None:
+        self.tx = None
+        await self._stack.__aexit__(type(error), error, error.__traceback__)
+
+
+held: ContextVar[Held | None] = ContextVar("held", default=None)
+"""Set where the write of a request is to be committed with the request's answer."""
 
 
 class _RawJson(Loader):
@@ -113,6 +139,22 @@ class Database:
         """One READ COMMITTED transaction: committed at the end of the block, rolled back by any error."""
         async with self.read() as connection, connection.transaction():
             yield connection
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[Tx]:
+        """The transaction in which a write becomes visible: as `transaction`, or committed with the answer (`held`)."""
+        waiting = held.get()
+        if waiting is None:
+            async with self.transaction() as tx:
+                yield tx
+        elif waiting.tx is not None:
+            async with waiting.tx.transaction():
+                yield waiting.tx
+        else:
+            async with AsyncExitStack() as stack:
+                tx = await stack.enter_async_context(self.transaction())
+                yield tx
+                waiting.hold(tx, stack.pop_all())
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncIterator[Tx]:

@@ -19,7 +19,9 @@ from backend.schemas.datasets import Dataset, Head
 
 _HEAD = sql.SQL(
     "id, slug, name, description, kind, owner, version, rows, columns, bytes, created_at, updated_at,"
-    " token, revision, open_schema, next_id, CASE WHEN busy_until > statement_timestamp() THEN busy_import END"
+    " (SELECT c.name FROM {columns} c WHERE c.dataset_id = d.id AND c.key = d.key AND c.removed_in = {live})"
+    " AS key_name, keep_versions, keep_days,"
+    " token, revision, open_schema, next_id, CASE WHEN busy_until > statement_timestamp() THEN busy_import END, key"
 )
 _COLUMN = sql.SQL("key, name, type, format, nullable, description")
 
@@ -39,8 +41,16 @@ def _to_head(scope: WorkspaceScope, row: Sequence[Any]) -> Head:
         bytes=row[9],
         created_at=row[10],
         updated_at=row[11],
+        key=row[12],
+        keep_versions=row[13],
+        keep_days=row[14],
     )
-    return Head(dataset, *row[12:])
+    return Head(dataset, *row[15:])
+
+
+def _head(scope: WorkspaceScope) -> sql.Composed:
+    """What `_to_head` reads, of heads called `d`."""
+    return _HEAD.format(columns=table(scope, "columns"), live=LIVE)
 
 
 async def find(
@@ -52,12 +62,12 @@ async def find(
     """
     if not scope.has_schema:
         return None
-    query = sql.SQL("SELECT {} FROM {} WHERE {} = %(ref)s AND {} {}").format(
-        _HEAD,
+    query = sql.SQL("SELECT {} FROM {} d WHERE {} = %(ref)s AND {} {}").format(
+        _head(scope),
         table(scope, "datasets"),
         sql.Identifier("id" if isinstance(ref, UUID) else "slug"),
         sql.SQL("deleted_at > %(since)s" if deleted_since else "deleted_at IS NULL"),
-        sql.SQL("FOR NO KEY UPDATE" if lock else ""),
+        sql.SQL("FOR NO KEY UPDATE OF d" if lock else ""),
     )
     row = await (await tx.execute(query, {"ref": ref, "since": deleted_since})).fetchone()
     return _to_head(scope, row) if row else None
@@ -69,15 +79,17 @@ async def list_page(
     """One page of the workspace's datasets and how many there are; `sort` holds (column, descending)."""
     if not scope.has_schema:
         return [], 0
-    order = [sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL("DESC" if desc else "ASC")) for name, desc in sort]
-    matching = sql.SQL("FROM {} WHERE deleted_at IS NULL AND (%(q)s::text IS NULL OR position(lower(%(q)s) IN").format(
-        table(scope, "datasets")
-    ) + sql.SQL(" lower(concat_ws(' ', name, slug, description))) > 0)")
+    order = [
+        sql.SQL("{} {}").format(sql.Identifier("d", name), sql.SQL("DESC" if desc else "ASC")) for name, desc in sort
+    ]
+    matching = sql.SQL(
+        "FROM {} d WHERE deleted_at IS NULL AND (%(q)s::text IS NULL OR position(lower(%(q)s) IN"
+    ).format(table(scope, "datasets")) + sql.SQL(" lower(concat_ws(' ', name, slug, description))) > 0)")
     counted = await tx.execute(sql.SQL("SELECT count(*) ") + matching, {"q": q})
     total = (await counted.fetchone() or (0,))[0]
     page = await tx.execute(
         sql.SQL("SELECT {} {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
-            _HEAD, matching, sql.SQL(", ").join([*order, sql.Identifier("id")])
+            _head(scope), matching, sql.SQL(", ").join([*order, sql.Identifier("d", "id")])
         ),
         {"q": q, "limit": limit, "offset": offset},
     )

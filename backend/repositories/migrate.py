@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psycopg
 from alembic.config import Config
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from alembic import command
@@ -25,3 +26,9 @@ def upgrade(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         command.upgrade(alembic_config(url), "head")
+
+
+def workspace_schemas(connection: Connection) -> list[str]:
+    """The PostgreSQL schema of every workspace that has one: what a migration of the workspace tables goes through."""
+    found = connection.execute(text("SELECT id FROM sheaf.workspaces WHERE has_schema ORDER BY id"))
+    return [f"ws_{workspace.hex}" for (workspace,) in found]

@@ -159,6 +159,24 @@ rejected_rows = Table(
     Column("cells", ARRAY(Text), nullable=False),
 )
 
+idempotency = Table(
+    "idempotency",
+    central,
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), primary_key=True),
+    Column("method", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("attempt", Uuid, nullable=False),
+    Column("lease_until", DateTime(timezone=True), nullable=False),
+    Column("fingerprint", LargeBinary),
+    Column("status", Integer),
+    Column("headers", JSON),
+    Column("body", LargeBinary),
+    _moment("created_at"),
+)
+"""A request that may be repeated; without a `status` it is still running, as long as its lease goes."""
+Index("ix_idempotency_created_at", idempotency.c.created_at)
+
 datasets = Table(
     "datasets",
     workspace,
@@ -176,6 +194,9 @@ datasets = Table(
     Column("columns", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("next_id", BigInteger, nullable=False),
+    Column("key", Text),
+    Column("keep_versions", Integer),
+    Column("keep_days", Integer),
     Column("busy_import", Uuid),
     _moment("busy_until", nullable=True),
     _moment("created_at"),
@@ -216,6 +237,9 @@ versions = Table(
     Column("removed", BigInteger, nullable=False),
     Column("tag", Text),
     Column("source", JSONB),
+    Column("swept", Boolean, nullable=False, server_default=text("false")),
+    _moment("pruned_at", nullable=True),
     _moment("created_at"),
 )
+"""A pruned version cannot be read any more; once it is `swept`, the images that only it showed are gone."""
 Index("uq_versions_tag", versions.c.dataset_id, versions.c.tag, unique=True)

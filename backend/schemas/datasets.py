@@ -12,7 +12,11 @@ from backend.schemas.imports import Changes, Evidence, ImportReport, ReadWarning
 Description = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 
 
-class Dataset(Struct, frozen=True):
+class Dataset(Struct, frozen=True, omit_defaults=True):
+    """`key`: the column by whose values records are found too. `keep_versions`, `keep_days`: which versions stay;
+    without both all of them.
+    """
+
     id: UUID
     slug: str
     name: str
@@ -26,12 +30,15 @@ class Dataset(Struct, frozen=True):
     bytes: int
     created_at: datetime
     updated_at: datetime
+    key: str | None = None
+    keep_versions: int | None = None
+    keep_days: int | None = None
 
 
 class Head(Struct, frozen=True):
     """A dataset with what only the service needs: its newest version's token and its bookkeeping.
 
-    `busy`: the import that has the dataset to itself for now.
+    `busy`: who has the dataset to itself for now, an import as a rule. `key`: the immutable key of the key column.
     """
 
     dataset: Dataset
@@ -40,6 +47,7 @@ class Head(Struct, frozen=True):
     open_schema: bool
     next_id: int
     busy: UUID | None = None
+    key: str | None = None
 
     @property
     def etag(self) -> str:

@@ -42,7 +42,7 @@ class Lease:
         try:
             yield
         except BaseException:
-            await self._give_back()
+            await self.give_back()
             raise
         finally:
             beating.cancel()
@@ -63,7 +63,8 @@ class Lease:
     async def release(self, tx: Tx) -> None:
         await leases.release(tx, *self._claim)
 
-    async def _give_back(self) -> None:
+    async def give_back(self) -> None:
+        """Releases the lease by itself, as far as the database answers."""
         try:
             async with self._database.read() as tx:
                 await self.release(tx)

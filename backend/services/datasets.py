@@ -61,7 +61,7 @@ class DatasetService:
         scope = lookup.workspace(caller, wanted.workspace or workspace)
         name = check_name(wanted.name)
         columns = _new_columns(wanted.columns or (), self._max_columns)
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             await workspaces.ensure_schema(tx, scope)
             scope = msgspec.structs.replace(scope, has_schema=True)
             names, slugs = await datasets.taken(tx, scope, name=name, slug=slugify(name) or "dataset")
@@ -91,7 +91,7 @@ class DatasetService:
             values["name"] = check_name(changes.name)
         if changes.description is not UNSET:
             values["description"] = changes.description
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
@@ -102,7 +102,7 @@ class DatasetService:
 
     async def delete(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
         """The dataset is gone from sight and its name free; it can be restored for a grace time."""
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
@@ -123,7 +123,7 @@ class DatasetService:
         """Raises DatasetNameTaken when another dataset has taken the name meanwhile."""
         if lookup.as_uuid(ref) is None:
             raise DatasetNotFound
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             since = datetime.now(UTC) - self._grace
             scope, head = await lookup.head(tx, caller, ref, workspace, deleted_since=since, lock=True)
             slug = await _slug_for(tx, scope, head.dataset.name)

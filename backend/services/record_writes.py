@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from backend.errors import DatasetBusy, InvalidRecord, LimitExceeded, RecordNotFound
-from backend.repositories import datasets, lookup, records, versions
-from backend.repositories.database import Database, Tx
-from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.columns import RECORD_ID, Column
-from backend.schemas.datasets import Head, Snapshot
+from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
+from backend.repositories import datasets, records
+from backend.repositories.database import Tx
+from backend.schemas.callers import Caller
+from backend.schemas.columns import RECORD_ID
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Record, Written
 from backend.schemas.versions import Change
 from backend.services import record_values
-from backend.services.dataset_leases import RETRY
-from backend.services.identifiers import new_token
 from backend.services.preconditions import require_match
 from backend.services.record_values import NULL, Values
 from backend.services.schema_growth import grown
+from backend.services.writing import Writers, Writing, after, publish
 
 Item = Mapping[str, Raw]
 """A record as it came: column name → JSON text."""
@@ -31,53 +28,33 @@ Item = Mapping[str, Raw]
 _MOST_ERRORS = 100
 
 
-class Writing(Struct):
-    """A dataset that is being written to, its head row locked."""
-
-    caller: Caller
-    scope: WorkspaceScope
-    head: Head
-    snapshot: Snapshot
-    columns: tuple[Column, ...]
-
-    @property
-    def version(self) -> int:
-        return self.head.dataset.version + 1
-
-    @property
-    def by_name(self) -> dict[str, Column]:
-        return {column.name: column for column in self.columns}
-
-
 class RecordWriteService:
-    def __init__(self, database: Database, *, max_columns: int) -> None:
+    def __init__(self, writers: Writers, *, max_columns: int) -> None:
         """`max_columns`: how far a schemaless dataset may grow."""
-        self._database = database
+        self._writers = writers
         self._max_columns = max_columns
 
     async def create(
         self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], *, if_match: str | None
     ) -> tuple[Written, str]:
         """New records and the dataset's ETag. Raises InvalidRecord naming each bad value."""
-        async with self._database.transaction() as tx:
-            writing = await begin(tx, caller, ref, workspace)
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
             require_match(if_match, writing.head.etag)
             if not items:
                 return Written([], 0, writing.head.dataset.version), writing.head.etag
             first = writing.head.next_id
             token = await self._insert(tx, writing, items)
-            made = await records.list_range(tx, writing.scope, _after(writing, token), first, first + len(items))
+            made = await records.list_range(tx, writing.scope, after(writing, token), first, first + len(items))
         return Written(made, len(made), writing.version), f'"{token}.{writing.head.revision}"'
 
     async def create_one(
         self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
     ) -> tuple[UUID, Record, str]:
         """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
-        async with self._database.transaction() as tx:
-            writing = await begin(tx, caller, ref, workspace)
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
             require_match(if_match, writing.head.etag)
             token = await self._insert(tx, writing, [item], single=True)
-            found = await records.find(tx, writing.scope, _after(writing, token), writing.head.next_id)
+            found = await records.find(tx, writing.scope, after(writing, token), writing.head.next_id)
         if found is None:
             raise RecordNotFound
         return writing.head.dataset.id, *found
@@ -117,8 +94,7 @@ class RecordWriteService:
         if_match: str | None,
     ) -> tuple[Record, str]:
         """One record's new image and its ETag; the old image when nothing changes."""
-        async with self._database.transaction() as tx:
-            writing = await begin(tx, caller, ref, workspace)
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
             current, etag = await _current(tx, writing, record_id)
             require_match(if_match, etag)
             await self._grow(tx, writing, [item], single=True)
@@ -129,7 +105,7 @@ class RecordWriteService:
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
             await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, record_id, [values])
             token = await publish(tx, writing, Change("update", changed=1), next_id=writing.head.next_id)
-            found = await records.find(tx, writing.scope, _after(writing, token), record_id)
+            found = await records.find(tx, writing.scope, after(writing, token), record_id)
         if found is None:
             raise RecordNotFound
         return found
@@ -138,8 +114,7 @@ class RecordWriteService:
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, *, if_match: str | None
     ) -> None:
         """The record is gone from this version on; older versions keep it."""
-        async with self._database.transaction() as tx:
-            writing = await begin(tx, caller, ref, workspace)
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
             _, etag = await _current(tx, writing, record_id)
             require_match(if_match, etag)
             await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
@@ -167,15 +142,6 @@ class RecordWriteService:
             await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
             await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
             writing.columns = columns
-
-
-async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
-    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
-    scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
-    if head.busy is not None:
-        raise DatasetBusy(headers=RETRY)
-    snapshot = await lookup.snapshot(tx, scope, head)
-    return Writing(caller, scope, head, snapshot, snapshot.columns)
 
 
 async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, str]:
@@ -219,28 +185,6 @@ def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -
             f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored.", errors=shown
         )
     return rows
-
-
-async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
-    """The new version's token."""
-    token = new_token()
-    await versions.publish(
-        tx,
-        writing.scope,
-        writing.head,
-        token=token,
-        author=writing.caller.user_id,
-        at=datetime.now(UTC),
-        change=change,
-        columns=len(writing.columns),
-        next_id=next_id,
-        size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
-    )
-    return token
-
-
-def _after(writing: Writing, token: str) -> Snapshot:
-    return msgspec.structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
 
 
 def _merged(current: Raw | None, patch: Raw) -> Raw:

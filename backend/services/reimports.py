@@ -23,7 +23,6 @@ from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
-from backend.services.record_writes import Writing, publish
 from backend.services.reimport_plans import as_before, plan
 from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
@@ -41,6 +40,7 @@ from backend.services.reimport_targets import (
     with_columns,
 )
 from backend.services.rejects import store_rejects
+from backend.services.writing import Writing, publish
 
 OpenSource = Callable[[Job], Source]
 

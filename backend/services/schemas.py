@@ -21,8 +21,8 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
 from backend.schemas.versions import Change
 from backend.services.preconditions import matches, require_match
-from backend.services.record_writes import Writing, begin, publish
 from backend.services.schema_plans import Retyped, SchemaPlan, plan_changes
+from backend.services.writing import Writers, Writing, publish
 
 _CHUNK = 16 << 20
 """Bytes of records that are converted at a time, more or less."""
@@ -44,9 +44,10 @@ class _Outcome(Struct):
 
 
 class SchemaService:
-    def __init__(self, database: Database, *, max_columns: int) -> None:
+    def __init__(self, database: Database, writers: Writers, *, max_columns: int) -> None:
         """`max_columns`: the most that a dataset may have."""
         self._database = database
+        self._writers = writers
         self._max_columns = max_columns
 
     async def get(
@@ -80,8 +81,8 @@ class SchemaService:
                 snapshot = await lookup.snapshot(tx, scope, head)
                 reading = Writing(caller, scope, head, snapshot, snapshot.columns)
                 return await self._change(tx, reading, changes, if_match, keep=False)
-        async with self._database.transaction() as tx:
-            return await self._change(tx, await begin(tx, caller, ref, workspace), changes, if_match, keep=True)
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
+            return await self._change(tx, writing, changes, if_match, keep=True)
 
     async def _change(
         self, tx: Tx, writing: Writing, changes: SchemaPatch, if_match: str | None, *, keep: bool

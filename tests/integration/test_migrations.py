@@ -84,3 +84,18 @@ def differences(connection: Connection, schema: str) -> list[tuple[object, ...]]
     )
     found: list[tuple[object, ...]] = compare_metadata(context, in_schema(schema))
     return found
+
+
+@pytest.mark.anyio
+async def test_workspaces_from_before_get_what_is_new(postgres_url: str, user: User, client: AsyncClient) -> None:
+    await client.post("/datasets", json={"name": "first"})
+    schema = "ws_" + user.workspace["id"].replace("-", "")
+    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    command.downgrade(alembic_config(postgres_url), "0002")
+    with engine.connect() as connection:
+        assert differences(connection, schema) != []
+    upgrade(postgres_url)
+    with engine.connect() as connection:
+        assert differences(connection, schema) == []
+    engine.dispose()
+    assert (await client.get("/datasets/first")).json()["version"] == 1

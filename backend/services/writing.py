@@ -1,0 +1,119 @@
+"""One write to a dataset: its head locked, its next version published or nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import Struct
+
+from backend.errors import DatasetBusy
+from backend.repositories import lookup, records, versions
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
+from backend.schemas.datasets import Head, Snapshot
+from backend.schemas.versions import Change
+from backend.services.dataset_leases import RETRY, Lease
+from backend.services.identifiers import new_token, uuid7
+
+
+class Writing(Struct):
+    """A dataset that is being written to: its head row locked, or held by a `lease`."""
+
+    caller: Caller
+    scope: WorkspaceScope
+    head: Head
+    snapshot: Snapshot
+    columns: tuple[Column, ...]
+    lease: Lease | None = None
+
+    @property
+    def version(self) -> int:
+        """The version that this write makes."""
+        return self.head.dataset.version + 1
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+
+class Writers:
+    """Where each write begins. Within a process writers to one dataset take turns before they ask for a connection,
+    so that those to another never wait for one.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns: WeakValueDictionary[tuple[str | None, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def write(
+        self, caller: Caller, ref: str, workspace: str | None, *, dry_run: bool = False
+    ) -> AsyncIterator[tuple[Tx, Writing]]:
+        """A short write: others wait for it. A dry run leaves nothing. Raises DatasetNotFound, DatasetBusy."""
+        place = (workspace or str(caller.workspaces[0].id), ref)
+        turn = self._turns.setdefault(place, asyncio.Lock())
+        async with turn, self._database.rolled_back() if dry_run else self._database.publishing() as tx:
+            yield tx, await begin(tx, caller, ref, workspace)
+
+    @asynccontextmanager
+    async def write_long(
+        self, caller: Caller, ref: str, workspace: str | None, *, dry_run: bool = False
+    ) -> AsyncIterator[tuple[Tx, Writing]]:
+        """A write that takes its time: meanwhile others' are refused instead of waiting, and no lock is held.
+
+        Raises DatasetNotFound, DatasetBusy.
+        """
+        async with self._database.transaction() as tx:
+            writing = await begin(tx, caller, ref, workspace)
+            lease = Lease(self._database, writing.scope, writing.head.dataset.id, uuid7())
+            await lease.take(tx)
+        writing.lease = lease
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(lease.held())
+            if dry_run:
+                stack.push_async_callback(lease.give_back)
+            tx = await stack.enter_async_context(
+                self._database.rolled_back() if dry_run else self._database.publishing()
+            )
+            yield tx, writing
+            await lease.release(tx)
+
+
+async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
+    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
+    scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+    if head.busy is not None:
+        raise DatasetBusy(headers=RETRY)
+    snapshot = await lookup.snapshot(tx, scope, head)
+    return Writing(caller, scope, head, snapshot, snapshot.columns)
+
+
+async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
+    """The new version's token. Raises DatasetBusy when the write's lease was lost."""
+    if writing.lease is not None:
+        writing.head = await writing.lease.lock(tx, writing.head.dataset.version)
+    token = new_token()
+    await versions.publish(
+        tx,
+        writing.scope,
+        writing.head,
+        token=token,
+        author=writing.caller.user_id,
+        at=datetime.now(UTC),
+        change=change,
+        columns=len(writing.columns),
+        next_id=next_id,
+        size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
+    )
+    return token
+
+
+def after(writing: Writing, token: str) -> Snapshot:
+    """The dataset as the write leaves it, for the write's own answer."""
+    return msgspec.structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
