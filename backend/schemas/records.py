@@ -4,7 +4,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from backend.schemas.problems import ErrorItem
 
 
 class Record(Struct, frozen=True):
@@ -56,3 +58,20 @@ class Written(Struct, frozen=True):
     data: list[Record]
     count: int
     version: int
+
+
+class Changed(Struct, frozen=True, omit_defaults=True):
+    """What a write of many records did, or would do in a dry run: then `version` is the one that it would make.
+
+    `data`: the new images of created and changed records, where they are asked for. `errors`: what a partial write
+    left out.
+    """
+
+    version: int
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    data: list[Record] | UnsetType = UNSET
+    errors: tuple[ErrorItem, ...] = ()
+    dry_run: bool = False
