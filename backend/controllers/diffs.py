@@ -7,16 +7,18 @@ from typing import Annotated
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
+from litestar.response import Stream
 
 from backend.controllers.answers import success, told
-from backend.controllers.documented import IF_NONE_MATCH, documented
-from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace
+from backend.controllers.bodies import NDJSON
+from backend.controllers.documented import IF_NONE_MATCH, RECORD_LINES, documented
+from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace, header
 from backend.controllers.problems import failures
 from backend.schemas.diffs import Diff, DiffSummary
 from backend.services.diffs import DiffService
 
 From = Annotated[str | None, QueryParameter(name="from")]
-"""A version's number; without it the one ahead of `to`."""
+"""A version's number or tag; without it the one ahead of `to`."""
 
 
 class DiffController(Controller):
@@ -26,7 +28,7 @@ class DiffController(Controller):
     @get(
         "/",
         responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404)},
-        operation_class=documented(parameters=[IF_NONE_MATCH]),
+        operation_class=documented(parameters=[IF_NONE_MATCH], answers={NDJSON: RECORD_LINES}),
     )
     async def read(
         self,
@@ -39,12 +41,17 @@ class DiffController(Controller):
         summary: FromQuery[bool] = False,
         limit: Limit = 100,
         cursor: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
-    ) -> Response[Diff | DiffSummary | None]:
+    ) -> Response[Diff | DiffSummary | None] | Stream:
         """Records added, changed cell by cell and removed on the way from one version to another.
 
-        Without `to` that is the newest one, without `from` the one ahead of `to`.
+        Without `to` that is the newest one, without `from` the one ahead of `to`. With `Accept: application/x-ndjson`
+        all of them, a record a line.
         """
         found: Diff | DiffSummary
+        if NDJSON in header(request, b"accept", ""):
+            before, after, lines = await diffs.stream(request.user, ref, workspace, from_version, to)
+            told_by = {"X-Dataset-Version": str(after), "X-From-Version": str(before)}
+            return Stream(lines, media_type=NDJSON, headers=told_by)
         if summary:
             found = await diffs.summary(request.user, ref, workspace, from_version, to)
         else:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Raw, Struct
 from psycopg import sql
 
-from backend.repositories.database import Tx
-from backend.repositories.records import records
+from backend.repositories import datasets
+from backend.repositories.database import BulkTx, Tx
+from backend.repositories.records import NDJSON, records
+from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
-from backend.schemas.diffs import DiffSummary
 
-_DIFFERENT = sql.SQL(
-    " FROM (SELECT id FROM {records} WHERE added_in > %(low)s AND added_in <= %(high)s"
-    " UNION SELECT id FROM {records} WHERE removed_in > %(low)s AND removed_in <= %(high)s) touched"
-    " LEFT JOIN {records} b ON b.id = touched.id AND b.added_in <= %(before)s AND b.removed_in > %(before)s"
-    " LEFT JOIN {records} a ON a.id = touched.id AND a.added_in <= %(after)s AND a.removed_in > %(after)s"
-    " WHERE ((a.id IS NULL) <> (b.id IS NULL)"
-    " OR (a.id IS NOT NULL AND NOT record_image_eq(ROW(b.data), ROW(a.data)) AND b.data::text <> a.data::text))"
+_GONE = sql.SQL(
+    "SELECT id, added_in, data FROM {records} WHERE removed_in > {low} AND removed_in <= {high}"
+    " AND removed_in < {live} AND added_in <= {low}"
+)
+"""Images of version `low` that version `high` does not have. The index on `removed_in` is of those below `live`."""
+_COME = sql.SQL(
+    "SELECT id, added_in, data FROM {records} WHERE added_in > {low} AND added_in <= {high}"
+    " AND added_in > 1 AND removed_in > {high}"
+)
+"""Images of version `high` that version `low` does not have. The index on `added_in` is of those above 1."""
+_COUNTS = sql.SQL(
+    "SELECT count(*) FILTER (WHERE b.id IS NULL), count(*) FILTER (WHERE a.id IS NOT NULL AND b.id IS NOT NULL),"
+    " count(*) FILTER (WHERE a.id IS NULL) FROM {source}"
 )
 
 
@@ -29,28 +38,66 @@ class Images(Struct, frozen=True):
     after: Raw | None
 
 
-async def summary(tx: Tx, scope: WorkspaceScope, before: Snapshot, after: Snapshot) -> DiffSummary:
-    """How many records differ, and how."""
-    query = sql.SQL(
-        "SELECT count(*) FILTER (WHERE b.id IS NULL), count(*) FILTER (WHERE a.id IS NOT NULL AND b.id IS NOT NULL),"
-        " count(*) FILTER (WHERE a.id IS NULL)"
-    )
-    source = _DIFFERENT.format(records=records(scope, before.dataset_id))
-    row = await (await tx.execute(query + source, _between(before, after))).fetchone()
-    return DiffSummary(*(row or (0, 0, 0)))
+class Between(Struct, frozen=True):
+    """Two versions of a dataset. `used`: every column key that it ever had."""
+
+    scope: WorkspaceScope
+    before: Snapshot
+    after: Snapshot
+    used: frozenset[str]
 
 
-async def list_page(
-    tx: Tx, scope: WorkspaceScope, before: Snapshot, after: Snapshot, *, behind: int, limit: int
-) -> list[Images]:
+async def between(tx: Tx, scope: WorkspaceScope, before: Snapshot, after: Snapshot) -> Between:
+    return Between(scope, before, after, frozenset(await datasets.list_keys(tx, scope, before.dataset_id)))
+
+
+def different(told: Between) -> sql.Composed:
+    """FROM and WHERE of the records that differ: `b` is the image before, `a` the one after, each null without one.
+
+    A record that is in both versions is compared by what the later one's columns show, to the digit.
+    """
+    low, high = sorted((told.before.version, told.after.version))
+    names = {"low": low, "high": high, "live": LIVE, "records": records(told.scope, told.before.dataset_id)}
+    sides = [_GONE.format(**names), _COME.format(**names)]
+    before, after = sides if low == told.before.version else reversed(sides)
+    later = {column.key for column in told.after.columns}
+    both = later & {column.key for column in told.before.columns}
+    b, a = _shown(sql.SQL("b.data"), told.used - both), _shown(sql.SQL("a.data"), told.used - later)
+    return sql.SQL(
+        "({before}) b FULL JOIN ({after}) a ON a.id = b.id WHERE (a.id IS NULL OR b.id IS NULL"
+        " OR NOT record_image_eq(ROW({b}), ROW({a})) AND {b}::text <> {a}::text)"
+    ).format(before=before, after=after, b=b, a=a)
+
+
+def _shown(data: sql.SQL, hidden: Collection[str]) -> sql.Composable:
+    """What is left of an image without the values that its version does not show."""
+    return sql.SQL("({} - {}::text[])").format(data, sorted(hidden)) if hidden else data
+
+
+async def summary(tx: Tx, told: Between) -> tuple[int, int, int]:
+    """How many records were added, changed, removed."""
+    row = await (await tx.execute(_COUNTS.format(source=different(told)))).fetchone()
+    return row or (0, 0, 0)
+
+
+async def list_page(tx: Tx, told: Between, *, behind: int, limit: int) -> list[Images]:
     """Records that differ, in order, those behind an id."""
-    source = _DIFFERENT.format(records=records(scope, before.dataset_id))
-    query = sql.SQL("SELECT touched.id, b.data, a.data {} AND touched.id > %(behind)s ORDER BY 1 LIMIT %(limit)s")
-    params = {**_between(before, after), "behind": behind, "limit": limit}
-    rows = await (await tx.execute(query.format(source), params)).fetchall()
+    query = sql.SQL(
+        "SELECT coalesce(b.id, a.id), b.data, a.data FROM {} AND coalesce(b.id, a.id) > {} ORDER BY 1 LIMIT {}"
+    ).format(different(told), behind, limit)
+    rows = await (await tx.execute(query)).fetchall()
     return [Images(*row) for row in rows]
 
 
-def _between(before: Snapshot, after: Snapshot) -> dict[str, int]:
-    low, high = sorted((before.version, after.version))
-    return {"before": before.version, "after": after.version, "low": low, "high": high}
+def stream_statement(tx: BulkTx, told: Between) -> bytes:
+    """`COPY … TO STDOUT` of all records that differ, in order; `read_line` reads its lines."""
+    query = sql.SQL("COPY (SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1) TO STDOUT {}").format(
+        different(told), NDJSON
+    )
+    return query.as_bytes(tx)
+
+
+def read_line(line: bytes) -> Images:
+    """One line of the stream. Its separators never stand in JSON raw."""
+    number, before, after = line.rstrip(b"\n").split(b"\x02")
+    return Images(int(number), Raw(before) if before else None, Raw(after) if after else None)

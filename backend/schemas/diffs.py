@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from backend.schemas.columns import ColumnType
+
 
 class CellDifference(Struct, frozen=True):
     """One cell in both versions, as JSON; null where it had no value."""
@@ -22,12 +24,32 @@ class RecordDifference(Struct, frozen=True):
     cells: dict[str, CellDifference]
 
 
+class ColumnState(Struct, frozen=True):
+    """What a column is in one version; `position` counts from 1."""
+
+    name: str
+    type: ColumnType
+    format: str | None
+    nullable: bool
+    description: str | None
+    position: int
+
+
+class ColumnDifference(Struct, frozen=True):
+    """One column in both versions, null where it was not there. A column is the same one whatever it is called."""
+
+    change: Literal["added", "changed", "removed"]
+    before: ColumnState | None
+    after: ColumnState | None
+
+
 class DiffSummary(Struct, frozen=True):
-    """How many records were added, changed and removed on the way from one version to the other."""
+    """How many records were added, changed and removed on the way from one version to the other, and the columns."""
 
     added: int
     changed: int
     removed: int
+    columns: tuple[ColumnDifference, ...]
 
 
 class Diff(Struct, frozen=True, rename={"before": "from", "after": "to"}):
@@ -38,6 +60,7 @@ class Diff(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     added: int
     changed: int
     removed: int
+    columns: tuple[ColumnDifference, ...]
     data: tuple[RecordDifference, ...]
     count: int
     has_more: bool

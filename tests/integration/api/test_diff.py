@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -42,7 +43,8 @@ async def test_strangers_find_nothing(synced: AsyncClient, stranger: AsyncClient
 
 async def test_it_says_the_same_as_the_version_that_a_sync_made(synced: AsyncClient) -> None:
     version = (await synced.get("/datasets/stock/versions/2")).json()
-    assert await diff(synced, summary=True) == {name: version[name] for name in ("added", "changed", "removed")}
+    counts = {name: version[name] for name in ("added", "changed", "removed")}
+    assert await diff(synced, summary=True) == {**counts, "columns": []}
     found = await diff(synced)
     assert (found["from"], found["to"], found["added"], found["changed"], found["removed"]) == (1, 2, 1, 1, 1)
     assert [(each["id"], each["change"]) for each in found["data"]] == [(1, "changed"), (2, "removed"), (4, "added")]
@@ -72,14 +74,17 @@ async def test_what_was_changed_and_changed_back_is_no_difference(synced: AsyncC
     await synced.patch("/datasets/stock/records/3", json={"name": "x"})
     await synced.patch("/datasets/stock/records/3", json={"name": "Club"})
     assert await diff(synced, **{"from": 2, "to": 4}) == {
-        "from": 2, "to": 4, "added": 0, "changed": 0, "removed": 0,
+        "from": 2, "to": 4, "added": 0, "changed": 0, "removed": 0, "columns": [],
         "data": [], "count": 0, "has_more": False, "next": None,
     }  # fmt: skip
 
 
 async def test_a_renamed_column_is_compared_by_what_it_is(synced: AsyncClient) -> None:
     await synced.patch("/datasets/stock/schema", json={"columns": [{"name": "price", "rename_to": "cost"}]})
-    assert (await diff(synced, **{"from": 2, "to": 3}))["data"] == []
+    found = await diff(synced, **{"from": 2, "to": 3})
+    assert found["data"] == []
+    price = {"name": "price", "type": "number", "format": None, "nullable": True, "description": None, "position": 3}
+    assert found["columns"] == [{"change": "changed", "before": price, "after": {**price, "name": "cost"}}]
     assert list((await diff(synced, **{"from": 1, "to": 3}))["data"][0]["cells"]) == ["cost"]
 
 
@@ -89,3 +94,67 @@ async def test_an_unknown_version_is_404_and_an_etag_spares_the_body(synced: Asy
     etag = (await synced.get("/datasets/stock/diff")).headers["etag"]
     again = await synced.get("/datasets/stock/diff", headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_columns_that_came_went_or_moved_are_told(synced: AsyncClient) -> None:
+    change = {"columns": [{"name": "sku", "drop": True}], "add": [{"name": "note"}], "order": ["price"]}
+    assert (await synced.patch("/datasets/stock/schema", json=change)).status_code == 200
+    for found in (await diff(synced), await diff(synced, summary=True)):
+        assert [
+            (each["change"], (each["before"] or {}).get("name"), (each["after"] or {}).get("name"))
+            for each in found["columns"]
+        ] == [
+            ("changed", "price", "price"),
+            ("changed", "name", "name"),
+            ("added", None, "note"),
+            ("removed", "sku", None),
+        ]
+
+
+class TestDroppedColumns:
+    async def test_what_only_a_dropped_column_held_is_no_difference(self, synced: AsyncClient) -> None:
+        await synced.patch("/datasets/stock/schema", json={"columns": [{"name": "price", "drop": True}]})
+        await synced.patch("/datasets/stock/records/1", json={"name": "x"})
+        await synced.patch("/datasets/stock/records/1", json={"name": "Axe"})
+        for start in (2, 3):
+            found = await diff(synced, **{"from": start, "to": 5})
+            assert (found["changed"], found["data"]) == (0, [])
+        assert (await diff(synced, **{"from": 3, "to": 5}))["columns"] == []
+
+    async def test_a_removed_record_shows_the_columns_of_its_time(self, synced: AsyncClient) -> None:
+        drop_and_take_its_name = {"columns": [{"name": "name", "drop": True}, {"name": "price", "rename_to": "name"}]}
+        assert (await synced.patch("/datasets/stock/schema", json=drop_and_take_its_name)).status_code == 200
+        await synced.delete("/datasets/stock/records/3")
+        (gone,) = (await diff(synced, **{"from": 2, "to": 4}))["data"]
+        assert {name: cell["before"] for name, cell in gone["cells"].items()} == {
+            "sku": "C", "name": "Club", "price": 0.10,
+        }  # fmt: skip
+
+
+class TestStream:
+    async def test_all_of_a_page_a_record_a_line(self, synced: AsyncClient) -> None:
+        for params in ({}, {"from": 2, "to": 1}, {"from": 1, "to": 1}):
+            answer = await synced.get("/datasets/stock/diff", params=params, headers={"Accept": "application/x-ndjson"})
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+            found = await diff(synced, **params)
+            assert (answer.headers["x-from-version"], answer.headers["x-dataset-version"]) == (
+                str(found["from"]), str(found["to"]),
+            )  # fmt: skip
+            assert [json.loads(line) for line in answer.text.splitlines()] == found["data"]
+        assert "10.50" in (await synced.get("/datasets/stock/diff", headers={"Accept": "application/x-ndjson"})).text
+
+    async def test_separators_escapes_and_percent_signs_stay_what_they_are(self, user: User) -> None:
+        name = 'a%s"\\b'
+        await user.client.post("/datasets", json={"name": "stock", "columns": [{"name": name}]})
+        value = "\x01\x02\t\n\\é %s"
+        await user.client.post("/datasets/stock/records", json=[{name: value}, {name: None}])
+        answer = await user.client.get("/datasets/stock/diff", headers={"Accept": "application/x-ndjson"})
+        assert [json.loads(line)["cells"] for line in answer.text.splitlines()] == [
+            {name: {"before": None, "after": value}}, {},
+        ]  # fmt: skip
+
+    async def test_refusals_come_before_the_first_line(self, synced: AsyncClient) -> None:
+        answer = await synced.get(
+            "/datasets/stock/diff", params={"to": "gone"}, headers={"Accept": "application/x-ndjson"}
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (404, "VERSION_NOT_FOUND")
