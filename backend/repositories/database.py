@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from typing import Any, Self
 
 import psycopg
@@ -15,6 +14,7 @@ from psycopg.adapt import Loader
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
+from backend.repositories.holding import held
 
 log = structlog.get_logger()
 
@@ -28,31 +28,6 @@ FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", 
 Tx = AsyncConnection[tuple[Any, ...]]
 """A connection: inside a transaction or, from `Database.read()`, in autocommit, each statement standing by itself."""
 BulkTx = Connection[tuple[Any, ...]]
-
-
-class Held:
-    """The transaction of a write that waits for the answer, to be committed together with it."""
-
-    def __init__(self) -> None:
-        self.tx: Tx | None = None
-        self._stack = AsyncExitStack()
-
-    def hold(self, tx: Tx, stack: AsyncExitStack) -> None:
-        self.tx = tx
-        self._stack = stack
-
-    async def commit(self) -> None:
-        """Commits what is held, if there is anything."""
-        self.tx = None
-        await self._stack.aclose()
-
-    async def roll_back(self, error: BaseException) -> None:
-        self.tx = None
-        await self._stack.__aexit__(type(error), error, error.__traceback__)
-
-
-held: ContextVar[Held | None] = ContextVar("held", default=None)
-"""Set where the write of a request is to be committed with the request's answer."""
 
 
 class _RawJson(Loader):
@@ -144,17 +119,33 @@ class Database:
     async def publishing(self) -> AsyncIterator[Tx]:
         """The transaction in which a write becomes visible: as `transaction`, or committed with the answer (`held`)."""
         waiting = held.get()
-        if waiting is None:
+        if waiting is None or waiting.ended:
             async with self.transaction() as tx:
                 yield tx
         elif waiting.tx is not None:
-            async with waiting.tx.transaction():
-                yield waiting.tx
+            with translating():
+                async with waiting.tx.transaction():
+                    yield waiting.tx
         else:
             async with AsyncExitStack() as stack:
                 tx = await stack.enter_async_context(self.transaction())
                 yield tx
                 waiting.hold(tx, stack.pop_all())
+
+    @staticmethod
+    async def abandon() -> None:
+        """Undoes what the request holds: before its failure is noted, for that would wait for the rows held."""
+        if (waiting := held.get()) is not None:
+            await waiting.roll_back()
+
+    @staticmethod
+    def once_published(call: Callable[[], None]) -> None:
+        """Calls at once, or as soon as what the request holds is committed."""
+        waiting = held.get()
+        if waiting is None or waiting.tx is None:
+            call()
+        else:
+            waiting.then.append(call)
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncIterator[Tx]:
