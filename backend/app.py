@@ -127,7 +127,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "record_writes": RecordWriteService(writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
-        "diffs": DiffService(database),
+        "diffs": DiffService(database, streams),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }
