@@ -11,6 +11,7 @@ import structlog
 from msgspec import Raw
 from psycopg import AsyncConnection, Connection
 from psycopg.adapt import Loader
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
@@ -28,6 +29,8 @@ FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", 
 Tx = AsyncConnection[tuple[Any, ...]]
 """A connection: inside a transaction or, from `Database.read()`, in autocommit, each statement standing by itself."""
 BulkTx = Connection[tuple[Any, ...]]
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
 class _RawJson(Loader):
@@ -110,6 +113,17 @@ class Database:
         return _Borrowed(self._pool)
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Tx]:
+        """A transaction that reads what is committed when it begins, whatever is written or pruned meanwhile."""
+        async with self.read() as tx:
+            await tx.execute(_SNAPSHOT)
+            try:
+                yield tx
+            finally:
+                if tx.info.transaction_status in _OPEN:
+                    await tx.rollback()
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """One READ COMMITTED transaction: committed at the end of the block, rolled back by any error."""
         async with self.read() as connection, connection.transaction():
@@ -155,9 +169,14 @@ class Database:
 
     @contextmanager
     def bulk_read(self) -> Iterator[BulkTx]:
-        """A blocking connection, for a worker thread that streams a COPY … TO STDOUT."""
+        """A blocking connection, for a worker thread that streams a COPY … TO STDOUT, with a snapshot of its own."""
         with translating(), self._bulk.connection() as connection:
-            yield connection
+            connection.execute(_SNAPSHOT)
+            try:
+                yield connection
+            finally:
+                if connection.info.transaction_status in _OPEN:
+                    connection.rollback()
 
 
 class _Borrowed:

@@ -56,7 +56,10 @@ async def head(
 async def snapshot(
     tx: Tx, scope: WorkspaceScope, head: Head, *, version: str | None = None, as_of: datetime | None = None
 ) -> Snapshot:
-    """The dataset at a version (number, tag or moment), the newest one without. Raises VersionNotFound."""
+    """The dataset at a version (number, tag or moment), the newest one without. Raises VersionNotFound, VersionPruned.
+
+    What it answers can be read as long as the transaction's own snapshot lasts.
+    """
     dataset = head.dataset
     number, token, rows = dataset.version, head.token, dataset.rows
     if version is not None or as_of is not None:

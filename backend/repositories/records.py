@@ -24,6 +24,8 @@ from backend.schemas.datasets import Snapshot
 from backend.schemas.records import Image, Record
 
 AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
+NEWEST = sql.SQL("r.removed_in = {}").format(LIVE)
+"""What the newest version shows; with the constant spelled out PostgreSQL sees that the index on live images serves."""
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
 FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
 MARK = "SAVEPOINT mark"
@@ -120,11 +122,15 @@ async def total_bytes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> int:
 
 
 async def find(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int) -> tuple[Record, str] | None:
-    """One record and the ETag of its image as this schema shows it."""
+    """One record and the ETag of its image as this schema shows it.
+
+    Images of a record do not overlap: the last that began by then is the one, or none is, however many there are.
+    """
     query = sql.SQL(
         "SELECT r.id, r.added_in, {}, (SELECT token FROM {} WHERE dataset_id = %(dataset)s AND version = r.added_in)"
-        " FROM {} r WHERE {} AND r.id = %(id)s"
-    ).format(record_json(snapshot.columns), table(scope, "versions"), records(scope, snapshot.dataset_id), AS_OF)
+        " FROM (SELECT * FROM {} WHERE id = %(id)s AND added_in <= %(version)s ORDER BY added_in DESC LIMIT 1) r"
+        " WHERE r.removed_in > %(version)s"
+    ).format(record_json(snapshot.columns), table(scope, "versions"), records(scope, snapshot.dataset_id))
     params = {"dataset": snapshot.dataset_id, "version": snapshot.version, "id": record_id}
     row = await (await tx.execute(query, params)).fetchone()
     if row is None:

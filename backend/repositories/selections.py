@@ -7,10 +7,11 @@ from typing import Any
 from msgspec import Raw, Struct
 from psycopg import ClientCursor, sql
 
+from backend.errors import DatasetNotFound, VersionPruned
 from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
 from backend.query.nodes import Query
 from backend.repositories.database import BulkTx, Tx
-from backend.repositories.records import AS_OF, NDJSON, records
+from backend.repositories.records import AS_OF, NDJSON, NEWEST, records
 from backend.repositories.remembered import Remembered
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
@@ -20,8 +21,8 @@ from backend.schemas.datasets import Snapshot
 class Selection(Struct, frozen=True):
     """A query over a dataset at a version, compiled once and for all: versions do not change.
 
-    `first_page` runs by itself; `newest_page` and `next_page` check that the version is (still) the newest one, or
-    that it is there at all, and answer no row where it is not.
+    `first_page` is for a transaction that has found the version; `newest_page` and `next_page` check that it is (still)
+    the newest one, or that it is kept at all, and answer no row where it is not.
     """
 
     scope: WorkspaceScope
@@ -62,26 +63,30 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
 def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     compiled = compile_query(query, snapshot.columns, fold=fold)
     source = records(scope, snapshot.dataset_id)
-    behind = sql.SQL(" AND ({})").format(compiled.keyset(source))
-    first = _page_statement(snapshot, compiled, query, sql.SQL(""), source=source, offset=query.offset)
-    following = _page_statement(snapshot, compiled, query, behind, source=source, offset=0)
-    newest = sql.SQL("h.token = {}").format(snapshot.token)
-    there = sql.SQL("EXISTS (SELECT FROM {} v WHERE v.dataset_id = h.id AND v.version = {} AND v.token = {})").format(
-        table(scope, "versions"), snapshot.version, snapshot.token
-    )
+    as_of = sql.SQL("r.added_in <= {version} AND r.removed_in > {version}").format(version=snapshot.version)
+    behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
+    newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
+    following = _page_statement(compiled, query, behind, source=source, offset=0)
     return Selection(
         scope,
         snapshot,
         compiled,
         query.where is None and query.q is None,
         query.page_size,
-        first.as_bytes(None),
-        _checked(scope, snapshot, newest, first),
-        _checked(scope, snapshot, there, following),
+        _page_statement(compiled, query, as_of, source=source, offset=query.offset).as_bytes(None),
+        _named(scope, snapshot, sql.SQL("h.token = {}").format(snapshot.token), newest),
+        _named(scope, snapshot, _kept(scope, snapshot), following),
     )
 
 
-def _checked(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, page: sql.Composable) -> bytes:
+def _kept(scope: WorkspaceScope, snapshot: Snapshot) -> sql.Composed:
+    """Whether the version is there and not pruned: then all its images are, for a statement that sees it so."""
+    return sql.SQL(
+        "EXISTS (SELECT FROM {} v WHERE v.dataset_id = {} AND v.version = {} AND v.token = {} AND v.pruned_at IS NULL)"
+    ).format(table(scope, "versions"), snapshot.dataset_id, snapshot.version, snapshot.token)
+
+
+def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, page: sql.Composable) -> bytes:
     """The page in one statement with a look at the dataset's head: no row when it is gone, or called otherwise.
 
     PostgreSQL tests such a HAVING, without an aggregate in it, before it reads any record.
@@ -95,26 +100,26 @@ def _checked(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, p
 
 
 def _page_statement(
-    snapshot: Snapshot, compiled: Compiled, query: Query, behind: sql.Composable, *, source: sql.Composable, offset: int
+    compiled: Compiled, query: Query, visible: sql.Composable, *, source: sql.Composable, offset: int
 ) -> sql.Composed:
     """One row: the records' JSON, one behind the page too, how many these are, the id of the page's last one if full.
 
-    Version and limit are spelled out: with nothing left to guess PostgreSQL keeps one plan for a prepared statement.
+    `visible`: which images. Versions and limit are spelled out: with nothing left to guess PostgreSQL keeps one plan
+    for a prepared statement.
     """
     return sql.SQL(
         "SELECT string_agg('{{\"id\":'||r.id||',\"version\":'||r.added_in||',\"data\":'||{data}||'}}', {boundary}),"
         " count(*), (array_agg(r.id))[{limit}]"
         " FROM (SELECT r.id, r.added_in, r.data FROM {source} r"
-        " WHERE r.added_in <= {version} AND r.removed_in > {version} AND {where}{behind}"
+        " WHERE {visible} AND {where}"
         " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS r"
     ).format(
         limit=query.page_size,
         boundary=_BOUNDARY,
         data=record_json(compiled.columns),
         source=source,
-        version=snapshot.version,
+        visible=visible,
         where=compiled.where,
-        behind=behind,
         order=compiled.order_by,
         more=query.page_size + 1,
         offset=offset,
@@ -145,19 +150,48 @@ def _to_page(row: tuple[Any, ...], limit: int) -> Page:
     return Page(Raw(f"[{text or ''}]"), count, None)
 
 
-async def count(tx: Tx, chosen: Selection, *, at_most: int | None = None) -> int:
-    """How many records match; where all do the version knows, else `at_most` stops counting there."""
+async def count(tx: Tx, chosen: Selection, *, newest: bool, at_most: int | None = None) -> int:
+    """How many records match; where all do the version knows, else `at_most` stops counting there.
+
+    Raises VersionPruned when the version is gone meanwhile, or, if it was said to be the `newest`, no longer is.
+    """
     if chosen.unfiltered:
         return chosen.snapshot.rows
-    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT %(at_most)s) AS matching").format(
-        records(chosen.scope, chosen.snapshot.dataset_id), AS_OF, chosen.compiled.where
+    scope, snapshot = chosen.scope, chosen.snapshot
+    head = sql.SQL("EXISTS (SELECT FROM {} h WHERE h.id = {} AND h.token = {})")
+    query = sql.SQL(
+        "SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT %(at_most)s) AS matching HAVING {}"
+    ).format(
+        records(scope, snapshot.dataset_id),
+        NEWEST if newest else AS_OF,
+        chosen.compiled.where,
+        head.format(table(scope, "datasets"), snapshot.dataset_id, snapshot.token)
+        if newest
+        else _kept(scope, snapshot),
     )
-    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "at_most": at_most}
+    params = {**chosen.compiled.params, "version": snapshot.version, "at_most": at_most}
     row = await (await tx.execute(query, params)).fetchone()
-    return int(row[0]) if row else 0
+    if row is None:
+        raise VersionPruned
+    return int(row[0])
 
 
-async def first_long_cell(tx: Tx, chosen: Selection, longest: int) -> tuple[int, str] | None:
+def is_newest(tx: BulkTx, chosen: Selection) -> bool:
+    """Whether the version is the newest one in this snapshot. Raises VersionPruned, DatasetNotFound."""
+    query = sql.SQL(
+        "SELECT h.token = v.token, v.pruned_at IS NOT NULL FROM {} v JOIN {} h ON h.id = v.dataset_id"
+        " WHERE v.dataset_id = %s AND v.version = %s AND v.token = %s"
+    ).format(table(chosen.scope, "versions"), table(chosen.scope, "datasets"))
+    snapshot = chosen.snapshot
+    row = tx.execute(query, (snapshot.dataset_id, snapshot.version, snapshot.token)).fetchone()
+    if row is None:
+        raise DatasetNotFound
+    if row[1]:
+        raise VersionPruned
+    return bool(row[0])
+
+
+async def first_long_cell(tx: Tx, chosen: Selection, longest: int, *, newest: bool) -> tuple[int, str] | None:
     """Id and column key of the first matching cell of more than `longest` UTF-16 code units.
 
     Only images that PostgreSQL has compressed or moved out of line can hold one: the others are never unpacked.
@@ -167,7 +201,7 @@ async def first_long_cell(tx: Tx, chosen: Selection, longest: int) -> tuple[int,
         " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
         " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
         " > %(longest)s ORDER BY r.id LIMIT 1"
-    ).format(records(chosen.scope, chosen.snapshot.dataset_id), AS_OF, chosen.compiled.where)
+    ).format(records(chosen.scope, chosen.snapshot.dataset_id), NEWEST if newest else AS_OF, chosen.compiled.where)
     keys = [column.key for column in chosen.compiled.columns]
     params = {**chosen.compiled.params, "version": chosen.snapshot.version, "longest": longest, "keys": keys}
     row = await (await tx.execute(query, params)).fetchone()
@@ -175,27 +209,30 @@ async def first_long_cell(tx: Tx, chosen: Selection, longest: int) -> tuple[int,
 
 
 def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
-    """`COPY (SELECT …) TO STDOUT`, a record's JSON a line: the bytes that would be quoted never stand in JSON raw."""
+    """`COPY (SELECT …) TO STDOUT`, a record's JSON a line: the bytes that would be quoted never stand in JSON raw.
+
+    Raises VersionPruned, DatasetNotFound.
+    """
     line = sql.SQL("'{{\"id\":' || r.id || ',\"version\":' || r.added_in || ',\"data\":' || {} || '}}'")
-    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"))
+    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"), newest=is_newest(tx, chosen))
     select = sql.SQL("SELECT {} FROM ({}) AS r").format(line.format(record_json(chosen.compiled.columns)), rows)
     return _copy_to(tx, chosen, query, select, NDJSON)
 
 
 def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: str) -> bytes:
-    """`COPY (SELECT …) TO STDOUT (FORMAT csv)`."""
-    rows = _matching(chosen, UNPACKED)
+    """`COPY (SELECT …) TO STDOUT (FORMAT csv)`. Raises VersionPruned, DatasetNotFound."""
+    rows = _matching(chosen, UNPACKED, newest=is_newest(tx, chosen))
     select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(chosen.compiled.columns), rows)
     form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(delimiter)
     return _copy_to(tx, chosen, query, select, form)
 
 
-def _matching(chosen: Selection, wanted: sql.Composable) -> sql.Composed:
+def _matching(chosen: Selection, wanted: sql.Composable, *, newest: bool) -> sql.Composed:
     """The rows in their order; a sub-select of its own, so that text is made of those alone that leave."""
     return sql.SQL("SELECT {} FROM {} r WHERE {} AND {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
         wanted,
         records(chosen.scope, chosen.snapshot.dataset_id),
-        AS_OF,
+        NEWEST if newest else AS_OF,
         chosen.compiled.where,
         chosen.compiled.order_by,
     )

@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from backend.errors import VersionPruned
 from backend.repositories.database import Tx
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
@@ -43,8 +44,8 @@ async def add(
 async def list_page(
     tx: Tx, scope: WorkspaceScope, dataset_id: UUID, *, limit: int, offset: int
 ) -> tuple[tuple[Version, ...], int]:
-    """One page of versions, the newest first, and how many there are."""
-    where = sql.SQL("FROM {} WHERE dataset_id = %s").format(table(scope, "versions"))
+    """One page of the versions that are kept, the newest first, and how many there are."""
+    where = sql.SQL("FROM {} WHERE dataset_id = %s AND pruned_at IS NULL").format(table(scope, "versions"))
     counted = await tx.execute(sql.SQL("SELECT count(*) ") + where, (dataset_id,))
     total = (await counted.fetchone() or (0,))[0]
     async with tx.cursor(row_factory=class_row(Version)) as cursor:
@@ -56,16 +57,22 @@ async def list_page(
 
 
 async def find(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> Version | None:
-    async with tx.cursor(row_factory=class_row(Version)) as cursor:
-        query = sql.SQL("SELECT {} FROM {} WHERE dataset_id = %s AND version = %s")
-        await cursor.execute(query.format(_VERSION, table(scope, "versions")), (dataset_id, version))
-        return await cursor.fetchone()
+    """Raises VersionPruned."""
+    query = sql.SQL("SELECT pruned_at IS NOT NULL, {} FROM {} WHERE dataset_id = %s AND version = %s")
+    found = await tx.execute(query.format(_VERSION, table(scope, "versions")), (dataset_id, version))
+    row = await found.fetchone()
+    if row and row[0]:
+        raise VersionPruned
+    return Version(*row[1:]) if row else None
 
 
 async def resolve(
     tx: Tx, scope: WorkspaceScope, dataset_id: UUID, *, version: str | None, as_of: datetime | None
 ) -> tuple[int, str, int] | None:
-    """Number, token and rows of the version with this number or tag, or of the newest one at a moment."""
+    """Number, token and rows of the version with this number or tag, or of the newest one at a moment.
+
+    Raises VersionPruned.
+    """
     conditions: list[tuple[sql.Composable, Any]] = []
     if version is not None and version.isdecimal() and len(version) < 10:
         conditions.append((sql.SQL("version = %s"), int(version)))
@@ -74,9 +81,12 @@ async def resolve(
     if as_of is not None:
         conditions.append((sql.SQL("created_at <= %s"), as_of))
     query = sql.SQL(
-        "SELECT version, token, rows FROM {} WHERE dataset_id = %s AND {} ORDER BY version DESC LIMIT 1"
+        "SELECT version, token, rows, pruned_at IS NOT NULL FROM {} WHERE dataset_id = %s AND {}"
+        " ORDER BY version DESC LIMIT 1"
     ).format(table(scope, "versions"), sql.SQL(" AND ").join([text for text, _ in conditions]))
     row = await (await tx.execute(query, (dataset_id, *(value for _, value in conditions)))).fetchone()
+    if row and row[3]:
+        raise VersionPruned
     return (row[0], row[1], row[2]) if row else None
 
 

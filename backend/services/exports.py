@@ -56,15 +56,17 @@ class ExportService:
         if query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
         writer = writer_for(options)
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
             chosen = selections.selection(scope, snapshot, query, self._database.fold)
             etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"'
             if matches(if_none_match, etag, weak=True):
                 return None, etag
-            await _check_limits(tx, chosen, writer)
-            rows = await _row_count(tx, chosen, query)
+            newest = snapshot.token == head.token
+            await _check_limits(tx, chosen, writer, newest=newest)
+            rows = max(await selections.count(tx, chosen, newest=newest) - query.offset, 0)
+            rows = rows if query.limit is None else min(rows, query.limit)
         return await self._started(chosen, query, options, writer, rows), etag
 
     async def _started(
@@ -92,12 +94,7 @@ def _tag(options: ExportOptions) -> str:
     return blake2b(msgspec.json.encode(options), digest_size=6).hexdigest()
 
 
-async def _row_count(tx: Tx, chosen: Selection, query: Query) -> int:
-    left = max(await selections.count(tx, chosen) - query.offset, 0)
-    return left if query.limit is None else min(left, query.limit)
-
-
-async def _check_limits(tx: Tx, chosen: Selection, writer: Writer) -> None:
+async def _check_limits(tx: Tx, chosen: Selection, writer: Writer, *, newest: bool) -> None:
     """Raises LimitExceeded for what the format cannot hold, before the first byte is sent."""
     limits = writer.limits
     if limits is None:
@@ -105,7 +102,7 @@ async def _check_limits(tx: Tx, chosen: Selection, writer: Writer) -> None:
     columns = chosen.compiled.columns
     if len(columns) > limits.columns:
         raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {len(columns):,}.")
-    found = await selections.first_long_cell(tx, chosen, limits.cell)
+    found = await selections.first_long_cell(tx, chosen, limits.cell, newest=newest)
     if found is not None:
         record_id, key = found
         name = next(column.name for column in columns if column.key == key)

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from msgspec import Struct
 
-from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, RecordNotFound
+from backend.errors import InvalidCursor, InvalidQuery, RecordNotFound, VersionPruned
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
@@ -27,17 +27,22 @@ BOUNDED = 10_000
 """Where `count=bounded` stops counting."""
 
 TotalIs = Literal["at_least"] | None
+Total = tuple[int | None, TotalIs]
 
 
 class Reading(Struct, frozen=True):
-    """One query over a dataset at a version, ready to run."""
+    """One query over a dataset at a version, ready to run. `newest`: at the newest one, as far as is known."""
 
     query: Query
     chosen: Selection
+    newest: bool
 
     @property
     def snapshot(self) -> Snapshot:
         return self.chosen.snapshot
+
+
+Shown = tuple[Reading, Page, Total]
 
 
 class RecordService:
@@ -53,15 +58,14 @@ class RecordService:
         place = None if query.cursor is None else cursors.decode(query.cursor)
         if place is not None:
             query = cursors.resume(place, query)
-        async with self._database.read() as tx:
-            found = None if if_none_match else await self._known(tx, caller, ref, workspace, query, place)
-            if found is None:
+        found = None if if_none_match else await self._known(caller, ref, workspace, query, place)
+        if found is None:
+            async with self._database.snapshot() as tx:
                 reading = await self._reading(tx, caller, ref, workspace, query, place)
                 if matches(if_none_match, etag := _etag(reading, place), weak=True):
                     return None, etag
-                found = reading, await _page(tx, reading, ref, place)
-            reading, page = found
-            total, total_is = await _total(tx, reading, place, page)
+                found = await _shown(tx, reading, place)
+        reading, page, (total, total_is) = found
         following = None if page.last is None else _cursor(reading, page.last, total, total_is)
         took = round((perf_counter() - started) * 1000, 2)
         data, version = cast("list[Record]", page.records), reading.snapshot.version
@@ -69,17 +73,21 @@ class RecordService:
         return answer, _etag(reading, place)
 
     async def _known(
-        self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
-    ) -> tuple[Reading, Page] | None:
-        """A page of a version that was there a moment ago, in one statement that checks that it still is."""
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
+    ) -> Shown | None:
+        """A page of a version that was there a moment ago, by statements that each check that it still is."""
         if place is None and (query.version is not None or query.as_of is not None):
             return None
         known = lookup.remembered(caller, ref, workspace, token=place.token if place else None)
         if known is None or (place and place.dataset != known[1].dataset_id):
             return None
-        chosen = selections.selection(*known, query, self._database.fold)
-        page = await selections.checked_page(tx, chosen, ref, after=place.last if place else None)
-        return None if page is None else (Reading(query, chosen), page)
+        reading = Reading(query, selections.selection(*known, query, self._database.fold), newest=place is None)
+        try:
+            async with self._database.read() as tx:
+                page = await selections.checked_page(tx, reading.chosen, ref, after=place.last if place else None)
+                return None if page is None else (reading, page, await _total(tx, reading, place, page))
+        except VersionPruned:
+            return None
 
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, query: Query
@@ -87,7 +95,7 @@ class RecordService:
         """The version and all records that match it, a JSON object a line; everything is checked before the first."""
         if query.cursor is not None:
             raise InvalidQuery("A stream has no pages; leave `cursor` out.")
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             reading = await self._reading(tx, caller, ref, workspace, query)
 
         def produce(out: spool.Spool) -> None:
@@ -99,9 +107,9 @@ class RecordService:
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that."""
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             reading = await self._reading(tx, caller, ref, workspace, query)
-            counted = await selections.count(tx, reading.chosen)
+            counted = await selections.count(tx, reading.chosen, newest=reading.newest)
         return RecordCount(counted, reading.snapshot.version), _etag(reading, None)
 
     async def get(
@@ -115,7 +123,7 @@ class RecordService:
         as_of: datetime | None,
     ) -> tuple[Record, str]:
         """One record and its ETag. Raises RecordNotFound."""
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
             found = await records.find(tx, scope, snapshot, record_id)
@@ -127,7 +135,7 @@ class RecordService:
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, *, limit: int, offset: int
     ) -> RecordHistory:
         """All that a record ever was, a deleted one too. Raises RecordNotFound for one that never was."""
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             images, total = await records.history(tx, scope, head.dataset.id, record_id, limit=limit, offset=offset)
         if not total:
@@ -145,19 +153,23 @@ class RecordService:
             raise InvalidCursor
         if place is not None or (version is None and as_of is None):
             lookup.remember(caller, ref, workspace, (scope, snapshot), token=place.token if place else None)
-        return Reading(query, selections.selection(scope, snapshot, query, self._database.fold))
+        chosen = selections.selection(scope, snapshot, query, self._database.fold)
+        return Reading(query, chosen, newest=snapshot.token == head.token)
 
 
-async def _page(tx: Tx, reading: Reading, ref: str, place: Cursor | None) -> Page:
-    if place is None:
-        return await selections.first_page(tx, reading.chosen)
-    page = await selections.checked_page(tx, reading.chosen, ref, after=place.last)
-    if page is None:
-        raise DatasetNotFound
-    return page
+async def _shown(tx: Tx, reading: Reading, place: Cursor | None) -> Shown:
+    """The page of a version that the transaction has found."""
+    chosen = reading.chosen
+    if place is None and not reading.newest:
+        page = await selections.first_page(tx, chosen)
+    else:
+        own_id = str(reading.snapshot.dataset_id)
+        checked = await selections.checked_page(tx, chosen, own_id, after=place.last if place else None)
+        page = cast("Page", checked)
+    return reading, page, await _total(tx, reading, place, page)
 
 
-async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> tuple[int | None, TotalIs]:
+async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> Total:
     """How many records match all pages; counted only where the page itself does not tell."""
     query = reading.query
     if query.count == "none":
@@ -167,8 +179,8 @@ async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> 
     if page.last is None and place is None and (page.count or query.offset == 0):
         return query.offset + page.count, None
     if query.count == "exact" or reading.chosen.unfiltered:
-        return await selections.count(tx, reading.chosen), None
-    counted = await selections.count(tx, reading.chosen, at_most=BOUNDED)
+        return await selections.count(tx, reading.chosen, newest=reading.newest), None
+    counted = await selections.count(tx, reading.chosen, newest=reading.newest, at_most=BOUNDED)
     return counted, "at_least" if counted == BOUNDED else None
 
 

@@ -54,7 +54,7 @@ class SchemaService:
         self, caller: Caller, ref: str, workspace: str | None, *, version: str | None, as_of: datetime | None
     ) -> tuple[str, Schema]:
         """The columns as of a version with their evidence, and an ETag for them."""
-        async with self._database.read() as tx:
+        async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
             evidence = await datasets.list_evidence(tx, scope, snapshot.dataset_id, snapshot.version)
@@ -76,7 +76,7 @@ class SchemaService:
         convert. A dry run answers those instead, and takes no lock.
         """
         if dry_run:
-            async with self._database.read() as tx:
+            async with self._database.snapshot() as tx:
                 scope, head = await lookup.head(tx, caller, ref, workspace)
                 snapshot = await lookup.snapshot(tx, scope, head)
                 reading = Writing(caller, scope, head, snapshot, snapshot.columns)
