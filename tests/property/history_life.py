@@ -1,0 +1,124 @@
+"""A dataset of the service beside its model: steps that both take, and every way to read compared."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from decimal import Decimal
+from typing import Any
+
+from history_model import History, Num, Refused, Version, loads
+from history_steps import Call
+from httpx import AsyncClient
+from hypothesis import note
+
+_CELL = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n)')
+
+
+class Life:
+    """`path` is the dataset's."""
+
+    def __init__(self, client: AsyncClient, path: str, model: History) -> None:
+        self.client, self.path, self.model = client, path, model
+
+    async def get(self, path: str, **params: Any) -> Any:
+        answer = await self.client.get(self.path + path, params=params)
+        assert answer.status_code == 200, answer.text
+        return loads(answer.text)
+
+    async def ids(self, **params: str) -> list[int]:
+        return [int(each["id"].text) for each in (await self.get("/records", limit=1000, **params))["data"]]
+
+    async def step(self, call: Call) -> None:
+        """The same in the service and in the model; a refusal leaves both as they were."""
+        status, told, before = call.status, None, deepcopy(self.model)
+        try:
+            told = call.after(self.model)
+        except Refused as refused:
+            self.model, status = before, refused.status
+        if call.path == "/imports" and status == 201 and self.model.number == before.number:
+            status = 200
+        note(f"{call.method} {call.path} {call.params} {call.content} → {status}")
+        answer = await self.client.request(
+            call.method,
+            self.path + call.path,
+            params=call.params,
+            content=call.content.encode(),
+            headers={"Content-Type": call.media_type},
+        )
+        assert answer.status_code == status, answer.text
+        if told:
+            found = loads(answer.text)
+            assert {name: found.get(name) for name in told} == {name: as_read(each) for name, each in told.items()}
+
+    async def check(self, number: int) -> None:
+        """One version: its columns, all records, how many, an export, filters, a sort, single records."""
+        version, at = self.model.versions[number - 1], {"version": str(number)}
+        columns = (await self.get("/schema", **at))["columns"]
+        assert [(each["name"], each["type"]) for each in columns] == [
+            (each.name, each.kind) for each in version.columns
+        ]
+        page = (await self.get("/records", limit=1000, **at))["data"]
+        assert [
+            (int(each["id"].text), int(each["version"].text), [*each["data"].items()]) for each in page
+        ] == version.page()
+        assert (await self.get("/records/count", **at))["count"] == as_read(len(version.records))
+        exported = await self.client.get(f"{self.path}/export", params={"format": "csv", **at})
+        assert cells(exported.text, version) == [
+            [data.get(each.key) for each in version.columns] for _, data in version.in_order()
+        ]
+        for record, data in version.in_order()[:2]:
+            assert (await self.get(f"/records/{record}", **at))["data"] == version.shown(data)
+        await self.check_queries(version, at)
+
+    async def check_queries(self, version: Version, at: dict[str, str]) -> None:
+        for column in version.columns[:2]:
+            have = [each for each, data in version.in_order() if column.key in data]
+            lacking = [each for each, data in version.in_order() if column.key not in data]
+            named = {f"filter[{column.name}]": "is_null"}
+            assert await self.ids(**named, **at) == lacking
+            if column.kind != "json":
+                falling = sorted(have, key=lambda each: sortable(version.records[each][column.key]), reverse=True)
+                assert await self.ids(sort=f'-"{column.name}"', **at) == falling + lacking
+
+    async def check_record(self, record: int) -> None:
+        """All that a record ever was."""
+        history = await self.get(f"/records/{record}/history", limit=1000)
+        assert [
+            (int(each["version"].text), each["until"] and int(each["until"].text), each["data"])
+            for each in history["data"]
+        ] == self.model.images(record)
+
+    async def check_versions(self) -> None:
+        """The list of versions and what each of them did."""
+        listed = (await self.get("/versions", limit=1000))["data"]
+        names = ("version", "rows", "added", "changed", "removed")
+        assert [tuple(int(each[name].text) for name in names) for each in reversed(listed)] == [
+            (number, len(version.records), *version.counts) for number, version in enumerate(self.model.versions, 1)
+        ]
+
+
+def sortable(value: Any) -> Any:
+    """Numbers by what they are worth, text by code point."""
+    return Decimal(value.text) if isinstance(value, Num) else value
+
+
+def as_read(value: Any) -> Any:
+    """Whole numbers by how they are written."""
+    return Num(str(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def cells(text: str, version: Version) -> list[list[Any]]:
+    """The values of a CSV export, read as the columns' types say; nothing between commas is null."""
+    found: list[list[Any]] = [[]]
+    for cell, end in _CELL.findall(text):
+        found[-1].append(cell[1:-1].replace('""', '"') if cell[:1] == '"' else cell or None)
+        if end != ",":
+            found.append([])
+    header, *rows, last = found
+    assert (header, last) == ([each.name for each in version.columns], [])
+    return [[_value(each.kind, cell) for each, cell in zip(version.columns, row, strict=True)] for row in rows]
+
+
+def _value(kind: str, cell: str | None) -> Any:
+    return cell if cell is None or kind == "text" else loads(cell)

@@ -1,0 +1,155 @@
+"""A dataset and its whole history in plain Python: a list of versions, each with its columns and all of its records."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+Data = dict[int, Any]
+"""Values by column key; null is an absent key."""
+Records = dict[int, Data]
+
+
+class Num(Struct, frozen=True):
+    """A JSON number, by how it is written: 0.1 and 0.10 are two."""
+
+    text: str
+
+
+class Column(Struct, frozen=True):
+    key: int
+    name: str
+    kind: str
+
+
+class Version(Struct):
+    """`touched` says in which version each record got its image."""
+
+    columns: tuple[Column, ...]
+    records: Records
+    touched: dict[int, int]
+    counts: tuple[int, int, int]
+    tag: str | None = None
+    pruned: bool = False
+
+    def shown(self, data: Data) -> dict[str, Any]:
+        return {column.name: data.get(column.key) for column in self.columns}
+
+    def in_order(self) -> list[tuple[int, Data]]:
+        return sorted(self.records.items())
+
+    def page(self) -> list[tuple[int, int, list[tuple[str, Any]]]]:
+        """All records as a reader sees them: id, version, names and values in order."""
+        return [(each, self.touched[each], [*self.shown(data).items()]) for each, data in self.in_order()]
+
+    def of_kind(self, *kinds: str) -> list[Column]:
+        return [column for column in self.columns if column.kind in kinds]
+
+
+class Refused(Exception):
+    """The model does not do this; with the status that the service must answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class History(Struct):
+    versions: list[Version] = field(default_factory=list)
+    next_id: int = 1
+    next_key: int = 0
+
+    @property
+    def newest(self) -> Version:
+        return self.versions[-1]
+
+    @property
+    def number(self) -> int:
+        return len(self.versions)
+
+    def column(self, name: str, kind: str) -> Column:
+        self.next_key += 1
+        return Column(self.next_key, name, kind)
+
+    def begin(self, columns: Sequence[Column]) -> None:
+        self.versions.append(Version(tuple(columns), {}, {}, (0, 0, 0)))
+
+    def write(self, records: Records, columns: tuple[Column, ...] | None = None) -> tuple[int, int, int]:
+        """Makes the next version, unless nothing changes; how many records are added, changed, removed."""
+        before = self.newest
+        columns = before.columns if columns is None else columns
+        after = {each: visible(data, columns) for each, data in records.items()}
+        seen = {each: visible(data, columns) for each, data in before.records.items()}
+        added, removed = after.keys() - seen.keys(), seen.keys() - after.keys()
+        changed = {each for each in after.keys() & seen.keys() if after[each] != seen[each]}
+        counts = (len(added), len(changed), len(removed))
+        if any(counts) or columns != before.columns:
+            new = dict.fromkeys(added | changed, self.number + 1)
+            touched = {each: new.get(each) or before.touched[each] for each in after}
+            self.versions.append(Version(columns, after, touched, counts))
+        return counts
+
+    def take_ids(self, count: int) -> range:
+        first, self.next_id = self.next_id, self.next_id + count
+        return range(first, self.next_id)
+
+    def images(self, record: int) -> list[tuple[int, int | None, dict[str, Any]]]:
+        """All that a record ever was: from which version on, until before which, and what."""
+        found: list[tuple[int, int | None, dict[str, Any]]] = []
+        for number, version in enumerate(self.versions, 1):
+            ends = record not in version.records or version.touched[record] == number
+            if found and found[-1][1] is None and ends:
+                found[-1] = (found[-1][0], number, found[-1][2])
+            if version.touched.get(record) == number:
+                found.append((number, None, version.shown(version.records[record])))
+        return found
+
+
+def visible(data: Data, columns: Sequence[Column]) -> Data:
+    keys = {column.key for column in columns}
+    return {key: value for key, value in data.items() if key in keys and value is not None}
+
+
+def merged(current: Any, patch: Any) -> Any:
+    """RFC 7396 for a value; the nulls of an object are taken out."""
+    if not isinstance(patch, dict):
+        return patch
+    target = dict(current) if isinstance(current, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            target.pop(name, None)
+        else:
+            target[name] = merged(target.get(name), value)
+    return target
+
+
+def converted(value: Any, before: str, kind: str) -> Any:
+    """A value of one type as another type's. Raises Refused when it cannot be."""
+    text = value.text if isinstance(value, Num) else value
+    if before == kind or value is None:
+        return value
+    if kind == "text":
+        return text
+    number = re.fullmatch(r"(-?)0*([0-9]+)(\.[0-9]+)?", text)
+    if number is None or (kind == "integer" and not set(number[3] or "") <= {".", "0"}):
+        raise Refused(422)
+    return Num(number[1] + number[2] + ((number[3] or "") if kind == "number" else ""))
+
+
+def loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_int=Num, parse_float=Num)
+
+
+def dumps(value: Any) -> str:
+    """JSON with numbers as they are written."""
+    if isinstance(value, Num):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{dumps(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(dumps, value)) + "]"
+    return json.dumps(value if not isinstance(value, int) or isinstance(value, bool) else int(value))
