@@ -109,6 +109,7 @@ _MEANING = {
     403: "This key may not do that",
     404: "Not found",
     409: "Conflicts with what is there",
+    410: "A version that is no longer kept",
     412: "Changed since it was read",
     413: "Larger than a limit",
     415: "Not a format that can be imported",

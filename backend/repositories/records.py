@@ -48,19 +48,23 @@ def records(scope: WorkspaceScope, dataset_id: UUID) -> sql.Identifier:
 
 
 async def create_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
-    """An empty record table without its primary key, which is made faster after a load.
+    """An empty record table with two indexes: images that came after version 1, and images that are gone.
 
-    The two indexes are what a diff needs, images that came after version 1 and images that are gone: a first load
-    puts nothing into them.
+    They are what a diff needs, and a first load puts nothing into them. All others are made faster after a load.
     """
     names = _names(scope, dataset_id)
     for statement in _TABLE:
         await tx.execute(statement.format(**names))
 
 
-async def add_primary_key(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
-    statement = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in)")
-    await tx.execute(statement.format(**_names(scope, dataset_id)))
+async def add_indexes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    """The primary key, and the index by which the newest version is read, however many images others have.
+
+    The latter is not unique: for a moment within a write a record may have its old image and its new one.
+    """
+    names = _names(scope, dataset_id)
+    await tx.execute(sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in)").format(**names))
+    await tx.execute(sql.SQL("CREATE INDEX {newest} ON {table} (id) WHERE removed_in = {live}").format(**names))
 
 
 def _names(scope: WorkspaceScope, dataset_id: UUID) -> dict[str, sql.Composable]:
@@ -70,6 +74,7 @@ def _names(scope: WorkspaceScope, dataset_id: UUID) -> dict[str, sql.Composable]
         "pk": sql.Identifier(f"pk_{name}"),
         "added": sql.Identifier(f"ix_{name}_added"),
         "removed": sql.Identifier(f"ix_{name}_removed"),
+        "newest": sql.Identifier(f"ix_{name}_live"),
         "live": sql.Literal(LIVE),
     }
 

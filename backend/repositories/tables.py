@@ -243,3 +243,7 @@ versions = Table(
 )
 """A pruned version cannot be read any more; once it is `swept`, the images that only it showed are gone."""
 Index("uq_versions_tag", versions.c.dataset_id, versions.c.tag, unique=True)
+_kept = versions.c.pruned_at.is_(None)
+Index("ix_versions_kept", versions.c.dataset_id, versions.c.version, postgresql_where=_kept)
+_unswept = versions.c.pruned_at.isnot(None) & ~versions.c.swept
+Index("ix_versions_unswept", versions.c.dataset_id, versions.c.version, postgresql_where=_unswept)

@@ -79,7 +79,7 @@ class DatasetService:
                 change=Change("create"),
             )
             await records.create_table(tx, scope, new.id)
-            await records.add_primary_key(tx, scope, new.id)
+            await records.add_indexes(tx, scope, new.id)
             return await publish(tx, caller, scope, new)
 
     async def patch(

@@ -43,7 +43,7 @@ async def load_table(tx: Tx, job: Job, scope: WorkspaceScope, load: Load) -> UUI
         await records.empty(tx, scope, dataset_id)
         await records.load(tx, scope, dataset_id, prefetch(load.lines_again()))
     job.progress.begin("indexing")
-    await records.add_primary_key(tx, scope, dataset_id)
+    await records.add_indexes(tx, scope, dataset_id)
     await records.analyze(tx, scope, dataset_id)
     return dataset_id
 
