@@ -9,6 +9,7 @@ from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
 from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
+from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
 from backend.controllers.schemas import SchemaController
 from backend.controllers.users import UserController
@@ -23,6 +24,7 @@ _CONTROLLERS = (
     KeptUploadController,
     SchemaController,
     RecordController,
+    RecordWriteController,
     ExportController,
     DiffController,
     VersionController,

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterable, Sequence
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
+from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
-from backend.services.record_writes import Item
 
 NDJSON = "application/x-ndjson"
 _LINES = {NDJSON, "application/ndjson", "application/jsonl"}
@@ -66,6 +66,20 @@ def records(body: bytes, media_type: str) -> tuple[Sequence[Item], bool]:
     if body.lstrip()[:1] == b"[":
         return _objects(decoded(body, list[Raw])), False
     return [decoded(body, dict[str, Raw])], True
+
+
+class _Batch(Struct, forbid_unknown_fields=True):
+    changes: list[RecordChange] = []
+    deletes: list[RecordId | RecordRemoval] = []
+    creates: list[dict[str, Raw]] = []
+
+
+def batch(body: bytes) -> Batch:
+    """Many operations. Raises BadRequest, InvalidBody."""
+    _check_text(body)
+    told = decoded(body, _Batch)
+    deletes = [RecordRemoval(each) if isinstance(each, int) else each for each in told.deletes]
+    return Batch(told.creates, told.changes, deletes)
 
 
 def _objects(items: Sequence[bytes | Raw]) -> list[Item]:

@@ -25,6 +25,29 @@ TEXT: Fields = {"type": "string"}
 RECORD: Fields = {"type": "object", "description": "Column name → value."}
 RECORDS: Fields = {"oneOf": [RECORD, {"type": "array", "items": RECORD, "maxItems": 10_000}]}
 RECORD_LINES: Fields = {"type": "string", "description": "A JSON object a line."}
+_ID: Fields = {"type": "integer", "minimum": 1}
+_IF_VERSION: Fields = {"type": ["integer", "null"], "minimum": 1}
+_CHANGE: Fields = {
+    "type": "object",
+    "properties": {"id": _ID, "set": RECORD, "if_version": _IF_VERSION},
+    "required": ["id", "set"],
+    "additionalProperties": False,
+}
+_REMOVAL: Fields = {
+    "type": "object",
+    "properties": {"id": _ID, "if_version": _IF_VERSION},
+    "required": ["id"],
+    "additionalProperties": False,
+}
+BATCH: Fields = {
+    "type": "object",
+    "properties": {
+        "changes": {"type": "array", "items": _CHANGE},
+        "deletes": {"type": "array", "items": {"oneOf": [_ID, _REMOVAL]}},
+        "creates": {"type": "array", "items": RECORD},
+    },
+    "additionalProperties": False,
+}
 FILE: Fields = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
@@ -42,6 +65,7 @@ def documented(
     *,
     parameters: Sequence[Parameter] = (),
     body: Mapping[str, Fields] | None = None,
+    body_required: bool = True,
     answers: Mapping[str, Fields] | None = None,
     files: Sequence[str] = (),
 ) -> type[Operation]:
@@ -55,7 +79,7 @@ def documented(
         def __post_init__(self) -> None:
             self.parameters = [*(self.parameters or ()), *parameters]
             if body is not None:
-                self.request_body = RequestBody(content=_content(body), required=True)
+                self.request_body = RequestBody(content=_content(body), required=body_required)
             success = (self.responses or {}).get("200")
             if answers is not None and success is not None:
                 success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
@@ -98,8 +122,9 @@ def _options(kind: type, *, leave_out: Sequence[str] = ()) -> list[Parameter]:
 
 
 IF_NONE_MATCH = parameter("If-None-Match", TEXT, "Entity tags: 304 when the answer has one of them.", where="header")
+PREFER = parameter("Prefer", TEXT, "`return=minimal`: answer without the records themselves.", where="header")
 WORKSPACE = parameter("workspace", TEXT, "The workspace that a slug is looked up in: its id or slug.")
-_SELECTION = (
+FILTERS = (
     WORKSPACE,
     parameter(
         "filter",
@@ -109,6 +134,9 @@ _SELECTION = (
         explode=True,
     ),
     parameter("q", TEXT, "Words that a record must hold in any column."),
+)
+_SELECTION = (
+    *FILTERS,
     parameter("sort", TEXT, "Columns, `-` for descending: `-amount,date`."),
     parameter("select", TEXT, "Columns to answer, in this order: `name,amount`."),
     parameter("offset", {"type": "integer", "minimum": 0}, "Records to skip."),

@@ -35,6 +35,12 @@ def header(request: CallerRequest, name: bytes, default: T) -> str | T:
     return next((value.decode("latin-1") for key, value in request.scope["headers"] if key == name), default)
 
 
+def wants_minimal(request: CallerRequest) -> bool:
+    """Whether `Prefer: return=minimal` (RFC 7240) asks for an answer without the records themselves."""
+    given = header(request, b"prefer", "").lower().replace(" ", "").replace('"', "")
+    return "return=minimal" in given.replace(";", ",").split(",")
+
+
 async def only_known_parameters(request: Request[Any, Any, Any]) -> None:
     """A query parameter that the handler does not take is refused, never ignored. Raises UnknownParameter.
 

@@ -1,14 +1,13 @@
-"""Records: page, stream, count, read, write."""
+"""Reading records: page, stream, count, one."""
 
 from __future__ import annotations
 
-from litestar import Controller, Response, delete, get, patch, post, put
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.types import ASGIApp
 
-from backend.controllers import bodies
 from backend.controllers.answers import ready, success, tagged, told
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import (
@@ -17,16 +16,13 @@ from backend.controllers.documented import (
     JSON,
     PAGE,
     QUERY,
-    RECORD,
     RECORD_LINES,
-    RECORDS,
     STREAM,
     documented,
 )
 from backend.controllers.parameters import (
     READS_PARAMETERS,
     CallerRequest,
-    IfMatch,
     Limit,
     Offset,
     Ref,
@@ -36,9 +32,7 @@ from backend.controllers.parameters import (
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
-from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage, Written
-from backend.security.auth import may_write
-from backend.services.record_writes import RecordWriteService
+from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
 from backend.services.records import RecordService
 
 
@@ -143,84 +137,6 @@ class RecordController(Controller):
         """All that a record ever was, the oldest first, with who wrote it and when."""
         history = await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
         return told(request, history)
-
-    @post(
-        "/records",
-        guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
-        operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
-    )
-    async def create(
-        self,
-        request: CallerRequest,
-        ref: Ref,
-        record_writes: NamedDependency[RecordWriteService],
-        workspace: Workspace = None,
-        if_match: IfMatch = None,
-    ) -> Response[Record | Written]:
-        """New records: one object, an array, or NDJSON; all of them or none."""
-        items, single = bodies.records(await request.body(), request.content_type[0])
-        if not single:
-            written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
-            return Response(written, status_code=201, headers={"ETag": etag})
-        dataset, record, etag = await record_writes.create_one(
-            request.user, ref, workspace, items[0], if_match=if_match
-        )
-        location = f"/api/v1/datasets/{dataset}/records/{record.id}"
-        return Response(record, status_code=201, headers={"ETag": etag, "Location": location})
-
-    @patch(
-        "/records/{record_id:int}",
-        guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
-        operation_class=documented(body={JSON: RECORD}),
-    )
-    async def change(
-        self,
-        request: CallerRequest,
-        ref: Ref,
-        record_id: FromPath[int],
-        record_writes: NamedDependency[RecordWriteService],
-        workspace: Workspace = None,
-        if_match: IfMatch = None,
-    ) -> Response[Record]:
-        """Change the named fields of one record (JSON merge patch); the others keep their value."""
-        item = bodies.record(await request.body())
-        record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
-        return Response(record, headers={"ETag": etag})
-
-    @put(
-        "/records/{record_id:int}",
-        guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
-        operation_class=documented(body={JSON: RECORD}),
-    )
-    async def replace(
-        self,
-        request: CallerRequest,
-        ref: Ref,
-        record_id: FromPath[int],
-        record_writes: NamedDependency[RecordWriteService],
-        workspace: Workspace = None,
-        if_match: IfMatch = None,
-    ) -> Response[Record]:
-        """Replace all fields of one record."""
-        item = bodies.record(await request.body())
-        record, etag = await record_writes.replace(request.user, ref, workspace, record_id, item, if_match=if_match)
-        return Response(record, headers={"ETag": etag})
-
-    @delete("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412))
-    async def remove(
-        self,
-        request: CallerRequest,
-        ref: Ref,
-        record_id: FromPath[int],
-        record_writes: NamedDependency[RecordWriteService],
-        workspace: Workspace = None,
-        if_match: IfMatch = None,
-    ) -> None:
-        """Delete one record; older versions keep it."""
-        await record_writes.delete(request.user, ref, workspace, record_id, if_match=if_match)
 
 
 async def _page(

@@ -35,10 +35,23 @@ class _Number(str):
 
 
 def check(
-    data: Mapping[str, Raw], by_name: Mapping[str, Column], columns: Sequence[Column], at: int | None
+    data: Mapping[str, Raw], by_name: Mapping[str, Column], columns: Sequence[Column], at: str
 ) -> tuple[Values, list[ErrorItem]]:
-    """Values by column key, and what is wrong with the record at index `at`: values, names, and what is missing."""
+    """Values by column key, and what is wrong with the record that `at` points to: values, names, what is missing."""
+    values, _, errors = check_change(data, by_name, at)
+    named = {error.column for error in errors}
+    errors += [
+        _needed(each, at) for each in columns if not each.nullable and each.key not in values and each.name not in named
+    ]
+    return values, errors
+
+
+def check_change(
+    data: Mapping[str, Raw], by_name: Mapping[str, Column], at: str
+) -> tuple[Values, list[str], list[ErrorItem]]:
+    """As `check`, of a change: the new values, the keys of the columns that lose theirs, and what is wrong."""
     values: Values = {}
+    gone: list[str] = []
     errors: list[ErrorItem] = []
     for name, raw in data.items():
         column = by_name.get(name)
@@ -50,19 +63,21 @@ def check(
             errors.append(ErrorItem(stored, pointer(name, at), column=name, code="INVALID_VALUE"))
         elif stored != NULL:
             values[column.key] = Raw(stored)
-    wrong = {error.column for error in errors}
-    errors += [
-        ErrorItem("This column needs a value.", pointer(each.name, at), column=each.name, code="NULL")
-        for each in columns
-        if not each.nullable and each.key not in values and each.name not in wrong
-    ]
-    return values, errors
+        elif column.nullable:
+            gone.append(column.key)
+        else:
+            errors.append(_needed(column, at))
+    return values, gone, errors
 
 
-def pointer(name: str, at: int | None) -> str:
-    """A JSON Pointer (RFC 6901) to a member of the body, or of its item `at`."""
+def _needed(column: Column, at: str) -> ErrorItem:
+    return ErrorItem("This column needs a value.", pointer(column.name, at), column=column.name, code="NULL")
+
+
+def pointer(name: str, at: str) -> str:
+    """A JSON Pointer (RFC 6901) to a member of what `at` points to; "" is the whole body."""
     token = name.replace("~", "~0").replace("/", "~1")
-    return f"/{token}" if at is None else f"/{at}/{token}"
+    return f"{at}/{token}"
 
 
 def stored_value(column: Column, raw: bytes) -> bytes | str:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw
 
 from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
-from backend.repositories import datasets, records
+from backend.repositories import records
 from backend.repositories.database import Tx
+from backend.schemas.batches import Batch, Item
 from backend.schemas.callers import Caller
-from backend.schemas.columns import RECORD_ID
 from backend.schemas.problems import ErrorItem
-from backend.schemas.records import Record, Written
+from backend.schemas.records import Changed, Record, Written
 from backend.schemas.versions import Change
 from backend.services import record_values
+from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply, merged
 from backend.services.preconditions import require_match
-from backend.services.record_values import NULL, Values
-from backend.services.schema_growth import grown
+from backend.services.record_values import Values
+from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writers, Writing, after, publish
-
-Item = Mapping[str, Raw]
-"""A record as it came: column name → JSON text."""
-
-_MOST_ERRORS = 100
 
 
 class RecordWriteService:
@@ -72,10 +68,10 @@ class RecordWriteService:
     ) -> tuple[Record, str]:
         """JSON merge patch (RFC 7396): the named fields change, null empties one, the others stay."""
 
-        def merged(current: Item, new: Item) -> Item:
-            return {**current, **{name: _merged(current.get(name), raw) for name, raw in new.items()}}
+        def combined(current: Item, new: Item) -> Item:
+            return {**current, **{name: merged(current.get(name), raw) for name, raw in new.items()}}
 
-        return await self._change(caller, ref, workspace, record_id, changes, merged, if_match)
+        return await self._change(caller, ref, workspace, record_id, changes, combined, if_match)
 
     async def replace(
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
@@ -121,27 +117,38 @@ class RecordWriteService:
             await publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
 
     async def _grow(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> None:
-        """Lets the schema of a schemaless dataset take the items, as part of this write's version."""
+        """Lets a schemaless dataset take the items. Raises InvalidRecord for names that no column can have."""
         if not writing.head.open_schema:
             return
-        _check_names(items, single=single)
-        dataset_id = writing.head.dataset.id
-        used = await datasets.list_keys(tx, writing.scope, dataset_id)
-        columns = tuple(grown(writing.columns, items, used))
-        texts = [old.key for old, new in zip(writing.columns, columns, strict=False) if old.type == "text" != new.type]
-        if texts:
-            never_filled = set(texts) - await records.filled(tx, writing.scope, dataset_id, texts)
-            columns = tuple(grown(writing.columns, items, used, never_filled))
-        if len(columns) > self._max_columns:
-            raise LimitExceeded(
-                f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {self._max_columns:,}."
-            )
-        changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
-        if changed:
-            keys = [column.key for _, column, _ in changed]
-            await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
-            await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
-            writing.columns = columns
+        errors = [each for at, item in enumerate(items) for each in unnameable(item, "" if single else f"/{at}")]
+        if errors:
+            text = f"{len(errors)} name(s) cannot be columns; nothing was stored."
+            raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
+        await grow(tx, writing, items, max_columns=self._max_columns)
+
+    async def batch(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        batch: Batch,
+        *,
+        partial: bool,
+        answer: bool,
+        dry_run: bool,
+        if_match: str | None,
+    ) -> tuple[Changed, str]:
+        """Many operations as one write, and the dataset's ETag afterwards; `if_match` is the dataset's, too.
+
+        Raises what `batches.apply` raises.
+        """
+        count = len(batch.creates) + len(batch.changes) + len(batch.deletes)
+        if count > MOST_OPERATIONS:
+            raise LimitExceeded(f"{count:,} operations in one request; at most {MOST_OPERATIONS:,} are taken.")
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            require_match(if_match, writing.head.etag)
+            done = await apply(tx, writing, batch, max_columns=self._max_columns, partial=partial, answer=answer)
+        return done.told(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
 
 
 async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, str]:
@@ -151,52 +158,17 @@ async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, st
     return found
 
 
-def _check_names(items: Sequence[Item], *, single: bool) -> None:
-    """Raises InvalidRecord for names that no column can have."""
-    errors = [
-        ErrorItem(
-            "A column name cannot be blank, hold a NUL character or be __id, the record's own id.",
-            pointer,
-            column=name,
-            code="INVALID_NAME",
-        )
-        for at, item in enumerate(items)
-        for name in item
-        if not name.strip() or "\0" in name or name == RECORD_ID
-        for pointer in [record_values.pointer(name, None if single else at)]
-    ]
-    if errors:
-        raise InvalidRecord(
-            f"{len(errors)} name(s) cannot be columns; nothing was stored.", errors=errors[:_MOST_ERRORS]
-        )
-
-
 def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -> list[Values]:
     """Values to store. Raises InvalidRecord with a pointer to each bad one."""
     by_name, rows = writing.by_name, list[Values]()
     errors: list[ErrorItem] = []
     for at, item in enumerate(items):
-        values, wrong = record_values.check(item, by_name, writing.columns, None if single else at)
+        values, wrong = record_values.check(item, by_name, writing.columns, "" if single else f"/{at}")
         rows.append(values)
         errors += wrong
     if errors:
-        shown = errors[:_MOST_ERRORS]
+        shown = errors[:MOST_ERRORS]
         raise InvalidRecord(
             f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored.", errors=shown
         )
     return rows
-
-
-def _merged(current: Raw | None, patch: Raw) -> Raw:
-    """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
-    if not bytes(patch).startswith(b"{"):
-        return patch
-    target: dict[str, Raw] = {}
-    if current is not None and bytes(current).startswith(b"{"):
-        target = msgspec.json.decode(current, type=dict[str, Raw])
-    for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
-        if bytes(raw) == NULL:
-            target.pop(name, None)
-        else:
-            target[name] = _merged(target.get(name), raw)
-    return Raw(msgspec.json.encode(target))

@@ -2,18 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from msgspec import Raw, structs
+from msgspec import structs
 
-from backend.schemas.columns import Column, ColumnType
+from backend.errors import LimitExceeded
+from backend.repositories import datasets, records
+from backend.repositories.database import Tx
+from backend.schemas.batches import Item
+from backend.schemas.columns import RECORD_ID, Column, ColumnType
+from backend.schemas.problems import ErrorItem
+from backend.services import record_values
 from backend.services.keys import keys_for
 from backend.services.record_values import NULL
+from backend.services.writing import Writing
+
+
+async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: int) -> None:
+    """Lets the schema of a schemaless dataset take the items, as part of this write's version.
+
+    Raises LimitExceeded.
+    """
+    if not writing.head.open_schema or tuple(grown(writing.columns, items, ())) == writing.columns:
+        return
+    dataset_id = writing.head.dataset.id
+    used = await datasets.list_keys(tx, writing.scope, dataset_id)
+    columns = tuple(grown(writing.columns, items, used))
+    texts = [old.key for old, new in zip(writing.columns, columns, strict=False) if old.type == "text" != new.type]
+    if texts:
+        never_filled = set(texts) - await records.filled(tx, writing.scope, dataset_id, texts)
+        columns = tuple(grown(writing.columns, items, used, never_filled))
+    if len(columns) > max_columns:
+        raise LimitExceeded(f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {max_columns:,}.")
+    changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
+    keys = [column.key for _, column, _ in changed]
+    await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
+    await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
+    writing.columns = columns
+
+
+def unnameable(item: Item, at: str) -> list[ErrorItem]:
+    """The names that no column can have; `at` points to the item."""
+    return [
+        ErrorItem(
+            "A column name cannot be blank, hold a NUL character or be __id, the record's own id.",
+            record_values.pointer(name, at),
+            column=name,
+            code="INVALID_NAME",
+        )
+        for name in item
+        if not name.strip() or "\0" in name or name == RECORD_ID
+    ]
 
 
 def grown(
     columns: Sequence[Column],
-    items: Iterable[Mapping[str, Raw]],
+    items: Iterable[Item],
     used_keys: Collection[str],
     never_filled: Collection[str] = (),
 ) -> list[Column]:
@@ -26,15 +70,16 @@ def grown(
     }
     for item in items:
         for name, raw in item.items():
-            kind = _kind(bytes(raw))
-            types[name] = _widened(types.get(name), kind)
+            kind = kind_of(bytes(raw))
+            types[name] = widened(types.get(name), kind)
     known = [structs.replace(column, type=types[column.name] or column.type) for column in columns]
     new = list(types)[len(known) :]
     keys = keys_for(new, (), used_keys)
     return [*known, *(Column(key, name, types[name] or "text") for key, name in zip(keys, new, strict=True))]
 
 
-def _kind(raw: bytes) -> ColumnType | None:
+def kind_of(raw: bytes) -> ColumnType | None:
+    """The narrowest type that takes a JSON value; None for null."""
     if raw == NULL:
         return None
     if raw[:1] == b'"':
@@ -46,7 +91,8 @@ def _kind(raw: bytes) -> ColumnType | None:
     return "number" if set(raw) & set(b".eE") else "integer"
 
 
-def _widened(known: ColumnType | None, seen: ColumnType | None) -> ColumnType | None:
+def widened(known: ColumnType | None, seen: ColumnType | None) -> ColumnType | None:
+    """The narrowest type that takes values of both."""
     if known is None or seen is None or known == seen:
         return known or seen
     if {known, seen} == {"integer", "number"}:

@@ -75,15 +75,15 @@ def test_a_record_is_told_all_that_is_wrong_with_it() -> None:
     ]
     by_name = {column.name: column for column in columns}
     data = {"a/b": Raw(b'"x"'), "c~d": Raw(b"null"), "e": Raw(b'"ok"'), "f": Raw(b"1")}
-    values, errors = check(data, by_name, columns, 3)
+    values, errors = check(data, by_name, columns, "/3")
     assert values == {"k3": Raw(b'"ok"')}
     assert [(error.pointer, error.code) for error in errors] == [
         ("/3/a~1b", "INVALID_VALUE"),
-        ("/3/f", "UNKNOWN_COLUMN"),
         ("/3/c~0d", "NULL"),
+        ("/3/f", "UNKNOWN_COLUMN"),
         ("/3/must", "NULL"),
     ]
 
 
 def test_a_pointer_without_an_index() -> None:
-    assert pointer("~/x", None) == "/~0~1x"
+    assert pointer("~/x", "") == "/~0~1x"

@@ -1,0 +1,132 @@
+"""Writing records: create, change, replace, delete, and many of these at once."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, delete, patch, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from backend.controllers import bodies
+from backend.controllers.bodies import NDJSON
+from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
+from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
+from backend.controllers.problems import failures
+from backend.schemas.records import Changed, Record, Written
+from backend.security.auth import may_write
+from backend.services.record_writes import RecordWriteService
+
+
+class RecordWriteController(Controller):
+    path = "/datasets/{ref:str}"
+    tags = ("records",)
+
+    @post(
+        "/records",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
+    )
+    async def create(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record | Written]:
+        """New records: one object, an array, or NDJSON; all of them or none."""
+        items, single = bodies.records(await request.body(), request.content_type[0])
+        if not single:
+            written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
+            return Response(written, status_code=201, headers={"ETag": etag})
+        dataset, record, etag = await record_writes.create_one(
+            request.user, ref, workspace, items[0], if_match=if_match
+        )
+        location = f"/api/v1/datasets/{dataset}/records/{record.id}"
+        return Response(record, status_code=201, headers={"ETag": etag, "Location": location})
+
+    @patch(
+        "/records/{record_id:int}",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORD}),
+    )
+    async def change(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record]:
+        """Change the named fields of one record (JSON merge patch); the others keep their value."""
+        item = bodies.record(await request.body())
+        record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
+        return Response(record, headers={"ETag": etag})
+
+    @put(
+        "/records/{record_id:int}",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: RECORD}),
+    )
+    async def replace(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
+        if_match: IfMatch = None,
+    ) -> Response[Record]:
+        """Replace all fields of one record."""
+        item = bodies.record(await request.body())
+        record, etag = await record_writes.replace(request.user, ref, workspace, record_id, item, if_match=if_match)
+        return Response(record, headers={"ETag": etag})
+
+    @delete("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412))
+    async def remove(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_id: FromPath[int],
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
+        if_match: IfMatch = None,
+    ) -> None:
+        """Delete one record; older versions keep it."""
+        await record_writes.delete(request.user, ref, workspace, record_id, if_match=if_match)
+
+    @patch(
+        "/records",
+        guards=[may_write],
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(parameters=[PREFER], body={JSON: BATCH}),
+    )
+    async def batch(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        record_writes: NamedDependency[RecordWriteService],
+        workspace: Workspace = None,
+        partial: FromQuery[bool] = False,
+        dry_run: FromQuery[bool] = False,
+        if_match: IfMatch = None,
+    ) -> Response[Changed]:
+        """Change, delete and create up to 10,000 records as one version.
+
+        All of it or nothing; with `partial=true` what is good goes in, and each bad operation is answered.
+        """
+        answer = not wants_minimal(request)
+        done, etag = await record_writes.batch(
+            request.user,
+            ref,
+            workspace,
+            bodies.batch(await request.body()),
+            partial=partial,
+            answer=answer,
+            dry_run=dry_run,
+            if_match=if_match,
+        )
+        return Response(done, headers={"ETag": etag})

@@ -1,0 +1,228 @@
+"""Many operations on records as one write: all of them, or, where that is asked for, the good ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+
+from backend.errors import InvalidRecord, PreconditionFailed
+from backend.repositories import record_images
+from backend.repositories.database import Tx
+from backend.repositories.record_images import Edit, Target
+from backend.schemas.batches import Batch, Item, RecordChange, RecordRemoval
+from backend.schemas.problems import ErrorItem
+from backend.schemas.records import Changed, Record
+from backend.schemas.versions import Change
+from backend.services import record_values
+from backend.services.record_values import NULL, Values
+from backend.services.schema_growth import grow, unnameable
+from backend.services.writing import Writing, publish
+
+MOST_OPERATIONS = 10_000
+MOST_ERRORS = 100
+
+
+class Outcome(Struct):
+    """What a batch did. `created` and `changed` go along with the batch's operations: None where nothing was written.
+
+    `version`: the newest version afterwards; `etag`: the dataset's.
+    """
+
+    version: int
+    etag: str
+    created: list[Record | None]
+    changed: list[Record | None]
+    removed: int
+    unchanged: int
+    errors: tuple[ErrorItem, ...] = ()
+
+    @property
+    def records(self) -> list[Record]:
+        """The new images, changes first."""
+        return [record for record in (*self.changed, *self.created) if record is not None]
+
+    def told(self, *, answer: bool, dry_run: bool) -> Changed:
+        """As the caller is answered."""
+        return Changed(
+            self.version,
+            added=sum(each is not None for each in self.created),
+            changed=sum(each is not None for each in self.changed),
+            removed=self.removed,
+            unchanged=self.unchanged,
+            data=self.records if answer else UNSET,
+            errors=self.errors,
+            dry_run=dry_run,
+        )
+
+
+class Wrong:
+    """What is wrong with the operations of a batch, by (part, index)."""
+
+    def __init__(self) -> None:
+        self._items: list[tuple[tuple[str, int], ErrorItem]] = []
+        self._operations: set[tuple[str, int]] = set()
+
+    def add(self, part: str, index: int, errors: Sequence[ErrorItem]) -> None:
+        for error in errors:
+            self._items.append(((part, index), error))
+            self._operations.add((part, index))
+
+    def has(self, part: str, index: int) -> bool:
+        return (part, index) in self._operations
+
+    @property
+    def items(self) -> tuple[ErrorItem, ...]:
+        """In the order of the operations."""
+        return tuple(item for _, item in sorted(self._items, key=lambda each: each[0]))
+
+    def refuse(self) -> None:
+        """Raises PreconditionFailed when all that is wrong is that records have changed, InvalidRecord otherwise."""
+        items = self.items
+        if not items:
+            return
+        kind = PreconditionFailed if all(item.code == "STALE" for item in items) else InvalidRecord
+        text = f"{len(items)} error(s) in {len(self._operations)} operation(s); nothing was stored."
+        raise kind(text, errors=items[:MOST_ERRORS])
+
+
+async def apply(
+    tx: Tx,
+    writing: Writing,
+    batch: Batch,
+    *,
+    max_columns: int,
+    partial: bool = False,
+    answer: bool = True,
+    operation: str = "batch",
+) -> Outcome:
+    """Carries out a batch and publishes it as one version, none when nothing changes.
+
+    `partial`: bad operations are left out and told in `errors`. `answer`: whether the records are wanted with their
+    data. Raises InvalidRecord, PreconditionFailed, LimitExceeded.
+    """
+    wrong = Wrong()
+    await _check_records(tx, writing, batch, wrong)
+    await _grow(tx, writing, batch, wrong, partial=partial, max_columns=max_columns)
+    edits, rows = await _checked(tx, writing, batch, wrong)
+    if not partial:
+        wrong.refuse()
+    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
+    removed = [each.id for at, each in enumerate(batch.deletes) if not wrong.has("deletes", at)]
+    if removed:
+        await record_images.close(tx, target, removed)
+    written = await record_images.edit(tx, target, list(edits.values()), answer=answer) if edits else {}
+    first = writing.head.next_id
+    made = await record_images.insert(tx, target, first, list(rows.values()), answer=answer) if rows else []
+    created = dict(zip(rows, made, strict=True))
+    outcome = Outcome(
+        writing.head.dataset.version,
+        writing.head.etag,
+        [created.get(at) for at in range(len(batch.creates))],
+        [written.get(edits[at].id) if at in edits else None for at in range(len(batch.changes))],
+        len(removed),
+        len(edits) - len(written),
+        wrong.items,
+    )
+    if made or written or removed:
+        change = Change(operation, added=len(made), changed=len(written), removed=len(removed))
+        token = await publish(tx, writing, change, next_id=first + len(made))
+        outcome.version, outcome.etag = writing.version, f'"{token}.{writing.head.revision}"'
+    return outcome
+
+
+async def _check_records(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:
+    """Each record is there, named once, and not changed since its `if_version`."""
+    named: Sequence[tuple[str, int, RecordChange | RecordRemoval]] = [
+        *(("changes", at, each) for at, each in enumerate(batch.changes)),
+        *(("deletes", at, each) for at, each in enumerate(batch.deletes)),
+    ]
+    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
+    live = await record_images.live(tx, target, [each.id for _, _, each in named]) if named else {}
+    seen = set[int]()
+    for part, at, each in named:
+        if error := _why_not(each, live.get(each.id), writing.head.dataset.version, seen):
+            message, code = error
+            place = batch.places.changes(at) if part == "changes" else batch.places.deletes(at)
+            wrong.add(part, at, [ErrorItem(message, place, code=code, record=each.id)])
+        seen.add(each.id)
+
+
+def _why_not(
+    each: RecordChange | RecordRemoval, changed_in: int | None, newest: int, seen: set[int]
+) -> tuple[str, str] | None:
+    """What keeps a record from being written, and its code; `changed_in`: the version that last changed it."""
+    if each.id in seen:
+        return "This record is named twice.", "DUPLICATE_ID"
+    if changed_in is None:
+        return "There is no such record.", "RECORD_NOT_FOUND"
+    if each.if_version is not None and not changed_in <= each.if_version <= newest:
+        return f"This record was changed in version {changed_in}.", "STALE"
+    return None
+
+
+async def _grow(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, max_columns: int) -> None:
+    """Lets a schemaless dataset take all operations that are to be carried out."""
+    if not writing.head.open_schema:
+        return
+    for at, change in enumerate(batch.changes):
+        wrong.add("changes", at, unnameable(change.set, batch.places.values(at)))
+    for at, item in enumerate(batch.creates):
+        wrong.add("creates", at, unnameable(item, batch.places.creates(at)))
+    if not partial:
+        wrong.refuse()
+    changes = [each.set for at, each in enumerate(batch.changes) if not wrong.has("changes", at)]
+    creates = [item for at, item in enumerate(batch.creates) if not wrong.has("creates", at)]
+    await grow(tx, writing, [*changes, *creates], max_columns=max_columns)
+
+
+async def _checked(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> tuple[dict[int, Edit], dict[int, Values]]:
+    """By their index: what becomes of the records that are changed, and the values of new ones."""
+    by_name = writing.by_name
+    rows: dict[int, Values] = {}
+    edits: dict[int, Edit] = {}
+    for at, item in enumerate(batch.creates):
+        values, errors = record_values.check(item, by_name, writing.columns, batch.places.creates(at))
+        wrong.add("creates", at, errors)
+        if not wrong.has("creates", at):
+            rows[at] = values
+    changes = {at: each for at, each in enumerate(batch.changes) if not wrong.has("changes", at)}
+    stored = await _to_merge(tx, writing, list(changes.values()))
+    for at, change in changes.items():
+        item = _merged_item(change.set, stored.get(change.id), writing)
+        values, gone, errors = record_values.check_change(item, by_name, batch.places.values(at))
+        wrong.add("changes", at, errors)
+        if not errors:
+            edits[at] = Edit(change.id, gone, values)
+    return edits, rows
+
+
+async def _to_merge(tx: Tx, writing: Writing, changes: Sequence[RecordChange]) -> dict[int, dict[str, Raw]]:
+    """What is stored of the records that an object is to be merged into."""
+    ids = [each.id for each in changes if any(bytes(raw)[:1] == b"{" for raw in each.set.values())]
+    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
+    return await record_images.values(tx, target, ids) if ids else {}
+
+
+def _merged_item(new: Item, stored: Mapping[str, Raw] | None, writing: Writing) -> Item:
+    if stored is None:
+        return new
+    by_name = writing.by_name
+    keys = {name: by_name[name].key for name in new if name in by_name}
+    return {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in new.items()}
+
+
+def merged(current: Raw | None, patch: Raw) -> Raw:
+    """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
+    if not bytes(patch).startswith(b"{"):
+        return patch
+    target: dict[str, Raw] = {}
+    if current is not None and bytes(current).startswith(b"{"):
+        target = msgspec.json.decode(current, type=dict[str, Raw])
+    for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
+        if bytes(raw) == NULL:
+            target.pop(name, None)
+        else:
+            target[name] = merged(target.get(name), raw)
+    return Raw(msgspec.json.encode(target))
