@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +18,7 @@ from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.versions import Change
 from backend.services.dataset_leases import RETRY, Lease
 from backend.services.identifiers import new_token, uuid7
+from backend.services.turns import turn
 
 
 class Writing(Struct):
@@ -43,22 +42,20 @@ class Writing(Struct):
 
 
 class Writers:
-    """Where each write begins. Within a process writers to one dataset take turns before they ask for a connection,
-    so that those to another never wait for one.
-    """
+    """Where each write begins. Within a process writers to one dataset take turns, see `turns`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns: WeakValueDictionary[tuple[str | None, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def write(
         self, caller: Caller, ref: str, workspace: str | None, *, dry_run: bool = False
     ) -> AsyncIterator[tuple[Tx, Writing]]:
         """A short write: others wait for it. A dry run leaves nothing. Raises DatasetNotFound, DatasetBusy."""
-        place = (workspace or str(caller.workspaces[0].id), ref)
-        turn = self._turns.setdefault(place, asyncio.Lock())
-        async with turn, self._database.rolled_back() if dry_run else self._database.publishing() as tx:
+        async with (
+            turn(self._database, caller, ref, workspace),
+            self._database.rolled_back() if dry_run else self._database.publishing() as tx,
+        ):
             yield tx, await begin(tx, caller, ref, workspace)
 
     @asynccontextmanager
@@ -69,7 +66,7 @@ class Writers:
 
         Raises DatasetNotFound, DatasetBusy.
         """
-        async with self._database.transaction() as tx:
+        async with turn(self._database, caller, ref, workspace), self._database.transaction() as tx:
             writing = await begin(tx, caller, ref, workspace)
             lease = Lease(self._database, writing.scope, writing.head.dataset.id, uuid7())
             await lease.take(tx)
