@@ -44,6 +44,7 @@ from backend.services.kept_uploads import KeptUploads
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
 from backend.services.rejected_files import RejectedFiles
+from backend.services.restores import RestoreService
 from backend.services.schemas import SchemaService
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
@@ -128,6 +129,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams),
+        "restores": RestoreService(database, writers),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }

@@ -11,6 +11,7 @@ from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
 from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
+from backend.controllers.restores import RestoreController
 from backend.controllers.schemas import SchemaController
 from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
@@ -28,6 +29,7 @@ _CONTROLLERS = (
     ExportController,
     DiffController,
     VersionController,
+    RestoreController,
 )
 
 API = (Router("/", route_handlers=_CONTROLLERS, before_request=only_well_formed),)

@@ -1,9 +1,13 @@
 """Versions as they go over the wire."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
+
+AwareDatetime = Annotated[datetime, Meta(tz=True)]
+RecordId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Version(Struct, frozen=True):
@@ -35,3 +39,18 @@ class Change(Struct, frozen=True):
     removed: int = 0
     note: str | None = None
     source: object = None
+
+
+class Restore(Struct, frozen=True, forbid_unknown_fields=True):
+    """To what a dataset, or some of its records, go back: a version's number or tag, or a moment."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+    as_of: AwareDatetime | None = None
+    ids: Annotated[tuple[RecordId, ...], Meta(min_length=1, max_length=10_000)] | None = None
+    note: Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
+
+
+class Tag(Struct, frozen=True, forbid_unknown_fields=True):
+    """A version's name: 1 to 100 characters, and not only digits."""
+
+    tag: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]

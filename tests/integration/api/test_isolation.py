@@ -66,6 +66,7 @@ OF_A_DATASET = [
     Call("POST", "/datasets/{ref}/export", {}, {"filters": {"nothing": 1}}),
     Call("GET", "/datasets/{ref}/versions"),
     Call("GET", "/datasets/{ref}/diff"),
+    Call("POST", "/datasets/{ref}/restore", {"version": 1}, {"version": 0}),
     Call("GET", "/datasets/{ref}/versions/{version}"),
 ]
 OF_AN_IMPORT = [

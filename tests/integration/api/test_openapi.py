@@ -56,6 +56,8 @@ GET /datasets/{ref}/export
 POST /datasets/{ref}/export
 GET /datasets/{ref}/versions
 GET /datasets/{ref}/versions/{version}
+GET /datasets/{ref}/diff
+POST /datasets/{ref}/restore
 """
 
 

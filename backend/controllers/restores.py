@@ -1,0 +1,37 @@
+"""Back to an older version."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+
+from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
+from backend.controllers.problems import failures
+from backend.schemas.records import Changed
+from backend.schemas.versions import Restore
+from backend.security.auth import may_write
+from backend.services.restores import RestoreService
+
+
+class RestoreController(Controller):
+    path = "/datasets/{ref:str}/restore"
+    tags = ("versions",)
+
+    @post("/", status_code=200, guards=[may_write], responses=failures(403, 404, 409, 410, 412, 413, 422))
+    async def restore(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        data: JSONBody[Restore],
+        restores: NamedDependency[RestoreService],
+        workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
+        if_match: IfMatch = None,
+    ) -> Response[Changed]:
+        """Bring a dataset, or some of its records, back to what an older version holds, as one new version.
+
+        Without `ids` the columns come back too. With `dry_run` the answer says what would happen.
+        """
+        changed, etag = await restores.restore(request.user, ref, workspace, data, if_match=if_match, dry_run=dry_run)
+        return Response(changed, headers={"ETag": etag})

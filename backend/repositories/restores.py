@@ -1,0 +1,105 @@
+"""Records brought back to what they were in an older version; what it costs goes by what was touched since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from msgspec import Raw, Struct
+from psycopg import sql
+
+from backend.repositories.database import Tx
+from backend.repositories.diffs import Between, different
+from backend.repositories.records import analyze, records
+from backend.repositories.tables import LIVE
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import Snapshot
+
+_DIFFERENT = sql.Identifier("pg_temp", "restored")
+_MEMORY = "SET LOCAL work_mem = '64MB'"
+"""Room for a join's hash table of a million images."""
+
+
+class Counts(Struct, frozen=True):
+    added: int
+    changed: int
+    removed: int
+
+
+class Then(Struct, frozen=True):
+    """A record's live image and that of an older version, by column key; None where it is not there."""
+
+    id: int
+    now: Raw | None
+    then: Raw | None
+
+
+async def count_touched(tx: Tx, scope: WorkspaceScope, target: Snapshot, *, most: int) -> int:
+    """How many images came or went since a version, and may have to come back or go: `most` at most."""
+    query = sql.SQL(
+        "SELECT count(*) FROM ((SELECT FROM {records} WHERE removed_in > {version} AND removed_in < {live}"
+        " AND added_in <= {version} LIMIT {most}) UNION ALL (SELECT FROM {records} WHERE added_in > {version}"
+        " AND added_in > 1 AND removed_in = {live} LIMIT {most}) LIMIT {most}) x"
+    ).format(records=records(scope, target.dataset_id), version=target.version, live=LIVE, most=most)
+    row = await (await tx.execute(query)).fetchone()
+    return row[0] if row else 0
+
+
+async def compare(tx: Tx, told: Between) -> Counts:
+    """Finds the records that are not what they were, for `apply`. `told`: from the newest version to the older one."""
+    query = sql.SQL(
+        "CREATE TEMPORARY TABLE restored ON COMMIT DROP AS"
+        " SELECT coalesce(b.id, a.id) AS id, b.added_in AS now, a.added_in AS before FROM {}"
+    ).format(different(told))
+    await tx.execute(_MEMORY)
+    await tx.execute(query)
+    await tx.execute(sql.SQL("ANALYZE {}").format(_DIFFERENT))
+    counted = await tx.execute(
+        sql.SQL("SELECT count(*) FILTER (WHERE now IS NULL), count(now), count(before) FROM {}").format(_DIFFERENT)
+    )
+    added, live, then = await counted.fetchone() or (0, 0, 0)
+    return Counts(added, then - added, live - (then - added))
+
+
+async def apply(tx: Tx, told: Between, version: int, counts: Counts) -> None:
+    """The records found by `compare` are what they were again, from `version` on."""
+    names = {
+        "records": records(told.scope, told.before.dataset_id),
+        "different": _DIFFERENT,
+        "version": version,
+        "live": LIVE,
+    }
+    close = "UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.id = d.id AND r.added_in = d.now"
+    again = (
+        "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
+        " JOIN {records} r ON r.id = d.id AND r.added_in = d.before ORDER BY r.id"
+    )
+    await tx.execute(sql.SQL(close).format(**names))
+    await tx.execute(sql.SQL(again).format(**names))
+    if counts.added + counts.changed + counts.removed > told.after.rows // 10:
+        await analyze(tx, told.scope, told.before.dataset_id)
+
+
+async def list_images(tx: Tx, scope: WorkspaceScope, target: Snapshot, ids: Sequence[int]) -> list[Then]:
+    """These records now and in an older version, without those that never were."""
+    query = sql.SQL(
+        "SELECT k.id, n.data, t.data FROM unnest(%(ids)s::bigint[]) k (id)"
+        " LEFT JOIN {records} n ON n.id = k.id AND n.removed_in = %(live)s"
+        " LEFT JOIN {records} t ON t.id = k.id AND t.added_in <= %(version)s AND t.removed_in > %(version)s"
+        " WHERE n.id IS NOT NULL OR t.id IS NOT NULL OR EXISTS (SELECT FROM {records} e WHERE e.id = k.id)"
+    ).format(records=records(scope, target.dataset_id))
+    params = {"ids": list(ids), "version": target.version, "live": LIVE}
+    return [Then(*row) for row in await (await tx.execute(query, params)).fetchall()]
+
+
+async def insert(
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, rows: Mapping[int, Mapping[str, Raw]]
+) -> None:
+    """Images that begin at `version`: record id → column key → JSON text."""
+    query = sql.SQL(
+        "INSERT INTO {} (id, added_in, data) SELECT id, %s::integer, data::jsonb"
+        " FROM unnest(%s::bigint[], %s::text[]) AS new (id, data)"
+    ).format(records(scope, dataset_id))
+    texts = [msgspec.json.encode(row).decode() for row in rows.values()]
+    await tx.execute(query, (version, list(rows), texts))
