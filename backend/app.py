@@ -41,10 +41,10 @@ from backend.services.import_watch import ImportWatch
 from backend.services.importers import Importers
 from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
+from backend.services.pruning import PruningService
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
 from backend.services.rejected_files import RejectedFiles
-from backend.services.restores import RestoreService
 from backend.services.schemas import SchemaService
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
@@ -85,13 +85,14 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     leases = Leases(database)
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
+    work = (*_work(datasets, watch, importers, leases), PruningService(database).work)
     made = {"users": users, "datasets": datasets, "importers": importers, "import_watch": watch}
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies=_dependencies(settings, database, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users)],
         plugins=[problem_details(settings.max_body), Summaries()],
-        lifespan=[_running(database, cache, _work(datasets, watch, importers, leases))],
+        lifespan=[_running(database, cache, work)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
@@ -129,7 +130,6 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams),
-        "restores": RestoreService(database, writers),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from backend.errors import VersionPruned
+from backend.repositories import pruning
 from backend.repositories.database import Tx
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
@@ -105,7 +106,8 @@ async def publish(
 ) -> int:
     """Makes the next version, the dataset's newest from now on; answers its number.
 
-    The caller holds the head row's lock. `size` is what the records take on disk, in bytes.
+    The caller holds the head row's lock. `size` is what the records take on disk, in bytes. Where only so many versions
+    are kept, the next one goes at once; where age counts too, that is seen to in the background.
     """
     version = head.dataset.version + 1
     rows = head.dataset.rows + change.added - change.removed
@@ -115,4 +117,6 @@ async def publish(
         " WHERE id = %s"
     ).format(table(scope, "datasets"))
     await tx.execute(query, (version, token, rows, columns, next_id, size, at, head.dataset.id))
+    if head.dataset.keep_days is None:
+        await pruning.mark(tx, scope, head.dataset, newest=version, at=at)
     return version

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
 from backend.query.text import nearest
-from backend.repositories import datasets, lookup, records, workspaces
+from backend.repositories import datasets, lookup, pruning, records, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import RECORD_ID, Column
@@ -28,6 +28,7 @@ from backend.services.identifiers import check_name, first_free, slugify, uuid7
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
 
+_KEEPS = ("keep_versions", "keep_days")
 SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "bytes", "version")
 
 
@@ -85,20 +86,24 @@ class DatasetService:
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, changes: DatasetPatch, *, if_match: str | None
     ) -> Head:
-        """Renames, describes. Raises InvalidName, DatasetNameTaken, PreconditionFailed."""
+        """Renames, describes, says which versions stay. Raises InvalidName, DatasetNameTaken, PreconditionFailed."""
         values: dict[str, object] = {}
         if changes.name is not UNSET:
             values["name"] = check_name(changes.name)
-        if changes.description is not UNSET:
-            values["description"] = changes.description
+        kept = {name: getattr(changes, name) for name in ("description", *_KEEPS)}
+        values.update((name, value) for name, value in kept.items() if value is not UNSET)
         async with self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
                 values["slug"] = await _slug_for(tx, scope, str(values["name"]), own=head.dataset.slug)
+            now = datetime.now(UTC)
             if values:
-                await datasets.patch(tx, scope, head.dataset.id, {**values, "updated_at": datetime.now(UTC)})
-            return cast("Head", await datasets.find(tx, scope, head.dataset.id))
+                await datasets.patch(tx, scope, head.dataset.id, {**values, "updated_at": now})
+            head = cast("Head", await datasets.find(tx, scope, head.dataset.id))
+            if not values.keys().isdisjoint(_KEEPS):
+                await pruning.mark(tx, scope, head.dataset, newest=head.dataset.version, at=now)
+            return head
 
     async def delete(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
         """The dataset is gone from sight and its name free; it can be restored for a grace time."""

@@ -1,0 +1,69 @@
+"""History that is no longer kept is removed beside the requests, in small steps."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+
+from backend.errors import AppError
+from backend.repositories import datasets, pruning, workspaces
+from backend.repositories.database import Database
+from backend.repositories.pruning import Gap
+from backend.schemas.callers import WorkspaceScope
+
+log = structlog.get_logger()
+STEP = 10_000
+"""Images that one transaction removes."""
+_EVERY = 60.0
+
+
+class PruningService:
+    """Any process may sweep at any time, and end at any time: each step is whole, and those to a dataset take turns."""
+
+    def __init__(self, database: Database, *, step: int = STEP) -> None:
+        self._database = database
+        self._step = step
+
+    async def work(self) -> None:
+        """Sweeps each minute."""
+        while True:
+            try:
+                await self.sweep()
+            except AppError as error:
+                log.warning("pruning_failed", error=str(error))
+            await asyncio.sleep(_EVERY)
+
+    async def sweep(self) -> None:
+        """Prunes what has grown too old, and removes what nobody can read any more."""
+        async with self._database.read() as tx:
+            scopes = await workspaces.list_scopes(tx)
+        for scope in scopes:
+            async with self._database.read() as tx:
+                due = await pruning.list_due(tx, scope)
+            for dataset_id in due:
+                await self._prune(scope, dataset_id)
+
+    async def _prune(self, scope: WorkspaceScope, dataset_id: UUID) -> None:
+        async with self._database.transaction() as tx:
+            head = await datasets.find(tx, scope, dataset_id, lock=True)
+            if head is None:
+                return
+            await pruning.mark(tx, scope, head.dataset, newest=head.dataset.version, at=datetime.now(UTC))
+        async with self._database.read() as tx:
+            gaps = await pruning.list_gaps(tx, scope, dataset_id)
+        for gap in gaps:
+            while await self._remove(scope, dataset_id, gap):
+                pass
+
+    async def _remove(self, scope: WorkspaceScope, dataset_id: UUID, gap: Gap) -> bool:
+        """Whether there may be more to remove, by this process."""
+        async with self._database.transaction() as tx:
+            if not await pruning.try_lock(tx, dataset_id):
+                return False
+            removed = await pruning.remove(tx, scope, dataset_id, gap, most=self._step)
+            if removed < self._step:
+                await pruning.mark_swept(tx, scope, dataset_id, gap)
+        return removed == self._step
