@@ -23,6 +23,7 @@ from backend.controllers import API, ROOT
 from backend.controllers.documented import Summaries
 from backend.controllers.head import with_head
 from backend.controllers.problems import problem_details
+from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
 from backend.errors import AppError
 from backend.logs import configure_logging
@@ -30,10 +31,12 @@ from backend.observing import observed
 from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
 from backend.security.auth import Authentication
+from backend.security.idempotency import Idempotency
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
 from backend.services.exports import ExportService
 from backend.services.health import HealthService
+from backend.services.idempotency import IdempotencyService
 from backend.services.import_leases import Leases
 from backend.services.import_queue import ImportQueue
 from backend.services.import_runs import ImportRuns
@@ -82,16 +85,16 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     users = UserService(database, registration_open=settings.registration == "open")
     datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
     cache = Cache(settings.redis_url) if settings.redis_url else None
-    leases = Leases(database)
+    leases, repeats = Leases(database), IdempotencyService(database)
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
-    work = (*_work(datasets, watch, importers, leases), PruningService(database).work)
+    work = (*_work(datasets, watch, importers, leases, repeats), PruningService(database).work)
     made = {"users": users, "datasets": datasets, "importers": importers, "import_watch": watch}
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies=_dependencies(settings, database, **made, health=HealthService(database, cache)),
-        middleware=[Authentication(users)],
-        plugins=[problem_details(settings.max_body), Summaries()],
+        middleware=[Authentication(users), Idempotency(repeats, most=_largest(settings))],
+        plugins=[problem_details(settings.max_body), Summaries(), Retries()],
         lifespan=[_running(database, cache, work)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
@@ -105,6 +108,11 @@ def _importers(settings: Settings, database: Database, leases: Leases) -> Import
     uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
     queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
     return Importers(service, folder, ImportRuns(database, service, leases), queue, uploads)
+
+
+def _largest(settings: Settings) -> int:
+    """No body is larger: a file with its form around it, or JSON."""
+    return max(settings.max_upload, settings.max_body) + 2**20
 
 
 def _limits(settings: Settings) -> ReadLimits:
@@ -169,9 +177,11 @@ def _running(database: Database, cache: Cache | None, work: Sequence[Work]) -> C
     return lifespan
 
 
-def _work(datasets: DatasetService, watch: ImportWatch, importers: Importers, leases: Leases) -> Sequence[Work]:
+def _work(
+    datasets: DatasetService, watch: ImportWatch, importers: Importers, leases: Leases, repeats: IdempotencyService
+) -> Sequence[Work]:
     """What goes on beside the requests: the queue of imports, their leases, and once an hour what nobody waits for."""
-    sweeps = (datasets.sweep, watch.sweep, importers.uploads.sweep)
+    sweeps = (datasets.sweep, watch.sweep, importers.uploads.sweep, repeats.sweep)
 
     async def upkeep() -> None:
         while True:

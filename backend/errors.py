@@ -123,6 +123,10 @@ class DatasetNameTaken(Conflict):
     """A dataset of this name exists already in this workspace."""
 
 
+class IdempotencyKeyInUse(Conflict):
+    """A request with this Idempotency-Key is running; ask again for its answer in a moment."""
+
+
 class DatasetBusy(Conflict):
     """An import is being made into this dataset; it takes no other writes until that is done."""
 
@@ -171,6 +175,10 @@ class Invalid(AppError):
 
 class InvalidName(Invalid):
     """This name cannot be used."""
+
+
+class IdempotencyKeyReused(Invalid):
+    """This Idempotency-Key was sent with another request; take a new one for each write."""
 
 
 class InvalidBody(Invalid):

@@ -12,6 +12,7 @@ from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
 from backend.schemas.users import KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Registered, UserCreate
 from backend.security.auth import PUBLIC, may_write
+from backend.security.idempotency import SECRET
 from backend.services.users import UserService
 
 
@@ -34,7 +35,7 @@ class UserController(Controller):
         """The caller's keys, without their secrets."""
         return told(request, await users.list_keys(request.user))
 
-    @post("/me/keys", guards=[may_write], responses=failures(403, 413, 422))
+    @post("/me/keys", guards=[may_write], opt=SECRET, responses=failures(403, 413, 422))
     async def issue_key(
         self, request: CallerRequest, data: JSONBody[KeyCreate], users: NamedDependency[UserService]
     ) -> KeyIssued:
@@ -48,7 +49,7 @@ class UserController(Controller):
         """Revokes a key at once."""
         await users.revoke_key(request.user, key_id)
 
-    @post("/me/keys/rotate", guards=[may_write], status_code=200, responses=failures(403))
+    @post("/me/keys/rotate", guards=[may_write], opt=SECRET, status_code=200, responses=failures(403))
     async def rotate_key(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyRotated:
         """A new secret for the key of this request; the old one is dead at once."""
         return await users.rotate_key(request.user)

@@ -66,6 +66,7 @@ class Lease:
     async def give_back(self) -> None:
         """Releases the lease by itself, as far as the database answers."""
         try:
+            await self._database.abandon()
             async with self._database.read() as tx:
                 await self.release(tx)
         except AppError as error:

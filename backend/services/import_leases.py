@@ -94,6 +94,7 @@ class Leases:
     async def _noting(self) -> AsyncIterator[Tx]:
         """What cannot be written down is found out by others when the lease is over."""
         try:
+            await self._database.abandon()
             async with self._database.transaction() as tx:
                 yield tx
         except AppError as error:

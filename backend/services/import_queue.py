@@ -61,7 +61,7 @@ class ImportQueue:
 
         Raises UploadNotFound, WorkspaceNotFound, DatasetNotFound.
         """
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             scope = await target(tx, caller, request)
             if isinstance(upload, UUID):
                 found = await self._uploads.find(tx, caller, upload)
@@ -72,7 +72,7 @@ class ImportQueue:
             import_id, placed = uuid7(), msgspec.json.encode(structs.replace(request, workspace=str(scope.id)))
             await imports.add(tx, import_id, scope.id, caller.user_id, upload_id, placed, size)
             status = await imports.get(tx, import_id, scope.id)
-        self._wake.set()
+        self._database.once_published(self._wake.set)
         return status
 
     async def work(self) -> None:

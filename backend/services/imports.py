@@ -68,7 +68,7 @@ class ImportService:
                 return Imported(await asyncio.to_thread(look, job, source, self._limits))
             scope = await self._with_schema(scope)
             load = Load(source, request.options, self._limits, job.progress, rejects=job.rejects)
-            async with self._database.transaction() as tx:
+            async with self._database.publishing() as tx:
                 return await store(tx, job, scope, load, wanted, started)
         finally:
             await asyncio.to_thread(source.close)
@@ -80,7 +80,7 @@ class ImportService:
             if request.dry_run:
                 return Imported(await asyncio.to_thread(look_at_sheets, job, sheets, self._limits))
             scope = await self._with_schema(scope)
-            async with self._database.transaction() as tx:
+            async with self._database.publishing() as tx:
                 return await store_sheets(tx, job, scope, sheets, self._limits, wanted)
         finally:
             await asyncio.to_thread(sheets.close)

@@ -30,7 +30,7 @@ class KeptUploads:
     async def keep(self, caller: Caller, workspace: str | None, upload: Upload) -> tuple[UUID, datetime]:
         """Keeps a received file; answers its id and when it expires. Raises WorkspaceNotFound."""
         scope = lookup.workspace(caller, workspace)
-        async with self._database.transaction() as tx:
+        async with self._database.publishing() as tx:
             return await self.store(tx, caller, scope, upload, kept=True)
 
     async def store(

@@ -84,7 +84,7 @@ class Reimports:
         started = perf_counter()
         source = await asyncio.to_thread(self._open, job)
         try:
-            async with self._database.transaction() as tx:
+            async with self._database.publishing() as tx:
                 by_key = job.request.mode in BY_KEY
                 aimed = await aim(tx, job, scope, head, staged=by_key)
                 check_begun(aimed, source.names)

@@ -1,0 +1,136 @@
+"""`Idempotency-Key`: whoever sends a write again gets the first answer again, and nothing is written twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from httpx import AsyncClient, Response
+from support import calls
+from support.calls import CSV, ORDERS
+from support.service import MakeUser, Upload, User
+
+Call = Callable[[AsyncClient, str], Awaitable[Response]]
+"""Makes a write to the dataset of this name, or makes one like it."""
+pytestmark = pytest.mark.anyio
+
+
+def json_call(method: str, path: str, body: Any) -> Call:
+    """`{}` in the path stands for the dataset."""
+
+    async def call(client: AsyncClient, ref: str) -> Response:
+        return await client.request(method, path.format(ref), json=body)
+
+    return call
+
+
+def file_call(path: str, body: bytes = ORDERS, **headers: str) -> Call:
+    async def call(client: AsyncClient, ref: str) -> Response:
+        return await client.post(path.format(ref), content=body, headers={**CSV, **headers})
+
+    return call
+
+
+async def form(client: AsyncClient, ref: str) -> Response:
+    return await client.post("/datasets", files={"file": ("f.csv", ORDERS)}, data={"name": f"new {ref}"})
+
+
+async def lines(client: AsyncClient, ref: str) -> Response:
+    body = b'{"name": "Cid", "amount": 3}\n{"name": "Dee", "amount": 4}\n'
+    return await client.post(
+        f"/datasets/{ref}/records", content=body, headers={"Content-Type": "application/x-ndjson"}
+    )
+
+
+RECORD = {"name": "Cid", "amount": 3}
+WRITES: dict[str, Call] = {
+    "empty dataset": json_call("POST", "/datasets", {"name": "new"}),
+    "raw file": file_call("/datasets?name=new"),
+    "form": form,
+    "append": file_call("/datasets/{}/imports"),
+    "replace": file_call("/datasets/{}/imports?mode=replace", b"name,amount\nZoe,9\n"),
+    "upsert": file_call("/datasets/{}/imports?mode=upsert&key=name", b"name,amount\nAnn,5\nZoe,9\n"),
+    "sync": file_call("/datasets/{}/imports?mode=sync&key=name", b"name,amount\nAnn,5\nZoe,9\n"),
+    "plan": file_call("/datasets/{}/imports?dry_run=true"),
+    "kept file": file_call("/uploads"),
+    "promised": file_call("/datasets/{}/imports", Prefer="respond-async"),
+    "record": json_call("POST", "/datasets/{}/records", RECORD),
+    "records": json_call("POST", "/datasets/{}/records", [RECORD, RECORD]),
+    "no records": json_call("POST", "/datasets/{}/records", []),
+    "lines": lines,
+    "patch record": json_call("PATCH", "/datasets/{}/records/1", {"amount": 7}),
+    "patch nothing": json_call("PATCH", "/datasets/{}/records/1", {"amount": 1}),
+    "patch schema": json_call("PATCH", "/datasets/{}/schema", {"columns": [{"name": "name", "rename_to": "who"}]}),
+    "patch dataset": json_call("PATCH", "/datasets/{}", {"description": "told twice"}),
+}
+
+
+class Repeating:
+    """A client that sends this key with each request."""
+
+    def __init__(self, user: User, connect: Callable[..., AsyncClient], key: str | None = None) -> None:
+        self.key = str(uuid4()) if key is None else key
+        self.client = connect(user.key)
+        self.client.headers["Idempotency-Key"] = self.key
+
+
+@pytest.fixture
+def repeating(user: User, connect: Callable[..., AsyncClient]) -> AsyncClient:
+    """Calls as `user`, each time with the same key."""
+    return Repeating(user, connect).client
+
+
+async def state(client: AsyncClient) -> Any:
+    """All datasets, their versions and what is kept for whom."""
+    told = (await client.get("/datasets", params={"sort": "name"})).json()["data"]
+    return [(each["name"], each["version"], each["rows"], each["columns"], each["description"]) for each in told]
+
+
+def same(first: Response, again: Response) -> None:
+    """The second answer is the first one, but for what tells that it was given before."""
+    own = {"x-request-id", "server-timing", "idempotency-replayed"}
+    assert again.headers["idempotency-replayed"] == "true"
+    assert "idempotency-replayed" not in first.headers
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    kept, repeated = ({name: value for name, value in each.headers.items() if name not in own} for each in (first, again))
+    assert kept == repeated
+
+
+@pytest.mark.parametrize("kind", WRITES)
+async def test_a_write_sent_again_is_answered_again(
+    kind: str, client: AsyncClient, repeating: AsyncClient, upload: Upload
+) -> None:
+    await upload(name="people")
+    first = await WRITES[kind](repeating, "people")
+    assert first.status_code < 300, first.text
+    before = await state(client)
+    for _ in range(2):
+        same(first, await WRITES[kind](repeating, "people"))
+    assert await state(client) == before
+
+
+@pytest.mark.parametrize("kind", WRITES)
+async def test_a_key_changes_nothing_about_a_write(
+    kind: str, make_user: MakeUser, connect: Callable[..., AsyncClient]
+) -> None:
+    told = []
+    for key in (None, str(uuid4())):
+        user = await make_user()
+        assert (await calls.raw(user.client, name="people")).status_code == 201
+        caller = user.client if key is None else Repeating(user, connect, key).client
+        answer = await WRITES[kind](caller, "people")
+        told.append((answer.status_code, sorted(answer.headers), shape(answer.json()), await state(user.client)))
+    assert told[0] == told[1]
+
+
+def shape(node: Any, name: str = "") -> Any:
+    """An answer without what is new each time."""
+    if isinstance(node, dict):
+        return {key: shape(value, key) for key, value in node.items()}
+    if isinstance(node, list):
+        return [shape(each) for each in node]
+    return None if name in {"id", "workspace", "owner", "expires_at", "seconds"} or name.endswith("_at") else node
