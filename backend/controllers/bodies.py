@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
 from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
+from backend.services.record_lines import why_no_json
 
 NDJSON = "application/x-ndjson"
-_LINES = {NDJSON, "application/ndjson", "application/jsonl"}
 _MOST_RECORDS = 10_000
 _PATH = re.compile(r" - at `\$(.*)`$")
 
@@ -32,13 +32,6 @@ def decoded(body: bytes | Raw, kind: type[T]) -> T:
         raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
 
 
-def why_no_json(reason: Exception | str) -> str:
-    """What msgspec says of broken JSON, put right where it is misleading."""
-    if str(reason) == "Input data was truncated":
-        return r"it ends too early, or a text in it holds half a surrogate pair (such as \ud800)"
-    return str(reason)
-
-
 async def limited(chunks: AsyncIterable[bytes], most: int) -> bytes:
     """A whole body, where Litestar does not watch its size. Raises TooLarge."""
     body = bytearray()
@@ -49,20 +42,23 @@ async def limited(chunks: AsyncIterable[bytes], most: int) -> bytes:
     return bytes(body)
 
 
+def raw_members(body: bytes, kind: type[T]) -> T:
+    """As `decoded`, for a `kind` that keeps parts of the body as JSON text."""
+    _check_text(body)
+    return decoded(body, kind)
+
+
 def record(body: bytes) -> Item:
     """One record: column name → JSON text. Raises BadRequest, InvalidBody."""
-    _check_text(body)
-    return decoded(body, dict[str, Raw])
+    return raw_members(body, dict[str, Raw])
 
 
-def records(body: bytes, media_type: str) -> tuple[Sequence[Item], bool]:
-    """The records of a body (an object, an array, or lines of objects), and whether it was a single object.
+def records(body: bytes) -> tuple[Sequence[Item], bool]:
+    """The records of a body (an object or an array of them), and whether it was a single object.
 
     Raises BadRequest, LimitExceeded, and InvalidRecord naming each item that is no object.
     """
     _check_text(body)
-    if media_type in _LINES:
-        return _objects([line for line in body.splitlines() if line.strip()]), False
     if body.lstrip()[:1] == b"[":
         return _objects(decoded(body, list[Raw])), False
     return [decoded(body, dict[str, Raw])], True

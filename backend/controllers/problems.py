@@ -11,9 +11,10 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.controllers.bodies import json_pointer, why_no_json
+from backend.controllers.bodies import json_pointer
 from backend.errors import AppError, BadRequest, InvalidBody, InvalidParameter, TooLarge
 from backend.schemas.problems import ErrorItem, Problem
+from backend.services.record_lines import why_no_json
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"

@@ -64,7 +64,7 @@ async def receive_form(
     if "name" in params:
         await imports.check_free(request.user, params["name"], params.get("workspace"))
     boundary = request.content_type[1].get("boundary", "")
-    await FormReceiver(upload, known, check).receive(_body(request), boundary)
+    await FormReceiver(upload, known, check).receive(body_chunks(request), boundary)
     params.pop("options", None)
     return _import_request(_into(request, params, into), options)
 
@@ -83,7 +83,7 @@ async def receive_raw(
     wanted = _import_request(_into(request, told, into), options_from_strings(params))
     if wanted.name is not None:
         await imports.check_free(request.user, wanted.name, wanted.workspace)
-    await upload.receive(_body(request))
+    await upload.receive(body_chunks(request))
     return wanted
 
 
@@ -184,7 +184,7 @@ def _filename(request: CallerRequest) -> str | None:
     return (plain[1] or plain[2]) if plain else None
 
 
-async def _body(request: CallerRequest) -> AsyncIterator[bytes]:
+async def body_chunks(request: CallerRequest) -> AsyncIterator[bytes]:
     """The body's chunks. Raises IncompleteBody when the sender stops half-way."""
     received = 0
     try:

@@ -52,12 +52,28 @@ class RecordCount(Struct, frozen=True):
     version: int
 
 
-class Written(Struct, frozen=True):
-    """What a write of several records answers."""
+class Written(Struct, frozen=True, omit_defaults=True):
+    """What a write of several records answers; in a dry run what it would."""
 
     data: list[Record]
     count: int
+    added: int
     version: int
+    dry_run: bool = False
+
+
+class Appended(Struct, frozen=True, omit_defaults=True):
+    """What came of more records than are answered one by one: their ids go from `first_id` to `last_id`.
+
+    In a dry run `version` is the one that they would make.
+    """
+
+    count: int
+    added: int
+    version: int
+    first_id: int | None
+    last_id: int | None
+    dry_run: bool = False
 
 
 class Changed(Struct, frozen=True, omit_defaults=True):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def prefetch(items: Iterator[T]) -> AsyncIterator[T]:
+async def prefetch(items: Iterator[T]) -> AsyncGenerator[T]:
     """Yields the items; the next one is made while the consumer works on the last."""
     end = object()
     upcoming = asyncio.create_task(asyncio.to_thread(next, items, end))

@@ -31,17 +31,29 @@ class RecordWriteService:
         self._max_columns = max_columns
 
     async def create(
-        self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], *, if_match: str | None
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        items: Sequence[Item],
+        *,
+        if_match: str | None,
+        single: bool = False,
+        dry_run: bool = False,
     ) -> tuple[Written, str]:
-        """New records and the dataset's ETag. Raises InvalidRecord naming each bad value."""
-        async with self._writers.write(caller, ref, workspace) as (tx, writing):
+        """New records and the dataset's ETag; `single`: errors point into the item and not to it.
+
+        Raises InvalidRecord naming each bad value.
+        """
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag)
             if not items:
-                return Written([], 0, writing.head.dataset.version), writing.head.etag
+                return Written([], 0, 0, writing.head.dataset.version, dry_run), writing.head.etag
             first = writing.head.next_id
-            token = await self._insert(tx, writing, items)
+            token = await self._insert(tx, writing, items, single=single)
             made = await records.list_range(tx, writing.scope, after(writing, token), first, first + len(items))
-        return Written(made, len(made), writing.version), f'"{token}.{writing.head.revision}"'
+        etag = writing.head.etag if dry_run else f'"{token}.{writing.head.revision}"'
+        return Written(made, len(made), len(made), writing.version, dry_run), etag
 
     async def create_one(
         self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
