@@ -35,6 +35,7 @@ from backend.security.idempotency import Idempotency
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
 from backend.services.exports import ExportService
+from backend.services.filtered_writes import FilteredWriteService
 from backend.services.health import HealthService
 from backend.services.idempotency import IdempotencyService
 from backend.services.import_leases import Leases
@@ -135,6 +136,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         **made,
         "records": RecordService(database, streams),
         "record_writes": RecordWriteService(writers, max_columns=settings.max_columns),
+        "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams),

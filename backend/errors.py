@@ -131,6 +131,10 @@ class DatasetBusy(Conflict):
     """An import is being made into this dataset; it takes no other writes until that is done."""
 
 
+class TooManyMatch(Conflict):
+    """More records match than `max_affected` allows; nothing was changed."""
+
+
 class ImportCancelled(Conflict):
     """This import was cancelled; nothing of it was stored."""
 

@@ -5,6 +5,7 @@ from litestar import Router
 from backend.controllers.datasets import DatasetController
 from backend.controllers.diffs import DiffController
 from backend.controllers.exports import ExportController
+from backend.controllers.filtered_writes import FilteredWriteController
 from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
 from backend.controllers.imports import ReimportController
@@ -25,6 +26,7 @@ _CONTROLLERS = (
     KeptUploadController,
     SchemaController,
     RecordController,
+    FilteredWriteController,
     RecordWriteController,
     ExportController,
     DiffController,

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Raw
 
 from backend.controllers.bodies import why_no_json
 from backend.controllers.parameters import CallerRequest, refuse_repeated
-from backend.errors import BadRequest
+from backend.errors import BadRequest, InvalidBody
 from backend.query.nodes import MAX_LIMIT, Query
-from backend.query.spec import parse_body, parse_params
+from backend.query.spec import parse_body, parse_filter, parse_params
+from backend.schemas.problems import ErrorItem
 
 DESCRIPTION = (
     "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "
@@ -55,10 +57,7 @@ def _parsed(query_string: bytes, extra: frozenset[str], max_limit: int | None) -
 
 async def body_members(request: CallerRequest) -> dict[str, Any]:
     """The members of a JSON object; numbers are exact. Raises BadRequest."""
-    try:
-        body = _DECODER.decode(await request.body() or b"{}")
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
+    body = _decoded(await request.body() or b"{}")
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     return body
@@ -69,6 +68,22 @@ def query_from_members(
 ) -> Query:
     """The query in a body. Raises InvalidQuery, UnknownParameter."""
     return parse_body(members, extra=extra, max_limit=max_limit)
+
+
+def filter_member(text: Raw) -> Query:
+    """The query of a FILTER within a body, `{}` for all records. Raises InvalidQuery, InvalidBody."""
+    where = _decoded(text)
+    if where is None:
+        reason = "`where` is a filter, {} the one that lets all records through; null is none."
+        raise InvalidBody(reason, errors=[ErrorItem(reason, "/where")])
+    return Query(parse_filter(where))
+
+
+def _decoded(text: bytes | Raw) -> Any:
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
 
 
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:

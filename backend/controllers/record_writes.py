@@ -9,10 +9,12 @@ from litestar.params import FromPath, FromQuery
 from backend.controllers import bodies
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
+from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch, patch_where
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
 from backend.controllers.problems import failures
 from backend.schemas.records import Changed, Record, Written
 from backend.security.auth import may_write
+from backend.services.filtered_writes import FilteredWriteService, Terms
 from backend.services.record_writes import RecordWriteService
 
 
@@ -102,22 +104,28 @@ class RecordWriteController(Controller):
         "/records",
         guards=[may_write],
         responses=failures(403, 404, 409, 412, 413, 422),
-        operation_class=documented(parameters=[PREFER], body={JSON: BATCH}),
+        operation_class=documented(parameters=[PREFER], body={JSON: {"oneOf": [BATCH, WHERE]}}),
     )
     async def batch(
         self,
         request: CallerRequest,
         ref: Ref,
         record_writes: NamedDependency[RecordWriteService],
+        filtered_writes: NamedDependency[FilteredWriteService],
         workspace: Workspace = None,
         partial: FromQuery[bool] = False,
         dry_run: FromQuery[bool] = False,
+        max_affected: MaxAffected = None,
         if_match: IfMatch = None,
     ) -> Response[Changed]:
-        """Change, delete and create up to 10,000 records as one version.
+        """Change, delete and create up to 10,000 records, or change all that a filter lets through, as one version.
 
-        All of it or nothing; with `partial=true` what is good goes in, and each bad operation is answered.
+        All of it or nothing; with `partial=true` what is good goes in, and each bad operation is answered. `where` and
+        `set` patch all records that match; with `max_affected` none of them when more do.
         """
+        if (where := asked_patch(await request.body(), partial=partial, max_affected=max_affected)) is not None:
+            terms = Terms(where.max_affected, if_match, dry_run=dry_run)
+            return await patch_where(request, ref, workspace, filtered_writes, where, terms)
         answer = not wants_minimal(request)
         done, etag = await record_writes.batch(
             request.user,

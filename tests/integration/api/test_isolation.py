@@ -59,6 +59,8 @@ OF_A_DATASET = [
     Call("GET", "/datasets/{ref}/records/{record}/history"),
     Call("POST", "/datasets/{ref}/records", {"name": "Eve"}, {"nothing": 1}),
     Call("PATCH", "/datasets/{ref}/records", {"deletes": []}, {"creates": [{"nothing": 1}]}),
+    Call("PATCH", "/datasets/{ref}/records", {"where": {}, "set": {"name": "Eve"}}, {"where": {}, "set": {"x": 1}}),
+    Call("DELETE", "/datasets/{ref}/records", {"where": {"name": "Ann"}}, {"where": {"nothing": 1}}),
     Call("PATCH", "/datasets/{ref}/records/{record}", {"name": "Eve"}, {"nothing": 1}),
     Call("PUT", "/datasets/{ref}/records/{record}", {"name": "Eve"}, {"nothing": 1}),
     Call("DELETE", "/datasets/{ref}/records/{record}"),

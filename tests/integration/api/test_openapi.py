@@ -48,6 +48,8 @@ GET /datasets/{ref}/records/count
 GET /datasets/{ref}/records/{record_id}
 GET /datasets/{ref}/records/{record_id}/history
 POST /datasets/{ref}/records
+PATCH /datasets/{ref}/records
+DELETE /datasets/{ref}/records
 PATCH /datasets/{ref}/records/{record_id}
 PUT /datasets/{ref}/records/{record_id}
 DELETE /datasets/{ref}/records/{record_id}

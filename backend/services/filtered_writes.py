@@ -1,0 +1,160 @@
+"""Changing and deleting all records that fit a filter, as one version, however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from msgspec import Raw, Struct
+
+from backend.errors import BadRequest, InvalidRecord, TooManyMatch
+from backend.query.merge_patch import MergePatch
+from backend.query.nodes import And, Query
+from backend.repositories import filtered_writes, lookup
+from backend.repositories.database import Database, Tx
+from backend.repositories.filtered_writes import Matching
+from backend.schemas.batches import Item
+from backend.schemas.callers import Caller
+from backend.schemas.problems import ErrorItem
+from backend.schemas.records import Changed
+from backend.schemas.versions import Change
+from backend.services import record_values
+from backend.services.preconditions import require_match
+from backend.services.record_values import NULL
+from backend.services.schema_growth import grow, unnameable
+from backend.services.writing import Writers, Writing, publish
+
+_MANY = 20_000
+"""More records than these are not changed while others wait."""
+_MOST_ERRORS = 100
+
+
+class Terms(Struct, frozen=True):
+    """Under what conditions a write is made: at most so many records, at that version only; or not really."""
+
+    max_affected: int | None = None
+    if_match: str | None = None
+    dry_run: bool = False
+
+
+class FilteredWriteService:
+    def __init__(self, database: Database, writers: Writers, *, max_columns: int) -> None:
+        """`max_columns`: how far a schemaless dataset may grow."""
+        self._database = database
+        self._writers = writers
+        self._max_columns = max_columns
+
+    async def patch(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, changes: Item, terms: Terms
+    ) -> tuple[Changed, str]:
+        """A merge patch (RFC 7396) of the records that match, and the dataset's ETag. An empty query is all of them.
+
+        Raises InvalidQuery, TooManyMatch, and InvalidRecord naming each bad value.
+        """
+        async with self._begun(caller, ref, workspace, query, terms) as (tx, writing):
+            matching = self._matching(writing, query)
+            found = await filtered_writes.count(tx, matching)
+            _check_most(found, terms)
+            if writing.head.open_schema:
+                _refuse(unnameable(changes, "/set"))
+                if not found:
+                    return _nothing(writing, 0, terms), writing.head.etag
+                await grow(tx, writing, [changes], max_columns=self._max_columns)
+            patch = _patch(changes, writing)
+            changed = await filtered_writes.patch(tx, matching, writing.version, patch) if found else 0
+            if not changed and writing.columns == writing.snapshot.columns:
+                return _nothing(writing, found, terms), writing.head.etag
+            answer = Changed(writing.version, 0, changed, 0, found - changed, dry_run=terms.dry_run)
+            return answer, await _published(tx, writing, Change("update", changed=changed))
+
+    async def delete(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, terms: Terms
+    ) -> tuple[Changed, str]:
+        """The records that match are gone. Raises BadRequest for a query that lets all through, TooManyMatch."""
+        if query.where in {None, And(())} and not (query.q or "").strip():
+            raise BadRequest('Say which records to delete: by filters, {"where": {…}} or {"ids": […]}.')
+        async with self._begun(caller, ref, workspace, query, terms) as (tx, writing):
+            matching = self._matching(writing, query)
+            if terms.max_affected is not None:
+                _check_most(await filtered_writes.count(tx, matching), terms)
+            return await _removed(tx, writing, matching, terms)
+
+    async def delete_ids(
+        self, caller: Caller, ref: str, workspace: str | None, ids: Sequence[int], terms: Terms
+    ) -> tuple[Changed, str]:
+        """These records are gone, or none of them: raises InvalidRecord naming those that there are not."""
+        async with self._writers.write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
+            require_match(terms.if_match, writing.head.etag)
+            matching = filtered_writes.by_ids(writing.scope, writing.snapshot, ids)
+            gone = set(await filtered_writes.missing(tx, matching, ids))
+            _check_ids(ids, gone)
+            _check_most(len(ids), terms)
+            return await _removed(tx, writing, matching, terms)
+
+    @asynccontextmanager
+    async def _begun(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, terms: Terms
+    ) -> AsyncIterator[tuple[Tx, Writing]]:
+        """A write that others wait for, or are refused during where it takes its time."""
+        async with self._database.read() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            many = head.dataset.rows > _MANY
+            if many:
+                snapshot = await lookup.snapshot(tx, scope, head)
+                matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
+                many = await filtered_writes.count(tx, matching, at_most=_MANY + 1) > _MANY
+        write = self._writers.write_long if many else self._writers.write
+        async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
+            require_match(terms.if_match, writing.head.etag)
+            yield tx, writing
+
+    def _matching(self, writing: Writing, query: Query) -> Matching:
+        return filtered_writes.by_query(writing.scope, writing.snapshot, query, self._database.fold)
+
+
+async def _removed(tx: Tx, writing: Writing, matching: Matching, terms: Terms) -> tuple[Changed, str]:
+    removed = await filtered_writes.remove(tx, matching, writing.version)
+    if not removed:
+        return _nothing(writing, 0, terms), writing.head.etag
+    answer = Changed(writing.version, 0, 0, removed, 0, dry_run=terms.dry_run)
+    return answer, await _published(tx, writing, Change("delete", removed=removed))
+
+
+async def _published(tx: Tx, writing: Writing, change: Change) -> str:
+    """The dataset's ETag afterwards."""
+    token = await publish(tx, writing, change, next_id=writing.head.next_id)
+    return f'"{token}.{writing.head.revision}"'
+
+
+def _nothing(writing: Writing, unchanged: int, terms: Terms) -> Changed:
+    return Changed(writing.head.dataset.version, 0, 0, 0, unchanged, dry_run=terms.dry_run)
+
+
+def _check_most(found: int, terms: Terms) -> None:
+    if terms.max_affected is not None and found > terms.max_affected:
+        raise TooManyMatch(f"{found:,} records match, more than max_affected, {terms.max_affected:,}; nothing changed.")
+
+
+def _check_ids(ids: Sequence[int], gone: set[int]) -> None:
+    errors, seen = list[ErrorItem](), set[int]()
+    for at, record in enumerate(ids):
+        if record in seen:
+            errors.append(ErrorItem("This record is named twice.", f"/ids/{at}", code="DUPLICATE_ID", record=record))
+        elif record in gone:
+            errors.append(ErrorItem("There is no such record.", f"/ids/{at}", code="RECORD_NOT_FOUND", record=record))
+        seen.add(record)
+    if errors:
+        raise InvalidRecord(f"{len(errors)} id(s) cannot be deleted; nothing was.", errors=errors[:_MOST_ERRORS])
+
+
+def _patch(changes: Item, writing: Writing) -> MergePatch:
+    """Raises InvalidRecord with a pointer to each bad value."""
+    values, gone, errors = record_values.check_change(changes, writing.by_name, "/set")
+    _refuse(errors)
+    return MergePatch({**values, **dict.fromkeys(gone, Raw(NULL))})
+
+
+def _refuse(errors: Sequence[ErrorItem]) -> None:
+    if errors:
+        text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was changed."
+        raise InvalidRecord(text, errors=errors[:_MOST_ERRORS])
