@@ -127,6 +127,10 @@ class IdempotencyKeyInUse(Conflict):
     """A request with this Idempotency-Key is running; ask again for its answer in a moment."""
 
 
+class TagTaken(Conflict):
+    """Another version of this dataset has this tag; remove it there first."""
+
+
 class DatasetBusy(Conflict):
     """An import is being made into this dataset; it takes no other writes until that is done."""
 

@@ -27,7 +27,7 @@ class DiffController(Controller):
 
     @get(
         "/",
-        responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404)},
+        responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404, 410)},
         operation_class=documented(parameters=[IF_NONE_MATCH], answers={NDJSON: RECORD_LINES}),
     )
     async def read(

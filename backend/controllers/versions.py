@@ -1,16 +1,17 @@
-"""The versions of a dataset."""
+"""The versions of a dataset: list, read, name."""
 
 from __future__ import annotations
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from backend.controllers.answers import told
 from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
-from backend.schemas.versions import Version, VersionList
+from backend.schemas.versions import Tag, Version, VersionList
+from backend.security.auth import may_write
 from backend.services.versions import VersionService
 
 
@@ -43,3 +44,28 @@ class VersionController(Controller):
     ) -> Response[Version | None]:
         """One version."""
         return told(request, await versions.get(request.user, ref, workspace, version))
+
+    @put("/{version:int}/tag", guards=[may_write], responses=failures(403, 404, 409, 410, 413, 422))
+    async def tag(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        version: FromPath[int],
+        data: JSONBody[Tag],
+        versions: NamedDependency[VersionService],
+        workspace: Workspace = None,
+    ) -> Version:
+        """Give a version a name by which it is found as by its number; it has one at a time."""
+        return await versions.tag(request.user, ref, workspace, version, data.tag)
+
+    @delete("/{version:int}/tag", guards=[may_write], responses=failures(403, 404, 410))
+    async def untag(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        version: FromPath[int],
+        versions: NamedDependency[VersionService],
+        workspace: Workspace = None,
+    ) -> None:
+        """Take a version's name away."""
+        await versions.tag(request.user, ref, workspace, version, None)

@@ -14,7 +14,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, Unavailable
+from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, TagTaken, Unavailable
 from backend.repositories.holding import held
 
 log = structlog.get_logger()
@@ -22,6 +22,7 @@ log = structlog.get_logger()
 ERROR_BY_CONSTRAINT: dict[str | None, type[AppError]] = {
     "uq_datasets_name": DatasetNameTaken,
     "uq_datasets_slug": DatasetNameTaken,
+    "uq_versions_tag": TagTaken,
 }
 FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", "pg_catalog.default")
 """Collations tried, in this order, for `lower()` to know É and é: PostgreSQL 17 and newer, builds with ICU, glibc."""

@@ -7,10 +7,12 @@ from collections.abc import Collection
 from msgspec import Raw, Struct
 from psycopg import sql
 
+from backend.errors import DatasetNotFound, VersionPruned
 from backend.repositories import datasets
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import NDJSON, records
 from backend.repositories.tables import LIVE
+from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
 
@@ -90,11 +92,27 @@ async def list_page(tx: Tx, told: Between, *, behind: int, limit: int) -> list[I
 
 
 def stream_statement(tx: BulkTx, told: Between) -> bytes:
-    """`COPY … TO STDOUT` of all records that differ, in order; `read_line` reads its lines."""
+    """`COPY … TO STDOUT` of all records that differ, in order; `read_line` reads its lines.
+
+    Raises VersionPruned, DatasetNotFound.
+    """
+    _check_kept(tx, told)
     query = sql.SQL("COPY (SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1) TO STDOUT {}").format(
         different(told), NDJSON
     )
     return query.as_bytes(tx)
+
+
+def _check_kept(tx: BulkTx, told: Between) -> None:
+    """Both versions are still there in this snapshot, and with them all their images."""
+    query = sql.SQL("SELECT count(*), count(pruned_at) FROM {} WHERE dataset_id = %s AND token = ANY(%s)")
+    tokens = list({told.before.token, told.after.token})
+    found = tx.execute(query.format(table(told.scope, "versions")), (told.before.dataset_id, tokens))
+    there, pruned = found.fetchone() or (0, 0)
+    if pruned:
+        raise VersionPruned
+    if there < len(tokens):
+        raise DatasetNotFound
 
 
 def read_line(line: bytes) -> Images:

@@ -91,6 +91,12 @@ async def resolve(
     return (row[0], row[1], row[2]) if row else None
 
 
+async def set_tag(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, tag: str | None) -> None:
+    """Names a version, None: no more. Raises TagTaken when another one of the dataset has the name."""
+    query = sql.SQL("UPDATE {} SET tag = %s WHERE dataset_id = %s AND version = %s")
+    await tx.execute(query.format(table(scope, "versions")), (tag, dataset_id, version))
+
+
 async def publish(
     tx: Tx,
     scope: WorkspaceScope,

@@ -29,7 +29,7 @@ class DiffService:
     async def summary(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
     ) -> DiffSummary:
-        """How many records differ. Raises DatasetNotFound, VersionNotFound."""
+        """How many records differ. Raises DatasetNotFound, VersionNotFound, VersionPruned."""
         async with self._database.snapshot() as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
             counts = await diffs.summary(tx, told)
@@ -46,7 +46,10 @@ class DiffService:
         behind: int,
         limit: int,
     ) -> Diff:
-        """The records that differ, cell by cell, those behind an id. Raises DatasetNotFound, VersionNotFound."""
+        """The records that differ, cell by cell, those behind an id.
+
+        Raises DatasetNotFound, VersionNotFound, VersionPruned.
+        """
         async with self._database.snapshot() as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
             counts = await diffs.summary(tx, told)
@@ -67,7 +70,10 @@ class DiffService:
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
     ) -> tuple[int, int, AsyncIterator[bytes]]:
-        """Both versions and all records that differ, a JSON object a line. Raises DatasetNotFound, VersionNotFound."""
+        """Both versions and all records that differ, a JSON object a line.
+
+        Raises DatasetNotFound, VersionNotFound, VersionPruned.
+        """
         async with self._database.snapshot() as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
         compare, encode = _comparing(told), msgspec.json.encode

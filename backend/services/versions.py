@@ -1,11 +1,13 @@
-"""The versions of a dataset: list and read."""
+"""The versions of a dataset: list, read, name."""
 
 from __future__ import annotations
 
-from backend.errors import VersionNotFound
+from backend.errors import Invalid, VersionNotFound
 from backend.repositories import lookup, versions
-from backend.repositories.database import Database
-from backend.schemas.callers import Caller
+from backend.repositories.database import Database, Tx
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.datasets import Head
+from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Version, VersionList
 
 
@@ -26,7 +28,26 @@ class VersionService:
         """Raises DatasetNotFound, VersionNotFound."""
         async with self._database.read() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
-            found = await versions.find(tx, scope, head.dataset.id, version)
-        if found is None:
-            raise VersionNotFound
-        return found
+            return await _found(tx, scope, head, version)
+
+    async def tag(self, caller: Caller, ref: str, workspace: str | None, version: int, tag: str | None) -> Version:
+        """The version with this tag from now on, None: with none; nothing else changes.
+
+        Raises DatasetNotFound, VersionNotFound, VersionPruned, TagTaken, Invalid.
+        """
+        name = None if tag is None else tag.strip()
+        if name is not None and (not name or name.isdecimal()):
+            text = "A tag needs something besides white space and digits: version=7 is the seventh version."
+            raise Invalid(text, errors=[ErrorItem(text, "/tag", code="INVALID_VALUE")])
+        async with self._database.publishing() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+            await _found(tx, scope, head, version)
+            await versions.set_tag(tx, scope, head.dataset.id, version, name)
+            return await _found(tx, scope, head, version)
+
+
+async def _found(tx: Tx, scope: WorkspaceScope, head: Head, version: int) -> Version:
+    found = await versions.find(tx, scope, head.dataset.id, version)
+    if found is None:
+        raise VersionNotFound
+    return found

@@ -70,6 +70,8 @@ OF_A_DATASET = [
     Call("GET", "/datasets/{ref}/diff"),
     Call("POST", "/datasets/{ref}/restore", {"version": 1}, {"version": 0}),
     Call("GET", "/datasets/{ref}/versions/{version}"),
+    Call("PUT", "/datasets/{ref}/versions/{version}/tag", {"tag": "audited"}, {"tag": "7"}),
+    Call("DELETE", "/datasets/{ref}/versions/{version}/tag"),
 ]
 OF_AN_IMPORT = [
     Call("GET", "/imports/{ref}"),

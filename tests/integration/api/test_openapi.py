@@ -60,6 +60,8 @@ GET /datasets/{ref}/versions
 GET /datasets/{ref}/versions/{version}
 GET /datasets/{ref}/diff
 POST /datasets/{ref}/restore
+PUT /datasets/{ref}/versions/{version}/tag
+DELETE /datasets/{ref}/versions/{version}/tag
 """
 
 
