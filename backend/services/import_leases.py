@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -77,26 +76,22 @@ class Leases:
     async def end(self, import_id: UUID, error: Exception) -> None:
         """Writes down that an import of this worker was cancelled or failed."""
         problem = None if isinstance(error, ImportCancelled) else problem_json(error)
-        async with self._noting() as tx:
-            await imports.end(tx, self.worker, import_id, problem)
+        await self._note(lambda tx: imports.end(tx, self.worker, import_id, problem))
 
     async def drop(self, import_id: UUID) -> None:
         """Forgets an import whose caller gets no answer."""
-        async with self._noting() as tx:
-            await imports.drop(tx, self.worker, import_id)
+        await self._note(lambda tx: imports.drop(tx, self.worker, import_id))
 
     async def release(self, import_id: UUID, *, counts: bool = False, wait: timedelta = timedelta()) -> None:
         """Gives an import back to the queue, for after a `wait`; `counts`: it was an attempt."""
-        async with self._noting() as tx:
-            await imports.release(tx, self.worker, import_id, counts=counts, wait=wait)
+        await self._note(lambda tx: imports.release(tx, self.worker, import_id, counts=counts, wait=wait))
 
-    @asynccontextmanager
-    async def _noting(self) -> AsyncIterator[Tx]:
+    async def _note(self, write: Callable[[Tx], Awaitable[None]]) -> None:
         """What cannot be written down is found out by others when the lease is over."""
         try:
             await self._database.abandon()
             async with self._database.transaction() as tx:
-                yield tx
+                await write(tx)
         except AppError as error:
             log.warning("import_state_not_written", error=str(error))
 
