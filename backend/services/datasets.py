@@ -27,6 +27,7 @@ from backend.services.first_version import NewDataset, publish
 from backend.services.identifiers import check_name, first_free, slugify, uuid7
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
+from backend.services.turns import turn
 
 _KEEPS = ("keep_versions", "keep_days")
 SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "bytes", "version")
@@ -92,7 +93,7 @@ class DatasetService:
             values["name"] = check_name(changes.name)
         kept = {name: getattr(changes, name) for name in ("description", *_KEEPS)}
         values.update((name, value) for name, value in kept.items() if value is not UNSET)
-        async with self._database.publishing() as tx:
+        async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
@@ -107,7 +108,7 @@ class DatasetService:
 
     async def delete(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
         """The dataset is gone from sight and its name free; it can be restored for a grace time."""
-        async with self._database.publishing() as tx:
+        async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
@@ -128,7 +129,7 @@ class DatasetService:
         """Raises DatasetNameTaken when another dataset has taken the name meanwhile."""
         if lookup.as_uuid(ref) is None:
             raise DatasetNotFound
-        async with self._database.publishing() as tx:
+        async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             since = datetime.now(UTC) - self._grace
             scope, head = await lookup.head(tx, caller, ref, workspace, deleted_since=since, lock=True)
             slug = await _slug_for(tx, scope, head.dataset.name)

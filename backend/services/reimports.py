@@ -40,6 +40,7 @@ from backend.services.reimport_targets import (
     with_columns,
 )
 from backend.services.rejects import store_rejects
+from backend.services.turns import turn
 from backend.services.writing import Writing, publish
 
 OpenSource = Callable[[Job], Source]
@@ -68,7 +69,8 @@ class Reimports:
         check_request(job.request)
         if job.request.dry_run:
             return await self._plan(job)
-        async with self._database.transaction() as tx:
+        ref, workspace = job.request.dataset or "", job.request.workspace
+        async with turn(self._database, job.caller, ref, workspace), self._database.transaction() as tx:
             scope, head = await _find(tx, job, lock=True)
             if (known := await _made_before(tx, job, scope, head)) is not None:
                 await job.settle(tx, known)
