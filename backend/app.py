@@ -46,9 +46,11 @@ from backend.services.importers import Importers
 from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.pruning import PruningService
+from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
 from backend.services.rejected_files import RejectedFiles
+from backend.services.restores import RestoreService
 from backend.services.schemas import SchemaService
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
@@ -105,10 +107,14 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
 
 def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:
     service = ImportService(database, _limits(settings), concurrency=settings.concurrent_imports)
-    folder = UploadFolder(_spool(settings), settings.max_upload, settings.max_body)
+    folder = _folder(settings)
     uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
     queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
     return Importers(service, folder, ImportRuns(database, service, leases), queue, uploads)
+
+
+def _folder(settings: Settings) -> UploadFolder:
+    return UploadFolder(_spool(settings), settings.max_upload, settings.max_body)
 
 
 def _largest(settings: Settings) -> int:
@@ -132,14 +138,17 @@ def _limits(settings: Settings) -> ReadLimits:
 def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     writers = Writers(database)
+    writes = RecordWriteService(writers, max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
         "records": RecordService(database, streams),
-        "record_writes": RecordWriteService(writers, max_columns=settings.max_columns),
+        "record_writes": writes,
+        "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
         "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams),
+        "restores": RestoreService(database, writers),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
-from backend.controllers.bodies import why_no_json
 from backend.controllers.parameters import CallerRequest, refuse_repeated
 from backend.errors import BadRequest, InvalidBody
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_filter, parse_params
 from backend.schemas.problems import ErrorItem
+from backend.services.record_lines import why_no_json
 
 DESCRIPTION = (
     "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "
