@@ -152,16 +152,24 @@ def schema_tag(columns: tuple[Column, ...]) -> str:
 async def history(
     tx: Tx, scope: WorkspaceScope, dataset_id: UUID, record_id: int, *, limit: int, offset: int
 ) -> tuple[list[Image], int]:
-    """A page of a record's images, the oldest first, and how many there are; each with its own version's columns."""
-    source = records(scope, dataset_id)
-    counted = await tx.execute(sql.SQL("SELECT count(*) FROM {} WHERE id = %s").format(source), (record_id,))
+    """A page of a record's images, the oldest first, and how many there are; each with its own version's columns.
+
+    Images that no kept version shows are left out, whether they are removed already or not.
+    """
+    source, versions = records(scope, dataset_id), table(scope, "versions")
+    shown = sql.SQL(
+        "r.id = %(id)s AND EXISTS (SELECT FROM {} k WHERE k.dataset_id = %(dataset)s AND k.pruned_at IS NULL"
+        " AND k.version >= r.added_in AND k.version < r.removed_in)"
+    ).format(versions)
+    params = {"dataset": dataset_id, "id": record_id, "limit": limit, "offset": offset}
+    counted = await tx.execute(sql.SQL("SELECT count(*) FROM {} r WHERE {}").format(source, shown), params)
     total = (await counted.fetchone() or (0,))[0]
     query = sql.SQL(
         "SELECT r.added_in, nullif(r.removed_in, {live}), v.created_at, v.author, v.operation FROM {source} r"
-        " JOIN {versions} v ON v.dataset_id = %s AND v.version = r.added_in WHERE r.id = %s"
-        " ORDER BY r.added_in LIMIT %s OFFSET %s"
-    ).format(live=LIVE, source=source, versions=table(scope, "versions"))
-    rows = await (await tx.execute(query, (dataset_id, record_id, limit, offset))).fetchall()
+        " JOIN {versions} v ON v.dataset_id = %(dataset)s AND v.version = r.added_in WHERE {shown}"
+        " ORDER BY r.added_in LIMIT %(limit)s OFFSET %(offset)s"
+    ).format(live=LIVE, source=source, versions=versions, shown=shown)
+    rows = await (await tx.execute(query, params)).fetchall()
     data: dict[int, Raw] = {}
     for columns, numbers in await _by_schema(tx, scope, dataset_id, [row[0] for row in rows]):
         image = sql.SQL("SELECT r.added_in, {} FROM {} r WHERE r.id = %s AND r.added_in = ANY(%s)")
