@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from backend.schemas.problems import ErrorItem
+    from backend.schemas.problems import Current, ErrorItem
 
 
 class AppError(Exception):
     """Something went wrong on our side."""
 
     status: ClassVar[int] = 500
+    current: Sequence[Current] = ()
 
     def __init__(
         self, message: str | None = None, *, errors: Sequence[ErrorItem] = (), headers: Mapping[str, str] | None = None
@@ -162,6 +163,18 @@ class PreconditionFailed(AppError):
 
     status = 412
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        errors: Sequence[ErrorItem] = (),
+        headers: Mapping[str, str] | None = None,
+        current: Sequence[Current] = (),
+    ) -> None:
+        """`current`: what the records in conflict hold now."""
+        super().__init__(message, errors=errors, headers=headers)
+        self.current = current
+
 
 class TooLarge(AppError):
     """The file or request is larger than this server's limit."""
@@ -181,12 +194,12 @@ class Invalid(AppError):
     status = 422
 
 
-class InvalidName(Invalid):
-    """This name cannot be used."""
-
-
 class IdempotencyKeyReused(Invalid):
     """This Idempotency-Key was sent with another request; take a new one for each write."""
+
+
+class InvalidName(Invalid):
+    """This name cannot be used."""
 
 
 class InvalidBody(Invalid):
@@ -214,7 +227,7 @@ class UnknownTypedColumn(Invalid):
 
 
 class DuplicateKeys(Invalid):
-    """A key is not of one row of the file and of one record."""
+    """A key is that of more than one record, or of more than one row of the file."""
 
 
 class LimitExceeded(Invalid):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from backend.controllers.bodies import json_pointer
 from backend.errors import AppError, BadRequest, InvalidBody, InvalidParameter, TooLarge
-from backend.schemas.problems import ErrorItem, Problem
+from backend.schemas.problems import Current, ErrorItem, Problem
 from backend.services.record_lines import why_no_json
 
 log = structlog.get_logger()
@@ -26,11 +27,18 @@ class ProblemAnswer(ProblemDetailsException):
     """A failure on its way out, with the fields that every answer of ours has."""
 
     def __init__(
-        self, status: int, detail: str, code: str, errors: tuple[ErrorItem, ...], headers: dict[str, str]
+        self,
+        status: int,
+        detail: str,
+        code: str,
+        errors: tuple[ErrorItem, ...],
+        headers: dict[str, str],
+        current: Sequence[Current] = (),
     ) -> None:
         super().__init__(detail=detail, status_code=status, headers=headers)
         self.code = code
         self.errors = errors
+        self.current = tuple(current)
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
         problem = Problem(
@@ -42,12 +50,13 @@ class ProblemAnswer(ProblemDetailsException):
             error_code=self.code,
             request_id=request.scope["state"].get("request_id"),
             errors=self.errors,
+            current=self.current,
         )
         return Response(problem, status_code=self.status_code, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def _from_app_error(error: AppError) -> ProblemAnswer:
-    return ProblemAnswer(error.status, str(error), error.code(), error.errors, error.headers)
+    return ProblemAnswer(error.status, str(error), error.code(), error.errors, error.headers, error.current)
 
 
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:

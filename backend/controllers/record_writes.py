@@ -7,15 +7,21 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from backend.controllers import bodies
-from backend.controllers.bodies import NDJSON
+from backend.controllers.answers import success
+from backend.controllers.bodies import NDJSON, limited
 from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
 from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch, patch_where
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
 from backend.controllers.problems import failures
-from backend.schemas.records import Changed, Record, Written
+from backend.controllers.record_streams import MEDIA_TYPES, create_from_lines
+from backend.controllers.uploads import body_chunks
+from backend.schemas.records import Appended, Changed, Record, Written
 from backend.security.auth import may_write
 from backend.services.filtered_writes import FilteredWriteService, Terms
+from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
+
+_REFUSALS = failures(403, 404, 409, 412, 413, 422)
 
 
 class RecordWriteController(Controller):
@@ -25,7 +31,8 @@ class RecordWriteController(Controller):
     @post(
         "/records",
         guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
+        request_max_body_size=None,
+        responses={200: success(Written | Appended, "A dry run"), **failures(403, 404, 409, 412, 413, 422)},
         operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )
     async def create(
@@ -33,14 +40,20 @@ class RecordWriteController(Controller):
         request: CallerRequest,
         ref: Ref,
         record_writes: NamedDependency[RecordWriteService],
+        record_streams: NamedDependency[RecordStreams],
         workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> Response[Record | Written]:
-        """New records: one object, an array, or NDJSON; all of them or none."""
-        items, single = bodies.records(await request.body(), request.content_type[0])
-        if not single:
-            written, etag = await record_writes.create(request.user, ref, workspace, items, if_match=if_match)
-            return Response(written, status_code=201, headers={"ETag": etag})
+    ) -> Response[Record | Written | Appended]:
+        """New records: one object, an array, or NDJSON of any length; all of them or none."""
+        if request.content_type[0] in MEDIA_TYPES:
+            return await create_from_lines(request, record_streams, ref, workspace, if_match=if_match, dry_run=dry_run)
+        items, single = bodies.records(await limited(body_chunks(request), record_streams.folder.json_limit))
+        if dry_run or not single:
+            written, etag = await record_writes.create(
+                request.user, ref, workspace, items, if_match=if_match, single=single, dry_run=dry_run
+            )
+            return Response(written, status_code=200 if dry_run else 201, headers={"ETag": etag})
         dataset, record, etag = await record_writes.create_one(
             request.user, ref, workspace, items[0], if_match=if_match
         )
@@ -50,7 +63,7 @@ class RecordWriteController(Controller):
     @patch(
         "/records/{record_id:int}",
         guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
+        responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
         operation_class=documented(body={JSON: RECORD}),
     )
     async def change(
@@ -60,17 +73,20 @@ class RecordWriteController(Controller):
         record_id: FromPath[int],
         record_writes: NamedDependency[RecordWriteService],
         workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> Response[Record]:
+    ) -> Response[Record | Changed]:
         """Change the named fields of one record (JSON merge patch); the others keep their value."""
         item = bodies.record(await request.body())
-        record, etag = await record_writes.patch(request.user, ref, workspace, record_id, item, if_match=if_match)
-        return Response(record, headers={"ETag": etag})
+        record, etag, changed = await record_writes.patch(
+            request.user, ref, workspace, record_id, item, if_match=if_match, dry_run=dry_run
+        )
+        return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
 
     @put(
         "/records/{record_id:int}",
         guards=[may_write],
-        responses=failures(403, 404, 409, 412, 413, 422),
+        responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
         operation_class=documented(body={JSON: RECORD}),
     )
     async def replace(
@@ -80,14 +96,26 @@ class RecordWriteController(Controller):
         record_id: FromPath[int],
         record_writes: NamedDependency[RecordWriteService],
         workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> Response[Record]:
+    ) -> Response[Record | Changed]:
         """Replace all fields of one record."""
         item = bodies.record(await request.body())
-        record, etag = await record_writes.replace(request.user, ref, workspace, record_id, item, if_match=if_match)
-        return Response(record, headers={"ETag": etag})
+        record, etag, changed = await record_writes.replace(
+            request.user, ref, workspace, record_id, item, if_match=if_match, dry_run=dry_run
+        )
+        return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
 
-    @delete("/records/{record_id:int}", guards=[may_write], responses=failures(403, 404, 409, 412))
+    @delete(
+        "/records/{record_id:int}",
+        guards=[may_write],
+        status_code=200,
+        responses={
+            200: success(Changed, "A dry run: what it would do"),
+            204: success(None, "The record is gone"),
+            **failures(403, 404, 409, 412),
+        },
+    )
     async def remove(
         self,
         request: CallerRequest,
@@ -95,10 +123,12 @@ class RecordWriteController(Controller):
         record_id: FromPath[int],
         record_writes: NamedDependency[RecordWriteService],
         workspace: Workspace = None,
+        dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> None:
+    ) -> Response[Changed | None]:
         """Delete one record; older versions keep it."""
-        await record_writes.delete(request.user, ref, workspace, record_id, if_match=if_match)
+        done = await record_writes.delete(request.user, ref, workspace, record_id, if_match=if_match, dry_run=dry_run)
+        return Response(done) if dry_run else Response(None, status_code=204)
 
     @patch(
         "/records",

@@ -85,12 +85,17 @@ def remembered(
     return _found.get((caller.workspaces, ref, workspace_ref, token))
 
 
+def remember_columns(token: str, columns: tuple[Column, ...]) -> None:
+    """Keeps the columns of a version that is being made; if it never comes to be, nobody asks by its token."""
+    _columns.put(token, columns, len(columns) + 10)
+
+
 async def _columns_at(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, token: str) -> tuple[Column, ...]:
     """Columns of a version never change, so they are remembered by its token."""
     if (known := _columns.get(token)) is not None:
         return known
     columns = await datasets.list_columns(tx, scope, dataset_id, version)
-    _columns.put(token, columns, len(columns) + 10)
+    remember_columns(token, columns)
     return columns
 
 

@@ -52,6 +52,13 @@ async def values(tx: Tx, target: Target, ids: Sequence[int]) -> dict[int, dict[s
     return {record_id: msgspec.json.decode(data, type=dict[str, Raw]) for record_id, data in rows}
 
 
+async def canonical(tx: Tx, items: Sequence[Mapping[str, Raw]]) -> list[dict[str, Raw]]:
+    """As PostgreSQL would write these JSON values: column key → JSON text."""
+    query = "SELECT text::jsonb FROM unnest(%s::text[]) WITH ORDINALITY AS given (text, n) ORDER BY n"
+    rows = await (await tx.execute(query, ([json_text(item) for item in items],))).fetchall()
+    return [msgspec.json.decode(data, type=dict[str, Raw]) for (data,) in rows]
+
+
 async def close(tx: Tx, target: Target, ids: Sequence[int]) -> None:
     """The live images of these records are no longer visible from the target's version on."""
     query = sql.SQL("UPDATE {} SET removed_in = %s WHERE id = ANY(%s) AND removed_in = {}")
@@ -80,8 +87,8 @@ async def edit(tx: Tx, target: Target, edits: Sequence[Edit], *, answer: bool) -
     params = {
         "version": target.version,
         "ids": [each.id for each in edits],
-        "gone": [_array(each.gone) for each in edits],
-        "set": [_json(each.values) for each in edits],
+        "gone": [array_text(each.gone) for each in edits],
+        "set": [json_text(each.values) for each in edits],
     }
     rows = await (await tx.execute(query, params)).fetchall()
     return {row[0]: Record(row[0], row[1], Raw(row[2])) for row in rows}
@@ -95,7 +102,7 @@ async def insert(
         "INSERT INTO {} AS r (id, added_in, data) SELECT %s::bigint + n - 1, %s::integer, data::jsonb"
         " FROM unnest(%s::text[]) WITH ORDINALITY AS new (data, n) ORDER BY n RETURNING r.id, r.added_in, {}"
     ).format(target.table, _shown(target, answer=answer))
-    made = await (await tx.execute(query, (first_id, target.version, [_json(row) for row in rows]))).fetchall()
+    made = await (await tx.execute(query, (first_id, target.version, [json_text(row) for row in rows]))).fetchall()
     return [Record(row[0], row[1], Raw(row[2])) for row in made]
 
 
@@ -103,10 +110,11 @@ def _shown(target: Target, *, answer: bool) -> sql.SQL:
     return record_json(target.columns) if answer else sql.SQL("''")
 
 
-def _array(keys: Sequence[str]) -> str:
-    """An array literal."""
+def array_text(keys: Sequence[str]) -> str:
+    """An array literal of PostgreSQL's."""
     return "{" + ",".join('"' + key.replace("\\", r"\\").replace('"', r"\"") + '"' for key in keys) + "}"
 
 
-def _json(values: Mapping[str, Raw]) -> str:
+def json_text(values: Mapping[str, Raw]) -> str:
+    """The JSON text of column key → JSON text."""
     return msgspec.json.encode(values).decode()

@@ -1,6 +1,6 @@
 """Problem details, RFC 9457."""
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 
 class ErrorItem(Struct, frozen=True, omit_defaults=True):
@@ -16,8 +16,16 @@ class ErrorItem(Struct, frozen=True, omit_defaults=True):
     value: str | None = None
 
 
+class Current(Struct, frozen=True):
+    """What a record holds now in those fields that the request would have written otherwise."""
+
+    id: int
+    version: int
+    data: dict[str, Raw]
+
+
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The body of every error answer, `application/problem+json`."""
+    """The body of every error answer, `application/problem+json`. `current`: of a 412, the records in conflict."""
 
     type: str
     title: str
@@ -27,3 +35,4 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     error_code: str
     request_id: str | None = None
     errors: tuple[ErrorItem, ...] = ()
+    current: tuple[Current, ...] = ()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from backend.errors import InvalidRecord, PreconditionFailed
 from backend.repositories import record_images
 from backend.repositories.database import Tx
-from backend.repositories.record_images import Edit, Target
+from backend.repositories.record_images import Edit
 from backend.schemas.batches import Batch, Item, RecordChange, RecordRemoval
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed, Record
 from backend.schemas.versions import Change
 from backend.services import record_values
-from backend.services.record_values import NULL, Values
+from backend.services.conflicts import conflicts
+from backend.services.record_values import Values, merged
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, publish
 
@@ -77,14 +77,9 @@ class Wrong:
         """In the order of the operations."""
         return tuple(item for _, item in sorted(self._items, key=lambda each: each[0]))
 
-    def refuse(self) -> None:
-        """Raises PreconditionFailed when all that is wrong is that records have changed, InvalidRecord otherwise."""
-        items = self.items
-        if not items:
-            return
-        kind = PreconditionFailed if all(item.code == "STALE" for item in items) else InvalidRecord
-        text = f"{len(items)} error(s) in {len(self._operations)} operation(s); nothing was stored."
-        raise kind(text, errors=items[:MOST_ERRORS])
+    @property
+    def text(self) -> str:
+        return f"{len(self._items)} error(s) in {len(self._operations)} operation(s); nothing was stored."
 
 
 async def apply(
@@ -107,8 +102,8 @@ async def apply(
     await _grow(tx, writing, batch, wrong, partial=partial, max_columns=max_columns)
     edits, rows = await _checked(tx, writing, batch, wrong)
     if not partial:
-        wrong.refuse()
-    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
+        await _refuse(tx, writing, batch, wrong)
+    target = writing.target
     removed = [each.id for at, each in enumerate(batch.deletes) if not wrong.has("deletes", at)]
     if removed:
         await record_images.close(tx, target, removed)
@@ -125,11 +120,26 @@ async def apply(
         len(edits) - len(written),
         wrong.items,
     )
-    if made or written or removed:
+    if made or written or removed or writing.columns != writing.snapshot.columns:
         change = Change(operation, added=len(made), changed=len(written), removed=len(removed))
         token = await publish(tx, writing, change, next_id=first + len(made))
         outcome.version, outcome.etag = writing.version, f'"{token}.{writing.head.revision}"'
     return outcome
+
+
+async def _refuse(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:
+    """Raises PreconditionFailed when all that is wrong is that records have changed, InvalidRecord otherwise."""
+    items = wrong.items
+    if not items:
+        return
+    if any(item.code != "STALE" for item in items):
+        raise InvalidRecord(wrong.text, errors=items[:MOST_ERRORS])
+    wanted = [
+        *((each.id, each.set) for at, each in enumerate(batch.changes) if wrong.has("changes", at)),
+        *((each.id, None) for at, each in enumerate(batch.deletes) if wrong.has("deletes", at)),
+    ]
+    current = await conflicts(tx, writing, wanted[:MOST_ERRORS])
+    raise PreconditionFailed(wrong.text, errors=items[:MOST_ERRORS], current=current)
 
 
 async def _check_records(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:
@@ -138,8 +148,7 @@ async def _check_records(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -
         *(("changes", at, each) for at, each in enumerate(batch.changes)),
         *(("deletes", at, each) for at, each in enumerate(batch.deletes)),
     ]
-    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
-    live = await record_images.live(tx, target, [each.id for _, _, each in named]) if named else {}
+    live = await record_images.live(tx, writing.target, [each.id for _, _, each in named]) if named else {}
     seen = set[int]()
     for part, at, each in named:
         if error := _why_not(each, live.get(each.id), writing.head.dataset.version, seen):
@@ -171,7 +180,7 @@ async def _grow(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial
     for at, item in enumerate(batch.creates):
         wrong.add("creates", at, unnameable(item, batch.places.creates(at)))
     if not partial:
-        wrong.refuse()
+        await _refuse(tx, writing, batch, wrong)
     changes = [each.set for at, each in enumerate(batch.changes) if not wrong.has("changes", at)]
     creates = [item for at, item in enumerate(batch.creates) if not wrong.has("creates", at)]
     await grow(tx, writing, [*changes, *creates], max_columns=max_columns)
@@ -201,8 +210,7 @@ async def _checked(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> tupl
 async def _to_merge(tx: Tx, writing: Writing, changes: Sequence[RecordChange]) -> dict[int, dict[str, Raw]]:
     """What is stored of the records that an object is to be merged into."""
     ids = [each.id for each in changes if any(bytes(raw)[:1] == b"{" for raw in each.set.values())]
-    target = Target(writing.scope, writing.head.dataset.id, writing.version, writing.columns)
-    return await record_images.values(tx, target, ids) if ids else {}
+    return await record_images.values(tx, writing.target, ids) if ids else {}
 
 
 def _merged_item(new: Item, stored: Mapping[str, Raw] | None, writing: Writing) -> Item:
@@ -211,18 +219,3 @@ def _merged_item(new: Item, stored: Mapping[str, Raw] | None, writing: Writing) 
     by_name = writing.by_name
     keys = {name: by_name[name].key for name in new if name in by_name}
     return {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in new.items()}
-
-
-def merged(current: Raw | None, patch: Raw) -> Raw:
-    """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
-    if not bytes(patch).startswith(b"{"):
-        return patch
-    target: dict[str, Raw] = {}
-    if current is not None and bytes(current).startswith(b"{"):
-        target = msgspec.json.decode(current, type=dict[str, Raw])
-    for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
-        if bytes(raw) == NULL:
-            target.pop(name, None)
-        else:
-            target[name] = merged(target.get(name), raw)
-    return Raw(msgspec.json.encode(target))

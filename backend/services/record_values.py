@@ -74,6 +74,21 @@ def _needed(column: Column, at: str) -> ErrorItem:
     return ErrorItem("This column needs a value.", pointer(column.name, at), column=column.name, code="NULL")
 
 
+def merged(current: Raw | None, patch: Raw) -> Raw:
+    """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
+    if not bytes(patch).startswith(b"{"):
+        return patch
+    target: dict[str, Raw] = {}
+    if current is not None and bytes(current).startswith(b"{"):
+        target = msgspec.json.decode(current, type=dict[str, Raw])
+    for name, raw in msgspec.json.decode(patch, type=dict[str, Raw]).items():
+        if bytes(raw) == NULL:
+            target.pop(name, None)
+        else:
+            target[name] = merged(target.get(name), raw)
+    return Raw(msgspec.json.encode(target))
+
+
 def pointer(name: str, at: str) -> str:
     """A JSON Pointer (RFC 6901) to a member of what `at` points to; "" is the whole body."""
     token = name.replace("~", "~0").replace("/", "~1")

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NoReturn
 from uuid import UUID
 
-import msgspec
 from msgspec import Raw
 
-from backend.errors import InvalidRecord, LimitExceeded, RecordNotFound
-from backend.repositories import records
+from backend.errors import InvalidRecord, LimitExceeded, PreconditionFailed, RecordNotFound
+from backend.repositories import lookup, record_images, records, small_writes
 from backend.repositories.database import Tx
-from backend.schemas.batches import Batch, Item
+from backend.repositories.record_images import Edit
+from backend.repositories.small_writes import Publication
+from backend.schemas.batches import Batch, Item, Places
 from backend.schemas.callers import Caller
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed, Record, Written
 from backend.schemas.versions import Change
 from backend.services import record_values
-from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply, merged
-from backend.services.preconditions import require_match
-from backend.services.record_values import Values
+from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply
+from backend.services.conflicts import conflicts
+from backend.services.identifiers import new_token
+from backend.services.preconditions import matches, require_match
+from backend.services.record_values import merged
 from backend.services.schema_growth import grow, unnameable
-from backend.services.writing import Writers, Writing, after, publish
+from backend.services.writing import Writers, Writing, publish
+
+_ONE = Places(creates=lambda _: "")
+_LISTED = Places(creates="/{}".format)
 
 
 class RecordWriteService:
@@ -29,114 +37,6 @@ class RecordWriteService:
         """`max_columns`: how far a schemaless dataset may grow."""
         self._writers = writers
         self._max_columns = max_columns
-
-    async def create(
-        self,
-        caller: Caller,
-        ref: str,
-        workspace: str | None,
-        items: Sequence[Item],
-        *,
-        if_match: str | None,
-        single: bool = False,
-        dry_run: bool = False,
-    ) -> tuple[Written, str]:
-        """New records and the dataset's ETag; `single`: errors point into the item and not to it.
-
-        Raises InvalidRecord naming each bad value.
-        """
-        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag)
-            if not items:
-                return Written([], 0, 0, writing.head.dataset.version, dry_run), writing.head.etag
-            first = writing.head.next_id
-            token = await self._insert(tx, writing, items, single=single)
-            made = await records.list_range(tx, writing.scope, after(writing, token), first, first + len(items))
-        etag = writing.head.etag if dry_run else f'"{token}.{writing.head.revision}"'
-        return Written(made, len(made), len(made), writing.version, dry_run), etag
-
-    async def create_one(
-        self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
-    ) -> tuple[UUID, Record, str]:
-        """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
-        async with self._writers.write(caller, ref, workspace) as (tx, writing):
-            require_match(if_match, writing.head.etag)
-            token = await self._insert(tx, writing, [item], single=True)
-            found = await records.find(tx, writing.scope, after(writing, token), writing.head.next_id)
-        if found is None:
-            raise RecordNotFound
-        return writing.head.dataset.id, *found
-
-    async def _insert(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> str:
-        """The token of the version that the new records make."""
-        await self._grow(tx, writing, items, single=single)
-        rows = _checked(items, writing, single=single)
-        first = writing.head.next_id
-        await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, first, rows)
-        return await publish(tx, writing, Change("create", added=len(rows)), next_id=first + len(rows))
-
-    async def patch(
-        self, caller: Caller, ref: str, workspace: str | None, record_id: int, changes: Item, *, if_match: str | None
-    ) -> tuple[Record, str]:
-        """JSON merge patch (RFC 7396): the named fields change, null empties one, the others stay."""
-
-        def combined(current: Item, new: Item) -> Item:
-            return {**current, **{name: merged(current.get(name), raw) for name, raw in new.items()}}
-
-        return await self._change(caller, ref, workspace, record_id, changes, combined, if_match)
-
-    async def replace(
-        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
-    ) -> tuple[Record, str]:
-        """The record holds just these fields from now on."""
-        return await self._change(caller, ref, workspace, record_id, item, lambda _, new: new, if_match)
-
-    async def _change(
-        self,
-        caller: Caller,
-        ref: str,
-        workspace: str | None,
-        record_id: int,
-        item: Item,
-        combine: Callable[[Item, Item], Item],
-        if_match: str | None,
-    ) -> tuple[Record, str]:
-        """One record's new image and its ETag; the old image when nothing changes."""
-        async with self._writers.write(caller, ref, workspace) as (tx, writing):
-            current, etag = await _current(tx, writing, record_id)
-            require_match(if_match, etag)
-            await self._grow(tx, writing, [item], single=True)
-            wanted = combine(msgspec.json.decode(current.data, type=dict[str, Raw]), item)
-            (values,) = _checked([wanted], writing, single=True)
-            if await records.is_image(tx, writing.scope, writing.snapshot, record_id, values):
-                return current, etag
-            await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
-            await records.insert(tx, writing.scope, writing.head.dataset.id, writing.version, record_id, [values])
-            token = await publish(tx, writing, Change("update", changed=1), next_id=writing.head.next_id)
-            found = await records.find(tx, writing.scope, after(writing, token), record_id)
-        if found is None:
-            raise RecordNotFound
-        return found
-
-    async def delete(
-        self, caller: Caller, ref: str, workspace: str | None, record_id: int, *, if_match: str | None
-    ) -> None:
-        """The record is gone from this version on; older versions keep it."""
-        async with self._writers.write(caller, ref, workspace) as (tx, writing):
-            _, etag = await _current(tx, writing, record_id)
-            require_match(if_match, etag)
-            await records.close(tx, writing.scope, writing.head.dataset.id, writing.version, [record_id])
-            await publish(tx, writing, Change("delete", removed=1), next_id=writing.head.next_id)
-
-    async def _grow(self, tx: Tx, writing: Writing, items: Sequence[Item], *, single: bool = False) -> None:
-        """Lets a schemaless dataset take the items. Raises InvalidRecord for names that no column can have."""
-        if not writing.head.open_schema:
-            return
-        errors = [each for at, item in enumerate(items) for each in unnameable(item, "" if single else f"/{at}")]
-        if errors:
-            text = f"{len(errors)} name(s) cannot be columns; nothing was stored."
-            raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
-        await grow(tx, writing, items, max_columns=self._max_columns)
 
     async def batch(
         self,
@@ -162,25 +62,159 @@ class RecordWriteService:
             done = await apply(tx, writing, batch, max_columns=self._max_columns, partial=partial, answer=answer)
         return done.told(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
 
+    async def create(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        items: Sequence[Item],
+        *,
+        if_match: str | None,
+        single: bool = False,
+        dry_run: bool = False,
+    ) -> tuple[Written, str]:
+        """New records and the dataset's ETag; `single`: errors point into the item and not to it.
 
-async def _current(tx: Tx, writing: Writing, record_id: int) -> tuple[Record, str]:
+        Raises InvalidRecord naming each bad value.
+        """
+        batch = Batch(items, places=_ONE if single else _LISTED)
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            require_match(if_match, writing.head.etag)
+            done = await apply(tx, writing, batch, max_columns=self._max_columns, operation="create")
+        count = len(done.records)
+        etag = writing.head.etag if dry_run else done.etag
+        return Written(done.records, count, count, done.version, dry_run), etag
+
+    async def create_one(
+        self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
+    ) -> tuple[UUID, Record, str]:
+        """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
+        async with self._writers.write(caller, ref, workspace) as (tx, writing):
+            require_match(if_match, writing.head.etag)
+            await self._grow(tx, writing, item)
+            values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+            if errors:
+                raise _invalid(errors)
+            record, etag = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
+        return writing.head.dataset.id, record, etag
+
+    async def patch(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        record_id: int,
+        item: Item,
+        *,
+        if_match: str | None,
+        dry_run: bool = False,
+    ) -> tuple[Record, str, Changed]:
+        """JSON merge patch (RFC 7396): the named fields change, null empties one, the others stay.
+
+        The new image, or the old one where nothing changes, its ETag, and what a dry run tells.
+        """
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            await _require_current(tx, writing, record_id, item, if_match)
+            await self._grow(tx, writing, item)
+            if any(bytes(raw)[:1] == b"{" for raw in item.values()):
+                stored = (await record_images.values(tx, writing.target, [record_id])).get(record_id, {})
+                keys = {name: column.key for name, column in writing.by_name.items() if name in item}
+                item = {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in item.items()}
+            values, gone, errors = record_values.check_change(item, writing.by_name, "")
+            if errors:
+                await _refuse(tx, writing, record_id, errors)
+            return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
+
+    async def replace(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        record_id: int,
+        item: Item,
+        *,
+        if_match: str | None,
+        dry_run: bool = False,
+    ) -> tuple[Record, str, Changed]:
+        """The record holds just these fields from now on; answers as `patch` does."""
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            whole = {column.name: Raw(record_values.NULL) for column in writing.columns} | dict(item)
+            await _require_current(tx, writing, record_id, whole, if_match, merge=False)
+            await self._grow(tx, writing, item)
+            values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+            if errors:
+                await _refuse(tx, writing, record_id, errors)
+            gone = [column.key for column in writing.columns if column.key not in values]
+            return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
+
+    async def delete(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        record_id: int,
+        *,
+        if_match: str | None,
+        dry_run: bool = False,
+    ) -> Changed:
+        """The record is gone from this version on; older versions keep it."""
+        async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            await _require_current(tx, writing, record_id, None, if_match)
+            if not await small_writes.remove(tx, writing.target, _publication(writing, "delete"), record_id):
+                raise RecordNotFound
+        return Changed(writing.version, 0, 0, 1, 0, dry_run=dry_run)
+
+    async def _grow(self, tx: Tx, writing: Writing, item: Item) -> None:
+        """Lets a schemaless dataset take the item. Raises InvalidRecord for names that no column can have."""
+        if not writing.head.open_schema:
+            return
+        if errors := unnameable(item, ""):
+            text = f"{len(errors)} name(s) cannot be columns; nothing was stored."
+            raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
+        await grow(tx, writing, [item], max_columns=self._max_columns)
+
+
+async def _require_current(
+    tx: Tx, writing: Writing, record_id: int, wanted: Item | None, if_match: str | None, *, merge: bool = True
+) -> None:
+    """Raises RecordNotFound, and PreconditionFailed with what stands where `wanted` was to be written."""
+    if if_match is None:
+        return
     found = await records.find(tx, writing.scope, writing.snapshot, record_id)
     if found is None:
         raise RecordNotFound
-    return found
+    if not matches(if_match, found[1], weak=False):
+        current = await conflicts(tx, writing, [(record_id, wanted)], merge=merge)
+        raise PreconditionFailed(headers={"ETag": found[1]}, current=current)
 
 
-def _checked(items: Sequence[Item], writing: Writing, *, single: bool = False) -> list[Values]:
-    """Values to store. Raises InvalidRecord with a pointer to each bad one."""
-    by_name, rows = writing.by_name, list[Values]()
-    errors: list[ErrorItem] = []
-    for at, item in enumerate(items):
-        values, wrong = record_values.check(item, by_name, writing.columns, "" if single else f"/{at}")
-        rows.append(values)
-        errors += wrong
-    if errors:
-        shown = errors[:MOST_ERRORS]
-        raise InvalidRecord(
-            f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored.", errors=shown
-        )
-    return rows
+async def _refuse(tx: Tx, writing: Writing, record_id: int, errors: Sequence[ErrorItem]) -> NoReturn:
+    """A record that is not there is not found, whatever is wrong with its values."""
+    if not await record_images.live(tx, writing.target, [record_id]):
+        raise RecordNotFound
+    raise _invalid(errors)
+
+
+def _invalid(errors: Sequence[ErrorItem]) -> InvalidRecord:
+    text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
+    return InvalidRecord(text, errors=errors[:MOST_ERRORS])
+
+
+async def _written(tx: Tx, writing: Writing, edit: Edit, *, dry_run: bool) -> tuple[Record, str, Changed]:
+    """A record's new image, its ETag, and what a dry run tells."""
+    found = await small_writes.change(tx, writing.target, _publication(writing, "update"), edit)
+    if found is None:
+        raise RecordNotFound
+    record, etag = found
+    changed, grown = record.version == writing.version, writing.columns != writing.snapshot.columns
+    if grown and not changed:
+        await publish(tx, writing, Change("update"), next_id=writing.head.next_id)
+    version = writing.version if grown or changed else writing.head.dataset.version
+    return record, etag, Changed(version, 0, int(changed), 0, int(not changed), data=[record], dry_run=dry_run)
+
+
+def _publication(writing: Writing, operation: str) -> Publication:
+    token = new_token()
+    if writing.columns == writing.snapshot.columns:
+        lookup.remember_columns(token, writing.columns)
+    return Publication(writing.head, token, writing.caller.user_id, datetime.now(UTC), operation)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from backend.errors import DatasetBusy
 from backend.repositories import lookup, records, versions
 from backend.repositories.database import Database, Tx
+from backend.repositories.record_images import Target
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
@@ -35,6 +36,11 @@ class Writing(Struct):
     def version(self) -> int:
         """The version that this write makes."""
         return self.head.dataset.version + 1
+
+    @property
+    def target(self) -> Target:
+        """Where the write's images go."""
+        return Target(self.scope, self.head.dataset.id, self.version, self.columns)
 
     @property
     def by_name(self) -> dict[str, Column]:
@@ -108,6 +114,8 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
         next_id=next_id,
         size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
     )
+    if writing.columns == writing.snapshot.columns:
+        lookup.remember_columns(token, writing.columns)
     return token
 
 
