@@ -47,6 +47,12 @@ async def mark(tx: Tx, scope: WorkspaceScope, dataset: Dataset, *, newest: int, 
     await tx.execute(query, params)
 
 
+async def published(tx: Tx, scope: WorkspaceScope, dataset: Dataset, *, newest: int, at: datetime) -> None:
+    """Where only so many versions are kept, a new one ends another; where age counts too, a sweep sees to it."""
+    if dataset.keep_days is None:
+        await mark(tx, scope, dataset, newest=newest, at=at)
+
+
 async def list_due(tx: Tx, scope: WorkspaceScope) -> list[UUID]:
     """Datasets whose versions may have grown too old, or have images to be removed."""
     query = sql.SQL(

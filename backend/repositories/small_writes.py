@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 from psycopg import sql
 
 from backend.query.compile import record_json
+from backend.repositories import pruning
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit, Target, array_text, json_text
 from backend.repositories.records import records, schema_tag
@@ -71,6 +72,7 @@ async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Ra
     record_id = made.head.next_id
     params = _params(tx, target, made, added=1)
     (shown,) = await _row(tx, "add", target, {**params, "id": record_id, "set": json_text(values)}) or ("",)
+    await _prune(tx, target, made)
     return Record(record_id, target.version, Raw(shown)), _etag(made.token, record_id, target)
 
 
@@ -83,13 +85,22 @@ async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple
     row = await _row(tx, "change", target, params)
     if row is None:
         return None
+    if row[0] == target.version:
+        await _prune(tx, target, made)
     token = made.token if row[0] == target.version else row[2]
     return Record(edit.id, row[0], Raw(row[1])), _etag(token, edit.id, target)
 
 
 async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> bool:
     """Whether there was such a record."""
-    return await _row(tx, "remove", target, {**_params(tx, target, made, removed=1), "id": record_id}) is not None
+    removed = await _row(tx, "remove", target, {**_params(tx, target, made, removed=1), "id": record_id})
+    if removed is not None:
+        await _prune(tx, target, made)
+    return removed is not None
+
+
+async def _prune(tx: Tx, target: Target, made: Publication) -> None:
+    await pruning.published(tx, target.scope, made.head.dataset, newest=target.version, at=made.at)
 
 
 def _params(

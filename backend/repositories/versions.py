@@ -112,8 +112,7 @@ async def publish(
 ) -> int:
     """Makes the next version, the dataset's newest from now on; answers its number.
 
-    The caller holds the head row's lock. `size` is what the records take on disk, in bytes. Where only so many versions
-    are kept, the next one goes at once; where age counts too, that is seen to in the background.
+    The caller holds the head row's lock. `size` is what the records take on disk, in bytes.
     """
     version = head.dataset.version + 1
     rows = head.dataset.rows + change.added - change.removed
@@ -123,6 +122,5 @@ async def publish(
         " WHERE id = %s"
     ).format(table(scope, "datasets"))
     await tx.execute(query, (version, token, rows, columns, next_id, size, at, head.dataset.id))
-    if head.dataset.keep_days is None:
-        await pruning.mark(tx, scope, head.dataset, newest=version, at=at)
+    await pruning.published(tx, scope, head.dataset, newest=version, at=at)
     return version
