@@ -20,6 +20,7 @@ from scripts.benchmarks.measure import Figure, table
 from scripts.benchmarks.memory import memory_growth
 from scripts.benchmarks.pages import first_page, keyset_page
 from scripts.benchmarks.pollution_run import polluted_imports
+from scripts.benchmarks.records import records
 from scripts.benchmarks.reimport import reimport
 from scripts.benchmarks.servers import postgres, service
 
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "import-xlsx": xlsx_import,
     "imports": polluted_imports,
     "reimport": reimport,
+    "records": records,
     "page": first_page,
     "keyset": keyset_page,
     "export": csv_export,
