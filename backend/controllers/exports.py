@@ -31,7 +31,7 @@ class ExportController(Controller):
     @get(
         "/",
         opt=READS_PARAMETERS,
-        responses=failures(304, 404, 422),
+        responses=failures(304, 404, 410, 422),
         operation_class=documented(parameters=EXPORT, files=_MEDIA_TYPES),
         description=DESCRIPTION,
     )
@@ -46,7 +46,7 @@ class ExportController(Controller):
         "/",
         status_code=200,
         opt=READS_PARAMETERS,
-        responses=failures(304, 404, 413, 422),
+        responses=failures(304, 404, 410, 413, 422),
         operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, files=_MEDIA_TYPES),
     )
     async def export_query(

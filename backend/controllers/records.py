@@ -43,7 +43,7 @@ class RecordController(Controller):
     @get(
         "/records",
         opt=READS_PARAMETERS,
-        responses={200: success(RecordPage, "A page of records"), **failures(304, 404)},
+        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 410)},
         operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
         description=DESCRIPTION,
     )
@@ -57,7 +57,7 @@ class RecordController(Controller):
     @post(
         "/query",
         status_code=200,
-        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 413, 422)},
+        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 410, 413, 422)},
         operation_class=documented(parameters=[IF_NONE_MATCH], body={JSON: QUERY}, answers={NDJSON: RECORD_LINES}),
     )
     async def query(
@@ -76,7 +76,7 @@ class RecordController(Controller):
     @get(
         "/records/stream",
         opt=READS_PARAMETERS,
-        responses=failures(404),
+        responses=failures(404, 410),
         operation_class=documented(parameters=STREAM),
         media_type=NDJSON,
     )
@@ -88,7 +88,7 @@ class RecordController(Controller):
     @get(
         "/records/count",
         opt=READS_PARAMETERS,
-        responses=failures(304, 404),
+        responses=failures(304, 404, 410),
         operation_class=documented(parameters=COUNT),
     )
     async def count(
@@ -101,7 +101,7 @@ class RecordController(Controller):
 
     @get(
         "/records/{record_id:int}",
-        responses=failures(304, 404),
+        responses=failures(304, 404, 410),
         operation_class=documented(parameters=[IF_NONE_MATCH]),
     )
     async def read(

@@ -21,7 +21,7 @@ class SchemaController(Controller):
     path = "/datasets/{ref:str}/schema"
     tags = ("datasets",)
 
-    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    @get("/", responses=failures(304, 404, 410), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self,
         request: CallerRequest,

@@ -33,7 +33,7 @@ class VersionController(Controller):
         page = await versions.list_page(request.user, ref, workspace, limit=limit, offset=offset)
         return told(request, page)
 
-    @get("/{version:int}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    @get("/{version:int}", responses=failures(304, 404, 410), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self,
         request: CallerRequest,
