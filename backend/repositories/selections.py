@@ -176,13 +176,15 @@ async def count(tx: Tx, chosen: Selection, *, newest: bool, at_most: int | None 
     return int(row[0])
 
 
-def is_newest(tx: BulkTx, chosen: Selection) -> bool:
-    """Whether the version is the newest one in this snapshot. Raises VersionPruned, DatasetNotFound."""
+def check_kept(tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot) -> bool:
+    """Makes sure that the version is there for this transaction. Raises VersionPruned, DatasetNotFound.
+
+    Answers whether it is the newest one.
+    """
     query = sql.SQL(
         "SELECT h.token = v.token, v.pruned_at IS NOT NULL FROM {} v JOIN {} h ON h.id = v.dataset_id"
         " WHERE v.dataset_id = %s AND v.version = %s AND v.token = %s"
-    ).format(table(chosen.scope, "versions"), table(chosen.scope, "datasets"))
-    snapshot = chosen.snapshot
+    ).format(table(scope, "versions"), table(scope, "datasets"))
     row = tx.execute(query, (snapshot.dataset_id, snapshot.version, snapshot.token)).fetchone()
     if row is None:
         raise DatasetNotFound
@@ -214,14 +216,14 @@ def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
     Raises VersionPruned, DatasetNotFound.
     """
     line = sql.SQL("'{{\"id\":' || r.id || ',\"version\":' || r.added_in || ',\"data\":' || {} || '}}'")
-    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"), newest=is_newest(tx, chosen))
+    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"), newest=check_kept(tx, chosen.scope, chosen.snapshot))
     select = sql.SQL("SELECT {} FROM ({}) AS r").format(line.format(record_json(chosen.compiled.columns)), rows)
     return _copy_to(tx, chosen, query, select, NDJSON)
 
 
 def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: str) -> bytes:
     """`COPY (SELECT …) TO STDOUT (FORMAT csv)`. Raises VersionPruned, DatasetNotFound."""
-    rows = _matching(chosen, UNPACKED, newest=is_newest(tx, chosen))
+    rows = _matching(chosen, UNPACKED, newest=check_kept(tx, chosen.scope, chosen.snapshot))
     select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(chosen.compiled.columns), rows)
     form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(delimiter)
     return _copy_to(tx, chosen, query, select, form)

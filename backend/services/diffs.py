@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from backend.repositories import diffs, lookup
+from backend.repositories import diffs, lookup, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
 from backend.repositories.diffs import Between, Images
@@ -80,6 +80,8 @@ class DiffService:
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
+                for version in (told.before, told.after):
+                    selections.check_kept(tx, told.scope, version)
                 for lines in copy_out(tx, diffs.stream_statement(tx, told)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
