@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -37,7 +38,9 @@ class RecordCodec:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._keys = {column.name: column.key for column in columns}
-        self._exponents = any(column.type in {"number", "json"} for column in columns)
+        self._nested = any(column.type == "json" for column in columns)
+        numbers = [_field(at) for at, column in enumerate(columns) if column.type == "number"]
+        self._numbers = attrgetter(numbers[0], *numbers) if numbers else None
         self._same = all(column.name == column.key for column in columns)
         self._full, self._with_nulls = _decoder(columns, nulls=False), _decoder(columns, nulls=True)
 
@@ -45,7 +48,7 @@ class RecordCodec:
         """Whether lines, the `longest` of so many bytes, may hold something that msgspec takes and JSONB does not."""
         return (
             _ZERO in text
-            or (self._exponents and _EXPONENT.search(text) is not None)
+            or (self._nested and _EXPONENT.search(text) is not None)
             or (longest > _MANY and _DIGITS.search(text) is not None)
         )
 
@@ -53,9 +56,11 @@ class RecordCodec:
         """The JSON text to store, by column key and without nulls: the line itself where it is that. Else None."""
         verbatim = self._same and b"null" not in line
         try:
-            (self._full if verbatim else self._with_nulls)(line)
+            record = (self._full if verbatim else self._with_nulls)(line)
         except (msgspec.MsgspecError, RecursionError):
             return None
+        if self._numbers is not None and 0.0 in self._numbers(record) and _EXPONENT.search(line):
+            return None  # a number so small that it seems to be zero
         if verbatim:
             return line
         keys = self._keys
@@ -67,7 +72,7 @@ def _decoder(columns: Sequence[Column], *, nulls: bool) -> Callable[[bytes], obj
     """Takes a line of JSON. Raises MsgspecError when that does not plainly fit."""
     fields: list[tuple[str, Any, Any]] = [
         (
-            f"f{at}",
+            _field(at),
             _type(column) | None if nulls and column.nullable else _type(column),
             None if column.nullable else NODEFAULT,
         )
@@ -79,6 +84,10 @@ def _decoder(columns: Sequence[Column], *, nulls: bool) -> Callable[[bytes], obj
     except ValueError:
         return _refuse
     return msgspec.json.Decoder(kind).decode
+
+
+def _field(at: int) -> str:
+    return f"f{at}"
 
 
 def _refuse(_: bytes) -> object:

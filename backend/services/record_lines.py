@@ -86,7 +86,9 @@ def _piece(number: int, text: bytes, most: int) -> Piece:
         for at, line in enumerate(lines, number):
             if len(line) > most:
                 raise _too_long(at, most)
-    if not text.isascii():
+    try:
+        text.decode()
+    except UnicodeDecodeError:
         _check_text(lines, number)
     return Piece(number, text, lines)
 

@@ -38,13 +38,13 @@ class Client:
         connection.request(method, API + path, content, {"X-API-Key": self.key, "Content-Type": "application/json"})
         return _decoded(connection)
 
-    def upload(self, path: Path, to: str = "/datasets") -> dict[str, Any]:
+    def upload(self, path: Path, to: str = "/datasets", media_type: str = "application/octet-stream") -> dict[str, Any]:
         """The answer to a raw upload; a new dataset is called as the file, and numbered where that is taken."""
         connection = self._connect()
         connection.putrequest("POST", API + to)
         connection.putheader("X-API-Key", self.key)
         connection.putheader("Content-Disposition", f'attachment; filename="{path.name}"')
-        connection.putheader("Content-Type", "application/octet-stream")
+        connection.putheader("Content-Type", media_type)
         connection.putheader("Content-Length", str(path.stat().st_size))
         connection.endheaders()
         with path.open("rb") as file:
