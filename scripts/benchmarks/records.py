@@ -9,6 +9,7 @@ import statistics
 from time import perf_counter
 from typing import Any
 
+from scripts.benchmarks.appends import append_lines
 from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import API, Line
 from scripts.benchmarks.measure import Figure, Sample, alternate, compared, cpu_ratio, median, ratio, values
@@ -27,7 +28,8 @@ _INSERT_MANY = (
 
 def records(bench: Bench) -> list[Figure]:
     """What people and programs do to records, one case after the other."""
-    return [patch_one(bench), patch_many(bench, "return=minimal"), patch_many(bench, "return=representation")]
+    patches = [patch_one(bench), patch_many(bench, "return=minimal"), patch_many(bench, "return=representation")]
+    return [*patches, *append_lines(bench)]
 
 
 def patch_one(bench: Bench) -> Figure:
