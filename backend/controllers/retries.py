@@ -35,7 +35,7 @@ def _document(handler: HTTPRouteHandler) -> None:
 
     def with_key(**known: Any) -> Operation:
         operation = make(**known)
-        operation.parameters = [*(operation.parameters or ()), _KEY]
+        operation.parameters = [*(each for each in operation.parameters or () if each is not _KEY), _KEY]
         return operation
 
     handler.operation_class = cast("type[Operation]", with_key)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient, Response
+from openpyxl import Workbook
 from support import calls
 from support.calls import CSV, ORDERS
 from support.service import MakeUser, Upload, User
 
+XLSX = {"Content-Type": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+
 Call = Callable[[AsyncClient, str], Awaitable[Response]]
 """Makes a write to the dataset of this name, or makes one like it."""
 pytestmark = pytest.mark.anyio
+
+
+def workbook(**tables: list[list[Any]]) -> bytes:
+    """A workbook with these sheets."""
+    book, out = Workbook(), BytesIO()
+    book.remove(book.active)
+    for name, rows in tables.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(out)
+    return out.getvalue()
+
+
+BOOK = workbook(One=[["city", "year"], ["Bonn", 1]], Two=[["who", "paid"], ["Ann", 2]])
 
 
 def json_call(method: str, path: str, body: Any) -> Call:
@@ -41,9 +58,11 @@ async def form(client: AsyncClient, ref: str) -> Response:
 
 async def lines(client: AsyncClient, ref: str) -> Response:
     body = b'{"name": "Cid", "amount": 3}\n{"name": "Dee", "amount": 4}\n'
-    return await client.post(
-        f"/datasets/{ref}/records", content=body, headers={"Content-Type": "application/x-ndjson"}
-    )
+    return await client.post(f"/datasets/{ref}/records", content=body, headers={"Content-Type": "application/x-ndjson"})
+
+
+async def sheets(client: AsyncClient, ref: str) -> Response:
+    return await client.post("/datasets?name=book&sheet=*", content=BOOK, headers=XLSX)
 
 
 RECORD = {"name": "Cid", "amount": 3}
@@ -65,23 +84,26 @@ WRITES: dict[str, Call] = {
     "patch record": json_call("PATCH", "/datasets/{}/records/1", {"amount": 7}),
     "patch nothing": json_call("PATCH", "/datasets/{}/records/1", {"amount": 1}),
     "patch schema": json_call("PATCH", "/datasets/{}/schema", {"columns": [{"name": "name", "rename_to": "who"}]}),
+    "batch": json_call("PATCH", "/datasets/{}/records", {"changes": [{"id": 1, "set": {"amount": 4}}], "deletes": [2]}),
+    "restore": json_call("POST", "/datasets/{}/restore", {"version": 1}),
+    "sheets": sheets,
     "patch dataset": json_call("PATCH", "/datasets/{}", {"description": "told twice"}),
 }
 
 
-class Repeating:
-    """A client that sends this key with each request."""
+Connect = Callable[..., AsyncClient]
 
-    def __init__(self, user: User, connect: Callable[..., AsyncClient], key: str | None = None) -> None:
-        self.key = str(uuid4()) if key is None else key
-        self.client = connect(user.key)
-        self.client.headers["Idempotency-Key"] = self.key
+
+def with_key(connect: Connect, user: User, key: str | None = None) -> AsyncClient:
+    """Calls as `user`, each time with the same `Idempotency-Key`."""
+    client = connect(user.key)
+    client.headers["Idempotency-Key"] = str(uuid4()) if key is None else key
+    return client
 
 
 @pytest.fixture
-def repeating(user: User, connect: Callable[..., AsyncClient]) -> AsyncClient:
-    """Calls as `user`, each time with the same key."""
-    return Repeating(user, connect).client
+def repeating(user: User, connect: Connect) -> AsyncClient:
+    return with_key(connect, user)
 
 
 async def state(client: AsyncClient) -> Any:
@@ -96,7 +118,9 @@ def same(first: Response, again: Response) -> None:
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
     assert (again.status_code, again.content) == (first.status_code, first.content)
-    kept, repeated = ({name: value for name, value in each.headers.items() if name not in own} for each in (first, again))
+    kept, repeated = (
+        {name: value for name, value in each.headers.items() if name not in own} for each in (first, again)
+    )
     assert kept == repeated
 
 
@@ -105,6 +129,7 @@ async def test_a_write_sent_again_is_answered_again(
     kind: str, client: AsyncClient, repeating: AsyncClient, upload: Upload
 ) -> None:
     await upload(name="people")
+    assert (await client.patch("/datasets/people/records/2", json={"amount": 5})).status_code == 200
     first = await WRITES[kind](repeating, "people")
     assert first.status_code < 300, first.text
     before = await state(client)
@@ -114,17 +139,26 @@ async def test_a_write_sent_again_is_answered_again(
 
 
 @pytest.mark.parametrize("kind", WRITES)
-async def test_a_key_changes_nothing_about_a_write(
-    kind: str, make_user: MakeUser, connect: Callable[..., AsyncClient]
-) -> None:
+async def test_a_key_changes_nothing_about_a_write(kind: str, make_user: MakeUser, connect: Connect) -> None:
     told = []
     for key in (None, str(uuid4())):
         user = await make_user()
         assert (await calls.raw(user.client, name="people")).status_code == 201
-        caller = user.client if key is None else Repeating(user, connect, key).client
+        assert (await user.client.patch("/datasets/people/records/2", json={"amount": 5})).status_code == 200
+        caller = user.client if key is None else with_key(connect, user, key)
         answer = await WRITES[kind](caller, "people")
         told.append((answer.status_code, sorted(answer.headers), shape(answer.json()), await state(user.client)))
     assert told[0] == told[1]
+
+
+async def test_a_dataset_is_brought_back_once(client: AsyncClient, repeating: AsyncClient, upload: Upload) -> None:
+    made = await upload()
+    assert (await client.delete("/datasets/orders")).status_code == 204
+    first = await repeating.post(f"/datasets/{made['id']}/undelete")
+    assert first.json() == made
+    assert (await client.delete("/datasets/orders")).status_code == 204
+    same(first, await repeating.post(f"/datasets/{made['id']}/undelete"))
+    assert (await client.get("/datasets/orders")).status_code == 404
 
 
 def shape(node: Any, name: str = "") -> Any:
