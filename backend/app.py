@@ -45,6 +45,7 @@ from backend.services.import_watch import ImportWatch
 from backend.services.importers import Importers
 from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
+from backend.services.keyed_records import KeyedRecordService
 from backend.services.pruning import PruningService
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -144,6 +145,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "records": RecordService(database, streams),
         "record_writes": writes,
         "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
+        "keyed_records": KeyedRecordService(database, writers, writes),
         "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),

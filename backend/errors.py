@@ -140,6 +140,10 @@ class TooManyMatch(Conflict):
     """More records match than `max_affected` allows; nothing was changed."""
 
 
+class NoKeyColumn(Conflict):
+    """This dataset has no key column; declare one: PATCH /datasets/{ds} {"key": "a column"}."""
+
+
 class ImportCancelled(Conflict):
     """This import was cancelled; nothing of it was stored."""
 

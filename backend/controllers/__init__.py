@@ -10,6 +10,7 @@ from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
 from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
+from backend.controllers.record_keys import RecordKeyController
 from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
 from backend.controllers.restores import RestoreController
@@ -28,6 +29,7 @@ _CONTROLLERS = (
     RecordController,
     FilteredWriteController,
     RecordWriteController,
+    RecordKeyController,
     ExportController,
     DiffController,
     VersionController,

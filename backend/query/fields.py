@@ -47,6 +47,16 @@ def value_expression(column: Column, data: str = "r.data") -> str:
     return f'(({data}->>{key}) COLLATE "C")'
 
 
+def bound_value(column: Column, text: str) -> Bound | None:
+    """What `value_expression` has where the value is written like this; None where no value is."""
+    return text if column.type == "json" else _field(column).parsed(text)
+
+
+def bound_type(column: Column) -> str:
+    """The PostgreSQL type of `value_expression`."""
+    return _NAMED_TYPES.get(column.type, "text")
+
+
 _NAMED_TYPES = {"id": "bigint", "integer": "numeric", "number": "numeric", "boolean": "boolean"}
 _EXAMPLES = {
     "id": "a record id, a whole number",
@@ -126,7 +136,7 @@ class Field(Struct, frozen=True):
         return self.json
 
     def _read(self, text: str) -> Bound:
-        value = self._parsed(text)
+        value = self.parsed(text)
         if value is None:
             if self.kind in {"integer", "number"} and is_number(text):
                 raise InvalidQuery(f"{shown(text)} is too long, or its exponent too large, to be compared with.")
@@ -135,7 +145,8 @@ class Field(Struct, frozen=True):
             )
         return value
 
-    def _parsed(self, text: str) -> Bound | None:
+    def parsed(self, text: str) -> Bound | None:
+        """What the text is compared as; None where it is nothing of the kind."""
         match self.kind:
             case "integer" | "number":
                 return number(text)

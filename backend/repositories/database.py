@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
@@ -14,8 +15,19 @@ from psycopg.adapt import Loader
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from backend.errors import AppError, BadRequest, Conflict, DatasetNameTaken, InvalidQuery, TagTaken, Unavailable
+from backend.errors import (
+    AppError,
+    BadRequest,
+    Conflict,
+    DatasetNameTaken,
+    DuplicateKeys,
+    InvalidQuery,
+    InvalidRecord,
+    TagTaken,
+    Unavailable,
+)
 from backend.repositories.holding import held
+from backend.schemas.problems import ErrorItem
 
 log = structlog.get_logger()
 
@@ -34,6 +46,12 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
+_KEY_INDEX = re.compile("uq_records_[0-9a-f]{32}_key_[0-9a-f]{8}")
+_KEY_VALUE = re.compile(r"\)=\((.*)\)", re.DOTALL)
+"""In what PostgreSQL says of a value that is there already, in whatever language."""
+_SHOWN = 80
+
+
 class _RawJson(Loader):
     """JSON from the database stays text: it goes into answers undecoded."""
 
@@ -41,8 +59,13 @@ class _RawJson(Loader):
         return Raw(bytes(data))
 
 
-def translated(error: psycopg.Error) -> AppError | None:
-    """What a driver error means to the caller, by SQLSTATE and constraint name; None: it is our fault."""
+def translated(error: psycopg.Error, key: str | None = None) -> AppError | None:
+    """What a driver error means to the caller, by SQLSTATE and constraint name; None: it is our fault.
+
+    `key`: what the key column of the dataset that is written to is called.
+    """
+    if (of_key := _about_key(error, key)) is not None:
+        return of_key
     if isinstance(error, psycopg.errors.UniqueViolation):
         return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
@@ -54,14 +77,30 @@ def translated(error: psycopg.Error) -> AppError | None:
     return None
 
 
+def _about_key(error: psycopg.Error, key: str | None) -> AppError | None:
+    """What the unique index on a key column does not take."""
+    told = error.diag
+    if isinstance(error, psycopg.errors.ProgramLimitExceeded) and _KEY_INDEX.search(told.message_primary or ""):
+        text = "A value in the key column is too long for a key, which takes 2,600 bytes; nothing was stored."
+        return InvalidRecord(text, errors=[ErrorItem(text, column=key, code="INVALID_VALUE")])
+    if not isinstance(error, psycopg.errors.UniqueViolation) or not _KEY_INDEX.fullmatch(told.constraint_name or ""):
+        return None
+    found = _KEY_VALUE.search(told.message_detail or "")
+    value = found[1] if found else None
+    shown = "a value" if value is None else repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
+    text = f"Two records would have {shown} in the key column{f' {key!r}' if key else ''}; nothing was stored."
+    return DuplicateKeys(text, errors=[ErrorItem(text, column=key, code="DUPLICATE_KEY", value=value)])
+
+
 @contextmanager
-def translating() -> Iterator[None]:
+def translating(key: str | None = None) -> Iterator[None]:
+    """What the driver raises is raised as ours; `key`: the name of the key column of what is written to."""
     try:
         yield
     except PoolTimeout as error:
         raise Unavailable(headers={"Retry-After": "1"}) from error
     except psycopg.Error as error:
-        if (ours := translated(error)) is None:
+        if (ours := translated(error, key)) is None:
             raise
         log.info("database_error", error=type(error).__name__, sqlstate=error.sqlstate)
         raise ours from error

@@ -28,6 +28,8 @@ NEWEST = sql.SQL("r.removed_in = {}").format(LIVE)
 """What the newest version shows; with the constant spelled out PostgreSQL sees that the index on live images serves."""
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
 FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
+HASHED = "SET LOCAL enable_nestloop = off"
+"""For a join with images that the transaction has just closed: PostgreSQL thinks that there are none."""
 MARK = "SAVEPOINT mark"
 BACK_TO_MARK = "ROLLBACK TO SAVEPOINT mark"
 """Takes back what the transaction did since the mark."""

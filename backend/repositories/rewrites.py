@@ -9,7 +9,7 @@ from psycopg import sql
 
 from backend.query.compile import UNPACKED, csv_select
 from backend.repositories.database import Tx
-from backend.repositories.records import AS_OF, NDJSON, records
+from backend.repositories.records import AS_OF, HASHED, NDJSON, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
@@ -56,25 +56,36 @@ async def write(tx: Tx, lines: bytes) -> None:
 
 
 async def finish(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, *, emptied: Sequence[str], every: bool
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, *, emptied: Sequence[str], every: bool, keyed: bool
 ) -> None:
     """The records with new values get new images from `version` on: what they were, and the new values over it.
 
-    `emptied`: keys under which values may have become null. `every`: all live records have new values.
+    `emptied`: keys under which values may have become null. `every`: all live records have new values. `keyed`: old
+    images have to be closed before new ones begin, or a value of the key column would be there twice in between.
     """
-    names = {"source": records(scope, dataset_id), "rewritten": _REWRITTEN, "live": sql.Literal(LIVE)}
+    names = {
+        "source": records(scope, dataset_id),
+        "rewritten": _REWRITTEN,
+        "live": sql.Literal(LIVE),
+        "version": sql.Literal(version),
+        "until": sql.Literal(version if keyed else LIVE),
+    }
     insert = sql.SQL(
         "INSERT INTO {source} (id, added_in, data) SELECT r.id, n.added_in, {kept} || n.data"
-        " FROM {rewritten} n JOIN {source} r ON r.id = n.id AND r.removed_in = {live}"
+        " FROM {rewritten} n JOIN {source} r ON r.id = n.id AND r.removed_in = {until}"
     ).format(kept=sql.SQL("(r.data - %(emptied)s::text[])" if emptied else "r.data"), **names)
     chosen = sql.SQL("WHERE" if every else "FROM {rewritten} n WHERE r.id = n.id AND").format(**names)
     close = sql.SQL(
-        "UPDATE {source} r SET removed_in = %(version)s {chosen} r.removed_in = {live} AND r.added_in < %(version)s"
+        "UPDATE {source} r SET removed_in = {version} {chosen} r.removed_in = {live} AND r.added_in < {version}"
     ).format(chosen=chosen, **names)
     await tx.execute(_MEMORY)
     await tx.execute(sql.SQL("ANALYZE {}").format(_REWRITTEN))
+    if keyed:
+        await tx.execute(HASHED)
+        await tx.execute(close)
     await tx.execute(insert, {"emptied": list(emptied)} if emptied else None)
-    await tx.execute(close, {"version": version})
+    if not keyed:
+        await tx.execute(close)
 
 
 async def list_nulls(

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from backend.query.compile import record_json
 from backend.repositories.database import Tx
-from backend.repositories.records import FROZEN, records
+from backend.repositories.records import FROZEN, HASHED, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
@@ -168,29 +168,32 @@ async def count(tx: Tx, stage: Stage) -> Tally:
     return Tally(*(await (await tx.execute(query)).fetchone() or (0,) * 6))
 
 
-async def apply(tx: Tx, stage: Stage, version: int, first_id: int, touched: Touched, *, lacking: bool) -> None:
+async def apply(
+    tx: Tx, stage: Stage, version: int, first_id: int, touched: Touched, *, lacking: bool, keyed: bool
+) -> None:
     """The records become what the rows say, from `version` on; new ones are numbered from `first_id` in file order.
 
-    `lacking`: records without a row go.
+    `lacking`: records without a row go. `keyed`: old images have to be closed before new ones begin, or a value of the
+    dataset's key column would be there twice in between.
     """
+    close = stage.sql(
+        "UPDATE {records} r SET removed_in = {version} FROM {matched} m WHERE m.id = r.id AND r.removed_in = {live}"
+        " AND r.added_in < {version} AND {wanted}",
+        version=sql.Literal(version),
+        wanted=sql.SQL("(m.row IS NULL OR NOT m.same)" if lacking else "NOT m.same"),
+    )
     after, join = _after(touched)
-    await tx.execute(
-        stage.sql(
-            "INSERT INTO {records} (id, added_in, data) SELECT m.id, {version}, {after} FROM {matched} m"
-            " JOIN {rows} s ON s.id = m.row {join} WHERE NOT m.same",
-            version=sql.Literal(version),
-            after=after,
-            join=join.format(records=stage.records, live=sql.Literal(LIVE), version=sql.Literal(version)),
-        )
+    change = stage.sql(
+        "INSERT INTO {records} (id, added_in, data) SELECT m.id, {version}, {after} FROM {matched} m"
+        " JOIN {rows} s ON s.id = m.row {join} WHERE NOT m.same",
+        version=sql.Literal(version),
+        after=after,
+        join=join.format(records=stage.records, until=sql.Literal(version if keyed else LIVE), version=version),
     )
-    await tx.execute(
-        stage.sql(
-            "UPDATE {records} r SET removed_in = {version} FROM {matched} m WHERE m.id = r.id AND r.removed_in = {live}"
-            " AND r.added_in < {version} AND {wanted}",
-            version=sql.Literal(version),
-            wanted=sql.SQL("(m.row IS NULL OR NOT m.same)" if lacking else "NOT m.same"),
-        )
-    )
+    if keyed:
+        await tx.execute(HASHED)
+    for statement in (close, change) if keyed else (change, close):
+        await tx.execute(statement)
     await tx.execute(
         stage.sql(
             "INSERT INTO {records} (id, added_in, data) SELECT {first} + n.place, {version}, s.data FROM"
@@ -229,9 +232,9 @@ def _value(alias: str, key: Column) -> sql.Composable:
 
 
 def _after(touched: Touched) -> tuple[sql.Composable, sql.SQL]:
-    """A matched record's new image, and the join that it needs."""
+    """A matched record's new image, and the join with the old one that it needs."""
     if not touched.kept:
         return sql.SQL("s.data"), sql.SQL("")
     gone = sql.Literal([*touched.told, *touched.past])
-    join = sql.SQL("JOIN {records} r ON r.id = m.id AND r.removed_in = {live} AND r.added_in < {version}")
+    join = sql.SQL("JOIN {records} r ON r.id = m.id AND r.removed_in = {until} AND r.added_in < {version}")
     return sql.SQL("(r.data - {}::text[]) || s.data").format(gone), join

@@ -85,12 +85,14 @@ class DatasetCreate(Struct, frozen=True, forbid_unknown_fields=True):
 class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """Absent leaves a field alone; a null description clears it.
 
+    `key`: the column by whose values records are found too, each of one record alone; null: by none.
     `keep_versions`: so many of the newest versions are kept, `keep_days`: those of the last so many days; a version
     stays that either keeps. Null: all of them.
     """
 
     name: str | UnsetType = UNSET
     description: Description | UnsetType | None = UNSET
+    key: str | UnsetType | None = UNSET
     keep_versions: Annotated[int, Meta(ge=1, le=2**31 - 1)] | UnsetType | None = UNSET
     keep_days: Annotated[int, Meta(ge=1, le=36_500)] | UnsetType | None = UNSET
 

@@ -25,9 +25,11 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
 from backend.services.identifiers import check_name, first_free, slugify, uuid7
+from backend.services.key_declarations import declare
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
 from backend.services.turns import turn
+from backend.services.writing import Writing
 
 _KEEPS = ("keep_versions", "keep_days")
 SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "bytes", "version")
@@ -87,7 +89,10 @@ class DatasetService:
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, changes: DatasetPatch, *, if_match: str | None
     ) -> Head:
-        """Renames, describes, says which versions stay. Raises InvalidName, DatasetNameTaken, PreconditionFailed."""
+        """Renames, describes, says which column is the key and which versions stay.
+
+        Raises InvalidName, DatasetNameTaken, PreconditionFailed, InvalidSchema, DuplicateKeys, DatasetBusy.
+        """
         values: dict[str, object] = {}
         if changes.name is not UNSET:
             values["name"] = check_name(changes.name)
@@ -98,6 +103,10 @@ class DatasetService:
             require_match(if_match, head.etag)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
                 values["slug"] = await _slug_for(tx, scope, str(values["name"]), own=head.dataset.slug)
+            if changes.key is not UNSET and changes.key != head.dataset.key:
+                snapshot = await lookup.snapshot(tx, scope, head)
+                writing = Writing(caller, scope, head, snapshot, snapshot.columns)
+                values["key"] = await declare(tx, writing, changes.key)
             now = datetime.now(UTC)
             if values:
                 await datasets.patch(tx, scope, head.dataset.id, {**values, "updated_at": now})

@@ -24,6 +24,7 @@ from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply
 from backend.services.conflicts import conflicts
 from backend.services.identifiers import new_token
 from backend.services.preconditions import matches, require_match
+from backend.services.record_keys import ByKey, located
 from backend.services.record_values import merged
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writers, Writing, publish
@@ -91,19 +92,22 @@ class RecordWriteService:
         """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
         async with self._writers.write(caller, ref, workspace) as (tx, writing):
             require_match(if_match, writing.head.etag)
-            await self._grow(tx, writing, item)
-            values, errors = record_values.check(item, writing.by_name, writing.columns, "")
-            if errors:
-                raise _invalid(errors)
-            record, etag = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
-        return writing.head.dataset.id, record, etag
+            return writing.head.dataset.id, *await self.add(tx, writing, item)
+
+    async def add(self, tx: Tx, writing: Writing, item: Item) -> tuple[Record, str]:
+        """A new record and its ETag, within a write. Raises InvalidRecord."""
+        await self._grow(tx, writing, item)
+        values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+        if errors:
+            raise _invalid(errors)
+        return await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
 
     async def patch(
         self,
         caller: Caller,
         ref: str,
         workspace: str | None,
-        record_id: int,
+        record: int | ByKey,
         item: Item,
         *,
         if_match: str | None,
@@ -114,6 +118,7 @@ class RecordWriteService:
         The new image, or the old one where nothing changes, its ETag, and what a dry run tells.
         """
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, item, if_match)
             await self._grow(tx, writing, item)
             if any(bytes(raw)[:1] == b"{" for raw in item.values()):
@@ -138,27 +143,34 @@ class RecordWriteService:
     ) -> tuple[Record, str, Changed]:
         """The record holds just these fields from now on; answers as `patch` does."""
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            whole = {column.name: Raw(record_values.NULL) for column in writing.columns} | dict(item)
-            await _require_current(tx, writing, record_id, whole, if_match, merge=False)
-            await self._grow(tx, writing, item)
-            values, errors = record_values.check(item, writing.by_name, writing.columns, "")
-            if errors:
-                await _refuse(tx, writing, record_id, errors)
-            gone = [column.key for column in writing.columns if column.key not in values]
-            return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
+            return await self.put(tx, writing, record_id, item, if_match=if_match, dry_run=dry_run)
+
+    async def put(
+        self, tx: Tx, writing: Writing, record_id: int, item: Item, *, if_match: str | None, dry_run: bool
+    ) -> tuple[Record, str, Changed]:
+        """`replace`, within a write."""
+        whole = {column.name: Raw(record_values.NULL) for column in writing.columns} | dict(item)
+        await _require_current(tx, writing, record_id, whole, if_match, merge=False)
+        await self._grow(tx, writing, item)
+        values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+        if errors:
+            await _refuse(tx, writing, record_id, errors)
+        gone = [column.key for column in writing.columns if column.key not in values]
+        return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
 
     async def delete(
         self,
         caller: Caller,
         ref: str,
         workspace: str | None,
-        record_id: int,
+        record: int | ByKey,
         *,
         if_match: str | None,
         dry_run: bool = False,
     ) -> Changed:
         """The record is gone from this version on; older versions keep it."""
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
+            record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, None, if_match)
             if not await small_writes.remove(tx, writing.target, _publication(writing, "delete"), record_id):
                 raise RecordNotFound

@@ -12,7 +12,7 @@ import msgspec
 from backend.errors import DatasetBusy, DatasetNotFound, LimitExceeded
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, records, staging, versions
-from backend.repositories.database import Database, Tx
+from backend.repositories.database import Database, Tx, translating
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, ImportAnswer
@@ -92,7 +92,8 @@ class Reimports:
                 check_begun(aimed, source.names)
                 options, target = job.request.options, aimed.target
                 load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects)
-                changes = await (_merge if by_key else _add)(tx, job, aimed, load)
+                with translating(head.dataset.key):
+                    changes = await (_merge if by_key else _add)(tx, job, aimed, load)
                 changes = with_columns(aimed, load, changes)
                 report_columns(aimed, load)
                 columns = self._columns(aimed, load, changes)
@@ -160,18 +161,25 @@ async def _made_before(tx: Tx, job: Job, scope: WorkspaceScope, head: Head) -> I
 
 
 async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
-    """Append and replace: the rows go straight to where they stay."""
+    """Append and replace: the rows go straight to where they stay.
+
+    What is replaced goes last, in one sweep; with a key column first, since old and new rows may have the same keys.
+    """
     scope, dataset = aimed.scope, aimed.head.dataset
+    replaces, keyed = job.request.mode == "replace", aimed.head.key is not None
+    if replaces and keyed:
+        await records.close_before(tx, scope, dataset.id, aimed.version)
     await tx.execute(records.MARK)
     await records.append(tx, scope, dataset.id, prefetch(load.lines()))
     if load.redo:
         await tx.execute(records.BACK_TO_MARK)
         await records.append(tx, scope, dataset.id, prefetch(load.lines_again()))
     check_read(aimed, load)
-    if job.request.mode == "append":
+    if not replaces:
         return Changes(added=load.rows)
-    job.progress.begin("comparing")
-    await records.close_before(tx, scope, dataset.id, aimed.version)
+    if not keyed:
+        job.progress.begin("comparing")
+        await records.close_before(tx, scope, dataset.id, aimed.version)
     return Changes(added=load.rows, removed=dataset.rows)
 
 
@@ -182,9 +190,9 @@ async def _merge(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
     if changes.added:
         check_required(aimed, load.names)
     if changes.added or changes.changed or changes.removed:
-        await staging.apply(
-            tx, stage, aimed.version, aimed.head.next_id, touched(aimed, load), lacking=job.request.mode == "sync"
-        )
+        lacking, keyed = job.request.mode == "sync", aimed.head.key is not None
+        first = aimed.head.next_id
+        await staging.apply(tx, stage, aimed.version, first, touched(aimed, load), lacking=lacking, keyed=keyed)
     return changes
 
 

@@ -14,6 +14,7 @@ from backend.schemas.columns import RECORD_ID, Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
 from backend.services.keys import keys_for
+from backend.services.record_keys import follow
 from backend.services.record_values import NULL
 from backend.services.writing import Writing
 
@@ -39,6 +40,7 @@ async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: 
     await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
     await datasets.add_columns(tx, writing.scope, dataset_id, writing.version, changed)
     writing.columns = columns
+    await follow(tx, writing)
 
 
 def unnameable(item: Item, at: str) -> list[ErrorItem]:

@@ -21,6 +21,7 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
 from backend.schemas.versions import Change
 from backend.services.preconditions import matches, require_match
+from backend.services.record_keys import refuse_loss
 from backend.services.schema_plans import Retyped, SchemaPlan, plan_changes
 from backend.services.writing import Writers, Writing, publish
 
@@ -93,6 +94,7 @@ class SchemaService:
         dataset = writing.head.dataset
         known = await datasets.list_evidence(tx, writing.scope, dataset.id, dataset.version)
         used = await datasets.list_keys(tx, writing.scope, dataset.id)
+        refuse_loss(writing.head, changes)
         plan = plan_changes(writing.columns, changes, used, self._max_columns)
         retyping = await _convert(tx, writing, plan.retyped, keep=keep)
         errors, total = _bad_cells(plan, retyping)
@@ -200,8 +202,8 @@ async def _store(tx: Tx, writing: Writing, plan: SchemaPlan, outcome: _Outcome) 
     dataset_id, version = writing.head.dataset.id, writing.version
     if outcome.changed:
         emptied = [each.told.before.key for each in plan.retyped if each.told.empties]
-        every = outcome.changed == writing.head.dataset.rows
-        await rewrites.finish(tx, writing.scope, dataset_id, version, emptied=emptied, every=every)
+        every, keyed = outcome.changed == writing.head.dataset.rows, writing.head.key is not None
+        await rewrites.finish(tx, writing.scope, dataset_id, version, emptied=emptied, every=every, keyed=keyed)
     before = {column.key: (place, column) for place, column in enumerate(writing.columns, 1)}
     after = {column.key: (place, column) for place, column in enumerate(outcome.columns, 1)}
     ended = [key for key, each in before.items() if after.get(key) != each or key in outcome.fresh]

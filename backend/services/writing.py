@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from backend.errors import DatasetBusy
 from backend.repositories import lookup, records, versions
-from backend.repositories.database import Database, Tx
+from backend.repositories.database import Database, Tx, translating
 from backend.repositories.record_images import Target
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
@@ -19,11 +19,15 @@ from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.versions import Change
 from backend.services.dataset_leases import RETRY, Lease
 from backend.services.identifiers import new_token, uuid7
+from backend.services.record_keys import follow
 from backend.services.turns import turn
 
 
 class Writing(Struct):
-    """A dataset that is being written to: its head row locked, or held by a `lease`."""
+    """A dataset that is being written to: its head row locked, or held by a `lease`.
+
+    `indexed`: the key column as the write has made its index.
+    """
 
     caller: Caller
     scope: WorkspaceScope
@@ -31,6 +35,7 @@ class Writing(Struct):
     snapshot: Snapshot
     columns: tuple[Column, ...]
     lease: Lease | None = None
+    indexed: Column | None = None
 
     @property
     def version(self) -> int:
@@ -62,7 +67,9 @@ class Writers:
             turn(self._database, caller, ref, workspace),
             self._database.rolled_back() if dry_run else self._database.publishing() as tx,
         ):
-            yield tx, await begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace)
+            with translating(writing.head.dataset.key):
+                yield tx, writing
 
     @asynccontextmanager
     async def write_long(
@@ -84,7 +91,8 @@ class Writers:
             tx = await stack.enter_async_context(
                 self._database.rolled_back() if dry_run else self._database.publishing()
             )
-            yield tx, writing
+            with translating(writing.head.dataset.key):
+                yield tx, writing
             await lease.release(tx)
 
 
@@ -101,6 +109,7 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
     """The new version's token. Raises DatasetBusy when the write's lease was lost."""
     if writing.lease is not None:
         writing.head = await writing.lease.lock(tx, writing.head.dataset.version)
+    await follow(tx, writing)
     token = new_token()
     await versions.publish(
         tx,
