@@ -15,7 +15,7 @@ from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
 from backend.services.record_codec import RecordCodec
-from backend.services.record_lines import Piece, Wrong, item_of, pieces
+from backend.services.record_lines import Faults, Piece, item_of, pieces
 from backend.services.schema_growth import kind_of, unnameable, widened
 
 _EXAMPLES: dict[ColumnType | None, Raw] = {
@@ -43,7 +43,7 @@ class LineLoad:
         self._codec = RecordCodec(columns)
         self._first_id, self._version = first_id, version
         self._room = limits.max_rows - rows
-        self._wrong = Wrong()
+        self._faults = Faults()
 
     def lines(self) -> Iterator[bytes]:
         r"""`id \x02 version \x02 {json}` a record; nothing more once one was wrong. Blocking, for a worker thread.
@@ -55,8 +55,8 @@ class LineLoad:
             if self.count > self._room:
                 text = f"The dataset would have more records than SHEAF_MAX_ROWS, {self._limits.max_rows:,}, allows."
                 raise LimitExceeded(text)
-            yield b"" if self._wrong.total else copied
-        self._wrong.check()
+            yield b"" if self._faults.total else copied
+        self._faults.check()
 
     def _copied(self, piece: Piece) -> bytes:
         codec, version, shift, at = self._codec, self._version, self._first_id, self.count
@@ -81,14 +81,14 @@ class LineLoad:
         """What is stored of a record that is not plain; what is wrong with it is kept."""
         item = item_of(line, at, number)
         if isinstance(item, ErrorItem):
-            self._wrong.add([item])
+            self._faults.add([item])
             return b""
         for name, raw in item.items():
             if len(bytes(raw)) > self._limits.max_cell:
                 text = f"The cell in line {number}, column {name} is longer than SHEAF_MAX_CELL"
                 raise LimitExceeded(f"{text}, {self._limits.max_cell:,} bytes.")
         values, errors = record_values.check(item, self._by_name, self._columns, f"/{at}")
-        self._wrong.add(errors)
+        self._faults.add(errors)
         return msgspec.json.encode(values)
 
 
@@ -101,7 +101,7 @@ class Survey:
         self._kinds: dict[str, ColumnType | None] = {}
         self._codec = RecordCodec(())
         self._count = 0
-        self._wrong = Wrong()
+        self._faults = Faults()
 
     def example(self) -> Item:
         """One record that asks of a schema what all of them ask. Blocking, for a worker thread.
@@ -113,7 +113,7 @@ class Survey:
             self._look(piece)
             if known != self._kinds:
                 self._codec = RecordCodec([Column(name, name, kind) for name, kind in self._kinds.items() if kind])
-        self._wrong.check()
+        self._faults.check()
         return {name: _EXAMPLES[kind] for name, kind in self._kinds.items()}
 
     def _look(self, piece: Piece) -> None:
@@ -126,11 +126,11 @@ class Survey:
 
     def _take(self, item: Item | ErrorItem) -> None:
         if isinstance(item, ErrorItem):
-            self._wrong.add([item])
+            self._faults.add([item])
             return
         kinds = self._kinds
         new = {name: raw for name, raw in item.items() if name not in kinds}
-        self._wrong.add(unnameable(new, f"/{self._count}"))
+        self._faults.add(unnameable(new, f"/{self._count}"))
         for name, raw in item.items():
             kinds[name] = widened(kinds.get(name), kind_of(bytes(raw)))
         if len(kinds) > self._limits.max_columns:

@@ -17,7 +17,7 @@ from backend.services.batches import MOST_ERRORS
 _PIECE = 1 << 20
 
 
-class Wrong:
+class Faults:
     """What is wrong with records: the first places, and how many there are."""
 
     def __init__(self) -> None:
@@ -108,18 +108,18 @@ def _too_long(number: int, most: int) -> LimitExceeded:
 def items(file: BinaryIO, limits: ReadLimits, most: int) -> list[Item] | None:
     """The records of a file, None where there are more than `most`. Blocking. Raises as `pieces`, and InvalidRecord."""
     found: list[Item] = []
-    wrong = Wrong()
+    faults = Faults()
     for piece in pieces(file, limits.max_line):
         for number, line in enumerate(piece.lines, piece.number):
             if not line.strip():
                 continue
-            at = len(found) + wrong.total
+            at = len(found) + faults.total
             if at == most:
                 return None
             item = item_of(line, at, number)
             if isinstance(item, ErrorItem):
-                wrong.add([item])
+                faults.add([item])
             else:
                 found.append(item)
-    wrong.check()
+    faults.check()
     return found
