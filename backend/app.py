@@ -53,6 +53,7 @@ from backend.services.records import RecordService
 from backend.services.rejected_files import RejectedFiles
 from backend.services.restores import RestoreService
 from backend.services.schemas import SchemaService
+from backend.services.small_writes import SmallWrites
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
 from backend.services.users import UserService
@@ -139,7 +140,7 @@ def _limits(settings: Settings) -> ReadLimits:
 def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     writers = Writers(database)
-    writes = RecordWriteService(writers, max_columns=settings.max_columns)
+    writes = RecordWriteService(writers, SmallWrites(database), max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
         "records": RecordService(database, streams),

@@ -1,4 +1,7 @@
-"""Writes of one record: the image closed, the new one added and the version published by a single statement."""
+"""Writes of one record: the image closed, the new one added and the version published by a single statement.
+
+It also locks the head and checks that the newest version is the one that the caller knows, so it may run by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 from psycopg import sql
 
 from backend.query.compile import record_json
@@ -20,27 +23,37 @@ from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Head
+from backend.schemas.datasets import Dataset
 from backend.schemas.records import Record
 
+_HEAD = sql.SQL(
+    "head AS MATERIALIZED (SELECT d.id, d.rows, d.next_id FROM {datasets} d WHERE d.id = %(dataset)s"
+    " AND d.token = %(known)s AND d.deleted_at IS NULL AND %(ref)s IN (d.slug, d.id::text)"
+    " AND (d.busy_import IS NULL OR d.busy_until <= statement_timestamp())"
+    " AND (%(pruned)s OR d.keep_versions IS NULL OR d.keep_days IS NOT NULL) FOR NO KEY UPDATE)"
+)
+"""When the row has changed since the statement began, PostgreSQL looks at the conditions again once it has the lock:
+so all that the statement sees belongs to the version of this token, or there is no row and nothing is written.
+"""
 _PUBLISHED = sql.SQL(
     "size AS MATERIALIZED (SELECT pg_total_relation_size(%(table)s::regclass) AS bytes),"
     " told AS (INSERT INTO {versions}"
     " (dataset_id, version, token, author, operation, rows, added, changed, removed, created_at)"
-    " SELECT %(dataset)s, %(version)s, %(token)s, %(author)s, %(operation)s, %(rows)s, %(added)s, %(changed)s,"
-    " %(removed)s, %(at)s FROM written),"
-    " published AS (UPDATE {datasets} d SET version = %(version)s, token = %(token)s, rows = %(rows)s,"
-    " columns = %(columns)s, next_id = %(next_id)s, bytes = size.bytes, updated_at = %(at)s"
-    " FROM written, size WHERE d.id = %(dataset)s)"
+    " SELECT head.id, %(version)s, %(token)s, %(author)s, %(operation)s, head.rows + %(added)s - %(removed)s,"
+    " %(added)s, %(changed)s, %(removed)s, %(at)s FROM written, head),"
+    " published AS (UPDATE {datasets} d SET version = %(version)s, token = %(token)s,"
+    " rows = head.rows + %(added)s - %(removed)s, columns = %(columns)s, next_id = head.next_id + %(added)s,"
+    " bytes = size.bytes, updated_at = %(at)s FROM written, head, size WHERE d.id = head.id)"
 )
 _ADD = sql.SQL(
-    "WITH written AS (INSERT INTO {table} AS r (id, added_in, data)"
-    " VALUES (%(id)s, %(version)s, %(set)s::text::jsonb) RETURNING r.data), {published}"
-    " SELECT {json} FROM written r"
+    "WITH {head}, written AS (INSERT INTO {table} AS r (id, added_in, data)"
+    " SELECT head.next_id, %(version)s, %(set)s::text::jsonb FROM head RETURNING r.id, r.data), {published}"
+    " SELECT r.id, {json} FROM written r"
 )
 _CHANGE = sql.SQL(
-    "WITH was AS (SELECT r.id, r.added_in, r.data, (r.data - g.gone::text[]) || g.set::jsonb AS wanted FROM {table} r,"
-    " (SELECT %(gone)s::text AS gone, %(set)s::text AS set) g WHERE r.id = %(id)s AND r.removed_in = {live}),"
+    "WITH {head}, was AS (SELECT r.id, r.added_in, r.data, (r.data - g.gone::text[]) || g.set::jsonb AS wanted"
+    " FROM {table} r, head, (SELECT %(gone)s::text AS gone, %(set)s::text AS set) g"
+    " WHERE r.id = %(id)s AND r.removed_in = {live}),"
     " closed AS (UPDATE {table} r SET removed_in = %(version)s FROM was WHERE r.id = was.id"
     " AND r.added_in = was.added_in AND (was.wanted <> was.data OR was.wanted::text <> was.data::text)"
     " RETURNING was.id, was.wanted),"
@@ -51,29 +64,36 @@ _CHANGE = sql.SQL(
     " COALESCE(written.data, was.data) AS data FROM was LEFT JOIN written ON true) r"
 )
 _REMOVE = sql.SQL(
-    "WITH written AS (UPDATE {table} SET removed_in = %(version)s WHERE id = %(id)s AND removed_in = {live}"
-    " RETURNING id), {published} SELECT id FROM written"
+    "WITH {head}, written AS (UPDATE {table} r SET removed_in = %(version)s FROM head"
+    " WHERE r.id = %(id)s AND r.removed_in = {live} RETURNING r.id), {published} SELECT id FROM written"
 )
 _TEXTS = {"add": _ADD, "change": _CHANGE, "remove": _REMOVE}
 
 
 class Publication(Struct, frozen=True):
-    """The version that a write makes: its token, author, moment and what it is called."""
+    """The version that a write makes: its token, author, moment and what it is called.
 
-    head: Head
+    `ref`, `known`: what the dataset must be called, and the token of the version that must be the newest; where they
+    are not, nothing is written. `dataset`: given within a transaction, in which a version may end an older one;
+    without it nothing is written where that may be.
+    """
+
+    ref: str
+    known: str
     token: str
     author: UUID
     at: datetime
     operation: str
+    dataset: Dataset | None = None
 
 
-async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Raw]) -> tuple[Record, str]:
+async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Raw]) -> tuple[Record, str] | None:
     """A new record (column key → JSON text) and its ETag."""
-    record_id = made.head.next_id
-    params = _params(tx, target, made, added=1)
-    (shown,) = await _row(tx, "add", target, {**params, "id": record_id, "set": json_text(values)}) or ("",)
-    await _prune(tx, target, made)
-    return Record(record_id, target.version, Raw(shown)), _etag(made.token, record_id, target)
+    params = {**_params(tx, target, made, added=1), "set": json_text(values)}
+    row = await _row(tx, "add", target, params)
+    if row is not None:
+        await _prune(tx, target, made)
+    return row and (Record(row[0], target.version, Raw(row[1])), _etag(made.token, row[0], target))
 
 
 async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple[Record, str] | None:
@@ -100,26 +120,23 @@ async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> b
 
 
 async def _prune(tx: Tx, target: Target, made: Publication) -> None:
-    await pruning.published(tx, target.scope, made.head.dataset, newest=target.version, at=made.at)
+    if made.dataset is not None:
+        await pruning.published(tx, target.scope, made.dataset, newest=target.version, at=made.at)
 
 
 def _params(
     tx: Tx, target: Target, made: Publication, *, added: int = 0, changed: int = 0, removed: int = 0
 ) -> dict[str, Any]:
     return {
+        **structs.asdict(made),
         "table": target.table.as_string(tx),
         "dataset": target.dataset_id,
+        "pruned": made.dataset is not None,
         "version": target.version,
-        "token": made.token,
-        "author": made.author,
-        "operation": made.operation,
-        "rows": made.head.dataset.rows + added - removed,
         "added": added,
         "changed": changed,
         "removed": removed,
-        "at": made.at,
         "columns": len(target.columns),
-        "next_id": made.head.next_id + added,
     }
 
 
@@ -138,7 +155,8 @@ def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, columns: tupl
         "live": LIVE,
         "json": record_json(columns),
     }
-    return _TEXTS[kind].format(published=_PUBLISHED.format(**parts), **parts).as_bytes()
+    head, published = _HEAD.format(**parts), _PUBLISHED.format(**parts)
+    return _TEXTS[kind].format(head=head, published=published, **parts).as_bytes()
 
 
 def _etag(token: str, record_id: int, target: Target) -> str:

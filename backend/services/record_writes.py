@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Raw
 
-from backend.errors import InvalidRecord, LimitExceeded, PreconditionFailed, RecordNotFound
+from backend.errors import DatasetNotFound, InvalidRecord, LimitExceeded, PreconditionFailed, RecordNotFound
 from backend.repositories import lookup, record_images, records, small_writes
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
@@ -27,6 +27,7 @@ from backend.services.preconditions import matches, require_match
 from backend.services.record_keys import ByKey, located
 from backend.services.record_values import merged
 from backend.services.schema_growth import grow, unnameable
+from backend.services.small_writes import SmallWrites
 from backend.services.writing import Writers, Writing, publish
 
 _ONE = Places(creates=lambda _: "")
@@ -34,9 +35,10 @@ _LISTED = Places(creates="/{}".format)
 
 
 class RecordWriteService:
-    def __init__(self, writers: Writers, *, max_columns: int) -> None:
+    def __init__(self, writers: Writers, small: SmallWrites, *, max_columns: int) -> None:
         """`max_columns`: how far a schemaless dataset may grow."""
         self._writers = writers
+        self._small = small
         self._max_columns = max_columns
 
     async def batch(
@@ -90,6 +92,8 @@ class RecordWriteService:
         self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None
     ) -> tuple[UUID, Record, str]:
         """The dataset's id, the new record and the record's ETag; `if_match` is the dataset's."""
+        if if_match is None and (done := await self._small.add(caller, ref, workspace, item)) is not None:
+            return done
         async with self._writers.write(caller, ref, workspace) as (tx, writing):
             require_match(if_match, writing.head.etag)
             return writing.head.dataset.id, *await self.add(tx, writing, item)
@@ -100,7 +104,10 @@ class RecordWriteService:
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
         if errors:
             raise _invalid(errors)
-        return await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
+        made = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
+        if made is None:
+            raise DatasetNotFound
+        return made
 
     async def patch(
         self,
@@ -117,6 +124,10 @@ class RecordWriteService:
 
         The new image, or the old one where nothing changes, its ETag, and what a dry run tells.
         """
+        if isinstance(record, int) and if_match is None and not dry_run:
+            done = await self._small.patch(caller, ref, workspace, record, item)
+            if done is not None:
+                return done
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, item, if_match)
@@ -169,6 +180,10 @@ class RecordWriteService:
         dry_run: bool = False,
     ) -> Changed:
         """The record is gone from this version on; older versions keep it."""
+        if isinstance(record, int) and if_match is None and not dry_run:
+            done = await self._small.remove(caller, ref, workspace, record)
+            if done is not None:
+                return done
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, None, if_match)
@@ -229,4 +244,5 @@ def _publication(writing: Writing, operation: str) -> Publication:
     token = new_token()
     if writing.columns == writing.snapshot.columns:
         lookup.remember_columns(token, writing.columns)
-    return Publication(writing.head, token, writing.caller.user_id, datetime.now(UTC), operation)
+    dataset, author = writing.head.dataset, writing.caller.user_id
+    return Publication(str(dataset.id), writing.head.token, token, author, datetime.now(UTC), operation, dataset)

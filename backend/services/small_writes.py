@@ -1,0 +1,117 @@
+"""Writes of one record at once: a single statement, which takes effect only on the version that was last seen here.
+
+Nothing is found out ahead, and nothing is refused: whatever is not plain is left to the usual way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+from msgspec import structs
+
+from backend.errors import DuplicateKeys, InvalidRecord
+from backend.repositories import lookup, small_writes
+from backend.repositories.database import Database, Tx
+from backend.repositories.holding import held
+from backend.repositories.record_images import Edit, Target
+from backend.repositories.small_writes import Publication
+from backend.schemas.batches import Item
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.datasets import Snapshot
+from backend.schemas.records import Changed, Record
+from backend.services import record_values
+from backend.services.identifiers import new_token
+from backend.services.turns import turn
+
+T = TypeVar("T")
+Work = Callable[[Tx, Target, Publication], Awaitable[tuple[T, bool] | None]]
+"""What came of a write, and whether it made a version; None: not by this way."""
+
+
+class SmallWrites:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, caller: Caller, ref: str, workspace: str | None, item: Item) -> tuple[UUID, Record, str] | None:
+        """The dataset's id, the new record and its ETag; None: not by this way."""
+
+        async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[UUID, Record, str], bool] | None:
+            by_name = {column.name: column for column in target.columns}
+            values, errors = record_values.check(item, by_name, target.columns, "")
+            if errors or (found := await small_writes.add(tx, target, made, values)) is None:
+                return None
+            return (target.dataset_id, *found), True
+
+        return await self._tried(caller, ref, workspace, "create", work, more=1)
+
+    async def patch(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item
+    ) -> tuple[Record, str, Changed] | None:
+        """A merge patch of fields that hold no objects: the record's image afterwards, its ETag, and what was done."""
+        if any(bytes(raw)[:1] == b"{" for raw in item.values()):
+            return None
+
+        async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[Record, str, Changed], bool] | None:
+            by_name = {column.name: column for column in target.columns}
+            values, gone, errors = record_values.check_change(item, by_name, "")
+            if errors or (found := await small_writes.change(tx, target, made, Edit(record_id, gone, values))) is None:
+                return None
+            record, etag = found
+            changed = record.version == target.version
+            version = target.version if changed else target.version - 1
+            return (record, etag, Changed(version, 0, int(changed), 0, int(not changed), data=[record])), changed
+
+        return await self._tried(caller, ref, workspace, "update", work)
+
+    async def remove(self, caller: Caller, ref: str, workspace: str | None, record_id: int) -> Changed | None:
+        """None: not by this way."""
+
+        async def work(tx: Tx, target: Target, made: Publication) -> tuple[Changed, bool] | None:
+            gone = await small_writes.remove(tx, target, made, record_id)
+            return (Changed(target.version, 0, 0, 1, 0), True) if gone else None
+
+        return await self._tried(caller, ref, workspace, "delete", work, more=-1)
+
+    async def _tried(
+        self, caller: Caller, ref: str, workspace: str | None, operation: str, work: Work[T], *, more: int = 0
+    ) -> T | None:
+        """On the version that is remembered, then on the one that is found; `more`: records."""
+        if held.get() is not None:
+            return None
+        async with turn(self._database, caller, ref, workspace), self._database.read() as tx:
+            known = lookup.remembered(caller, ref, workspace, token=None)
+            if known is not None and (done := await _done(tx, caller, ref, workspace, operation, work, known, more)):
+                return done[0]
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            found = scope, await lookup.snapshot(tx, scope, head)
+            if found == known:
+                return None
+            done = await _done(tx, caller, ref, workspace, operation, work, found, more)
+            return done and done[0]
+
+
+async def _done(
+    tx: Tx,
+    caller: Caller,
+    ref: str,
+    workspace: str | None,
+    operation: str,
+    work: Work[T],
+    known: tuple[WorkspaceScope, Snapshot],
+    more: int,
+) -> tuple[T, bool] | None:
+    scope, snapshot = known
+    made = Publication(ref, snapshot.token, new_token(), caller.user_id, datetime.now(UTC), operation)
+    try:
+        done = await work(tx, Target(scope, snapshot.dataset_id, snapshot.version + 1, snapshot.columns), made)
+    except (DuplicateKeys, InvalidRecord):
+        return None
+    if done is not None and done[1]:
+        rows = snapshot.rows + more
+        newest = structs.replace(snapshot, version=snapshot.version + 1, token=made.token, rows=rows)
+        lookup.remember_columns(made.token, snapshot.columns)
+        lookup.remember(caller, ref, workspace, (scope, newest), token=None)
+    return done
