@@ -56,6 +56,7 @@ from backend.services.schemas import SchemaService
 from backend.services.small_writes import SmallWrites
 from backend.services.spool import Streams
 from backend.services.uploads import UploadFolder
+from backend.services.upserts import UpsertService
 from backend.services.users import UserService
 from backend.services.versions import VersionService
 from backend.services.writing import Writers
@@ -146,6 +147,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "records": RecordService(database, streams),
         "record_writes": writes,
         "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
+        "upserts": UpsertService(writers, max_columns=settings.max_columns),
         "keyed_records": KeyedRecordService(database, writers, writes),
         "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),

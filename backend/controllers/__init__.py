@@ -15,6 +15,7 @@ from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
 from backend.controllers.restores import RestoreController
 from backend.controllers.schemas import SchemaController
+from backend.controllers.upserts import UpsertController
 from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
 from backend.controllers.wellformed import only_well_formed
@@ -29,6 +30,7 @@ _CONTROLLERS = (
     RecordController,
     FilteredWriteController,
     RecordWriteController,
+    UpsertController,
     RecordKeyController,
     ExportController,
     DiffController,

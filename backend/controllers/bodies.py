@@ -64,6 +64,12 @@ def records(body: bytes) -> tuple[Sequence[Item], bool]:
     return [decoded(body, dict[str, Raw])], True
 
 
+def lines(body: bytes) -> Sequence[Item]:
+    """The records of a body of lines; raises as `records` does."""
+    _check_text(body)
+    return _objects([line for line in body.split(b"\n") if line.strip()])
+
+
 class _Batch(Struct, forbid_unknown_fields=True):
     changes: list[RecordChange] = []
     deletes: list[RecordId | RecordRemoval] = []

@@ -80,7 +80,8 @@ def translated(error: psycopg.Error, key: str | None = None) -> AppError | None:
 def _about_key(error: psycopg.Error, key: str | None) -> AppError | None:
     """What the unique index on a key column does not take."""
     told = error.diag
-    if isinstance(error, psycopg.errors.ProgramLimitExceeded) and _KEY_INDEX.search(told.message_primary or ""):
+    too_large = isinstance(error, psycopg.errors.ProgramLimitExceeded)
+    if too_large and (key is not None or _KEY_INDEX.search(told.message_primary or "")):
         text = "A value in the key column is too long for a key, which takes 2,600 bytes; nothing was stored."
         return InvalidRecord(text, errors=[ErrorItem(text, column=key, code="INVALID_VALUE")])
     if not isinstance(error, psycopg.errors.UniqueViolation) or not _KEY_INDEX.fullmatch(told.constraint_name or ""):

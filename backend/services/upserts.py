@@ -1,0 +1,134 @@
+"""Many records, each found by its key and changed, or made where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Raw, Struct
+
+from backend.errors import BadRequest, DuplicateKeys, InvalidRecord, LimitExceeded, UnknownColumn
+from backend.query.text import nearest, shown
+from backend.repositories import record_keys
+from backend.repositories.database import Tx
+from backend.schemas.batches import Batch, Item, Places, RecordChange
+from backend.schemas.callers import Caller
+from backend.schemas.columns import Column
+from backend.schemas.problems import ErrorItem
+from backend.schemas.records import Changed
+from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply
+from backend.services.preconditions import require_match
+from backend.services.record_values import NULL, pointer, stored_value
+from backend.services.schema_growth import grow, unnameable
+from backend.services.writing import Writers, Writing
+
+_DOUBLED = "DUPLICATE_KEY"
+
+
+class Wanted(Struct, frozen=True):
+    """How an upsert is made: by which columns (None: by the declared key), with the records in the answer or not."""
+
+    keys: tuple[str, ...] | None = None
+    answer: bool = True
+    dry_run: bool = False
+    if_match: str | None = None
+
+
+class UpsertService:
+    def __init__(self, writers: Writers, *, max_columns: int) -> None:
+        """`max_columns`: how far a schemaless dataset may grow."""
+        self._writers = writers
+        self._max_columns = max_columns
+
+    async def upsert(
+        self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], wanted: Wanted
+    ) -> tuple[Changed, str]:
+        """Found records get the given members (RFC 7396), others are made: one version, and the dataset's ETag.
+
+        Raises BadRequest, UnknownColumn, InvalidRecord, DuplicateKeys, LimitExceeded, PreconditionFailed.
+        """
+        if len(items) > MOST_OPERATIONS:
+            raise LimitExceeded(f"{len(items):,} records in one request; at most {MOST_OPERATIONS:,} are taken.")
+        async with self._writers.write(caller, ref, workspace, dry_run=wanted.dry_run) as (tx, writing):
+            require_match(wanted.if_match, writing.head.etag)
+            if writing.head.open_schema:
+                _refuse([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
+                await grow(tx, writing, items, max_columns=self._max_columns)
+            found = await _found(tx, writing, _columns(writing, wanted.keys), items)
+            new = [at for at, record in enumerate(found) if record is None]
+            old = [(at, record) for at, record in enumerate(found) if record is not None]
+            batch = Batch(
+                [items[at] for at in new],
+                [RecordChange(record, dict(items[at])) for at, record in old],
+                places=_places(new, [at for at, _ in old]),
+            )
+            done = await apply(
+                tx, writing, batch, max_columns=self._max_columns, answer=wanted.answer, operation="upsert"
+            )
+        told = done.told(answer=wanted.answer, dry_run=wanted.dry_run)
+        if wanted.answer:
+            made = [*zip(new, done.created, strict=True), *zip((at for at, _ in old), done.changed, strict=True)]
+            records = [record for _, record in sorted(made, key=lambda each: each[0]) if record is not None]
+            told = msgspec.structs.replace(told, data=records)
+        return told, writing.head.etag if wanted.dry_run else done.etag
+
+
+def _places(new: Sequence[int], old: Sequence[int]) -> Places:
+    """Operations are pointed to by their places in the body."""
+    return Places(creates=lambda at: f"/{new[at]}", changes=lambda at: f"/{old[at]}", values=lambda at: f"/{old[at]}")
+
+
+def _columns(writing: Writing, keys: tuple[str, ...] | None) -> list[Column]:
+    by_name = writing.by_name
+    if keys is None:
+        if writing.head.dataset.key is None:
+            raise BadRequest(
+                'Say by which columns records are found: key=sku, or declare a key column: {"key": "sku"}.'
+            )
+        return [by_name[writing.head.dataset.key]]
+    if len(set(keys)) < len(keys):
+        raise BadRequest("key= names a column twice.")
+    for name in keys:
+        if name not in by_name:
+            raise UnknownColumn(f"key: there is no column {shown(name)}; {nearest(name, by_name)}.")
+    return [by_name[name] for name in keys]
+
+
+async def _found(tx: Tx, writing: Writing, columns: Sequence[Column], items: Sequence[Item]) -> list[int | None]:
+    """The id of each item's record, None where it is new."""
+    keys, wrong = list[Raw](), list[ErrorItem]()
+    for at, item in enumerate(items):
+        values: dict[str, Raw] = {}
+        for column in columns:
+            stored = stored_value(column, bytes(item.get(column.name, NULL)))
+            if isinstance(stored, str) or stored == NULL:
+                text, code = (stored, "INVALID_VALUE") if isinstance(stored, str) else ("A key needs a value.", "NULL")
+                wrong.append(ErrorItem(text, pointer(column.name, f"/{at}"), column=column.name, code=code))
+            else:
+                values[column.key] = Raw(stored)
+        keys.append(Raw(msgspec.json.encode(values)))
+    _refuse(wrong)
+    paired = await record_keys.pair(tx, writing.scope, writing.head.dataset.id, columns, keys)
+    _refuse_doubled(paired, columns)
+    return [ids[0] if ids else None for _, ids in paired]
+
+
+def _refuse_doubled(paired: Sequence[tuple[int, list[int]]], columns: Sequence[Column]) -> None:
+    """Each key is that of one item and of one record."""
+    names, errors = ", ".join(column.name for column in columns), list[ErrorItem]()
+    for at, (first, ids) in enumerate(paired):
+        place = pointer(columns[0].name, f"/{at}")
+        if first != at:
+            errors.append(ErrorItem(f"the same key as item {first}", place, column=names, code=_DOUBLED))
+        elif len(ids) > 1:
+            say = "this record has the key too"
+            errors += [ErrorItem(say, place, column=names, code=_DOUBLED, record=each) for each in ids]
+    if errors:
+        text = f"{len(errors)} key(s) ({names}) are not of one item and one record; nothing was stored."
+        raise DuplicateKeys(text, errors=errors[:MOST_ERRORS])
+
+
+def _refuse(errors: Sequence[ErrorItem]) -> None:
+    if errors:
+        text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
+        raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
