@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
-import psycopg
 import pytest
 from support.client import Client, problem
+from support.leases import end_leases
 from support.server import Server, copied
 from support.waiting import until
 
@@ -52,15 +52,6 @@ def syncing(server: Server, user: Client) -> Iterator[Future[httpx.Response]]:
         answer = pool.submit(bring, user, NEXT, mode="sync", key="id")
         until(lambda: copied(server) > 10_000, "rows arrive in the database")
         yield answer
-
-
-def end_leases(server: Server) -> None:
-    """What else 30 seconds do."""
-    with psycopg.connect(server.database_url) as connection:
-        schemas = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'ws\\_%'").fetchall()
-        for (schema,) in schemas:
-            query = psycopg.sql.SQL("UPDATE {} SET busy_until = now() WHERE busy_until IS NOT NULL")
-            connection.execute(query.format(psycopg.sql.Identifier(schema, "datasets")))
 
 
 def writes(user: Client) -> list[httpx.Response]:
@@ -107,7 +98,7 @@ def test_a_killed_worker_leaves_the_dataset_as_it_was(mortal: Server, user: Clie
     with Client(mortal.base, user.key) as again:
         assert again.version("first") == 1
         assert problem(writes(again)[0], 409)["error_code"] == "DATASET_BUSY"
-        end_leases(mortal)
+        end_leases(mortal.database_url)
         answer = bring(again, NEXT, mode="sync", key="id")
         assert (answer.status_code, answer.json()["changes"]["changed"]) == (201, CHANGED)
 
@@ -121,7 +112,7 @@ def test_a_refused_file_gives_the_dataset_back(mortal: Server, user: Client) -> 
 def test_whoever_lost_the_dataset_does_not_publish(mortal: Server, user: Client) -> None:
     """As if it had stood still for longer than its lease goes."""
     with syncing(mortal, user) as running:
-        end_leases(mortal)
+        end_leases(mortal.database_url)
         assert user.http.patch("/datasets/first/records/1", json={"city": "x"}).status_code == 200
     problem(running.result(), 409)
     assert user.version("first") == 2
