@@ -17,12 +17,12 @@ from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
 
 _GONE = sql.SQL(
-    "SELECT id, added_in, data FROM {records} WHERE removed_in > {low} AND removed_in <= {high}"
+    "SELECT ctid AS place, id, data FROM {records} WHERE removed_in > {low} AND removed_in <= {high}"
     " AND removed_in < {live} AND added_in <= {low}"
 )
 """Images of version `low` that version `high` does not have. The index on `removed_in` is of those below `live`."""
 _COME = sql.SQL(
-    "SELECT id, added_in, data FROM {records} WHERE added_in > {low} AND added_in <= {high}"
+    "SELECT ctid AS place, id, data FROM {records} WHERE added_in > {low} AND added_in <= {high}"
     " AND added_in > 1 AND removed_in > {high}"
 )
 """Images of version `high` that version `low` does not have. The index on `added_in` is of those above 1."""
@@ -67,7 +67,7 @@ def different(told: Between) -> sql.Composed:
     b, a = _shown(sql.SQL("b.data"), told.used - both), _shown(sql.SQL("a.data"), told.used - later)
     return sql.SQL(
         "({before}) b FULL JOIN ({after}) a ON a.id = b.id WHERE (a.id IS NULL OR b.id IS NULL"
-        " OR NOT record_image_eq(ROW({b}), ROW({a})) AND {b}::text <> {a}::text)"
+        " OR NOT record_image_eq(ROW({b}), ROW({a})) AND ({b} <> {a} OR {b}::text <> {a}::text))"
     ).format(before=before, after=after, b=b, a=a)
 
 
