@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -11,7 +12,7 @@ from psycopg import sql
 
 from backend.repositories.database import Tx
 from backend.repositories.diffs import Between, different
-from backend.repositories.records import analyze, records
+from backend.repositories.records import records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
@@ -50,7 +51,7 @@ async def count_touched(tx: Tx, scope: WorkspaceScope, target: Snapshot, *, most
 
 
 async def compare(tx: Tx, told: Between) -> Counts:
-    """Finds the records that are not what they were, for `apply`. `told`: from the newest version to the older one.
+    """Finds the records that are not what they were; `told` goes from the newest version to the older one.
 
     Kept are the places of their images: they stay while the transaction holds the table and the dataset its versions.
     """
@@ -67,23 +68,29 @@ async def compare(tx: Tx, told: Between) -> Counts:
     return Counts(added, then - added, live - (then - added))
 
 
-async def apply(tx: Tx, told: Between, version: int, counts: Counts) -> None:
-    """The records found by `compare` are what they were again, from `version` on."""
-    names = {
-        "records": records(told.scope, told.before.dataset_id),
-        "different": _DIFFERENT,
-        "version": version,
-        "live": LIVE,
-    }
-    close = "UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.ctid = d.now"
+async def close(tx: Tx, told: Between, version: int) -> None:
+    """The records found by `compare` are no longer what they are, from `version` on."""
+    await _by_place(
+        tx, told, version, "UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.ctid = d.now"
+    )
+
+
+async def bring_back(tx: Tx, told: Between, version: int) -> None:
+    """The records found by `compare`, and closed, are what they were again, from `version` on."""
     again = (
         "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
         " JOIN {records} r ON r.ctid = d.before"
     )
-    for statement in (*_BY_PLACE, close, again, *_AS_USUAL):
-        await tx.execute(sql.SQL(statement).format(**names))
-    if counts.added + counts.changed + counts.removed > told.after.rows // 10:
-        await analyze(tx, told.scope, told.before.dataset_id)
+    await _by_place(tx, told, version, again)
+
+
+async def _by_place(tx: Tx, told: Between, version: int, statement: LiteralString) -> None:
+    table = records(told.scope, told.before.dataset_id)
+    for each in _BY_PLACE:
+        await tx.execute(each)
+    await tx.execute(sql.SQL(statement).format(records=table, different=_DIFFERENT, version=version))
+    for each in _AS_USUAL:
+        await tx.execute(each)
 
 
 async def list_images(tx: Tx, scope: WorkspaceScope, target: Snapshot, ids: Sequence[int]) -> list[Then]:

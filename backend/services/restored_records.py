@@ -31,7 +31,7 @@ async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Seque
         if places.setdefault(record_id, place) != place:
             continue
         if (images := found.get(record_id)) is None:
-            text = f"There was never a record {record_id}."
+            text = f"No version that is kept has a record {record_id}."
             errors.append(ErrorItem(text, f"/ids/{place}", code="RECORD_NOT_FOUND", record=record_id))
         elif images.then is None:
             gone += [record_id] if images.now is not None else []

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from backend.errors import BadRequest, Conflict
+from msgspec import structs
+
+import msgspec
+
+from backend.errors import BadRequest, Conflict, InvalidRecord
 from backend.query.text import shown
-from backend.repositories import datasets, diffs, lookup, restores
+from backend.repositories import datasets, diffs, lookup, record_keys, records, restores
 from backend.repositories.database import Database, Tx
 from backend.repositories.restores import Counts
 from backend.schemas.callers import Caller
+from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
+from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
 from backend.services.preconditions import require_match
+from backend.services.record_keys import follow
 from backend.services.restored_records import restore_records
 from backend.services.writing import Writers, Writing, publish
 
@@ -41,8 +48,7 @@ class RestoreService:
             target = await _target(tx, writing, wanted)
             source, kept, reshaped = {"version": target.version}, target.rows, False
             if wanted.ids is None:
-                counts = await _restore_rows(tx, writing, target, dry_run=dry_run)
-                reshaped = await _restore_columns(tx, writing, target)
+                counts, reshaped = await _restore_all(tx, writing, target, dry_run=dry_run)
             else:
                 counts = await restore_records(tx, writing, target, wanted.ids)
                 source["records"] = kept = len(set(wanted.ids))
@@ -71,31 +77,55 @@ def _named(wanted: Restore) -> str | None:
     return None if wanted.version is None else str(wanted.version)
 
 
-async def _restore_rows(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: bool) -> Counts:
-    """A dry run writes only where that could fail, for a declared key that was there twice."""
-    head = writing.head
-    if head.key is not None and head.key not in {column.key for column in target.columns}:
-        text = (
-            f"Version {target.version} does not have the dataset's key column, {shown(head.dataset.key or head.key)};"
-        )
-        raise Conflict(f'{text} clear the key first: PATCH …/datasets/{{ds}} {{"key": null}}.')
-    told = await diffs.between(tx, writing.scope, writing.snapshot, target)
+async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: bool) -> tuple[Counts, bool]:
+    """Rows and columns; whether the columns were any different.
+
+    A dry run writes rows only where that could fail, for a declared key that was there twice.
+    """
+    key = _key_then(writing, target)
+    now = msgspec.structs.replace(writing.snapshot, columns=target.columns)  # with what only those columns show
+    told = await diffs.between(tx, writing.scope, now, target)
     counts = await restores.compare(tx, told)
-    if head.key is not None or not dry_run:
-        await restores.apply(tx, told, writing.version, counts)
-    return counts
+    reshaped = await _restore_columns(tx, writing, target)
+    if key is None and dry_run:
+        return counts, reshaped
+    await restores.close(tx, told, writing.version)
+    await follow(tx, writing)
+    await restores.bring_back(tx, told, writing.version)
+    if key is not None and (ids := await record_keys.without(tx, writing.scope, target.dataset_id, key)):
+        text = f"Record {ids[0]} had no value in {shown(key.name)}, the dataset's key; clear the key first."
+        raise InvalidRecord(text, errors=[ErrorItem(text, column=key.name, code="NULL", record=ids[0])])
+    if counts.added + counts.changed + counts.removed > target.rows // 10:
+        await records.analyze(tx, writing.scope, target.dataset_id)
+    return counts, reshaped
+
+
+def _key_then(writing: Writing, target: Snapshot) -> Column | None:
+    """The dataset's key column as it was. Raises Conflict where it was not there."""
+    head = writing.head
+    found = next((column for column in target.columns if column.key == head.key), None)
+    if head.key is not None and found is None:
+        lacking = f"Version {target.version} has no column {shown(head.dataset.key or head.key)}, the dataset's key;"
+        raise Conflict(f'{lacking} clear that first: PATCH the dataset with {{"key": null}}.')
+    return found
 
 
 async def _restore_columns(tx: Tx, writing: Writing, target: Snapshot) -> bool:
-    """The columns under their old keys, with what was known of them then; whether they were any different."""
+    """The columns under their old keys, with what was known of them then; whether they were any different.
+
+    The key column takes no nulls, whenever it was declared.
+    """
+    columns = tuple(
+        structs.replace(each, nullable=False) if each.key == writing.head.key else each for each in target.columns
+    )
     scope, dataset_id = writing.scope, target.dataset_id
     then = await datasets.list_evidence(tx, scope, dataset_id, target.version)
     now = await datasets.list_evidence(tx, scope, dataset_id, writing.head.dataset.version)
     before = {each.key: (place, each, now[each.key]) for place, each in enumerate(writing.columns, 1)}
-    after = {each.key: (place, each, then[each.key]) for place, each in enumerate(target.columns, 1)}
+    after = {each.key: (place, each, then[each.key]) for place, each in enumerate(columns, 1)}
     ended = [key for key, each in before.items() if after.get(key) != each]
     begun = [each for key, each in after.items() if before.get(key) != each]
     await datasets.end_columns(tx, scope, dataset_id, writing.version, ended)
     await datasets.add_columns(tx, scope, dataset_id, writing.version, begun)
-    writing.columns = target.columns
+    writing.columns = columns
     return bool(ended or begun)

@@ -188,6 +188,57 @@ class TestChosen:
         assert [(each["code"], each["column"]) for each in refused["errors"]] == [("NULL", "name")]
 
 
+class TestWithAKey:
+    @pytest.fixture
+    async def keyed(self, stock: AsyncClient) -> AsyncClient:
+        """`sku`, which was text in version 4, is integer and the key from version 6 on."""
+        for record, sku in ((1, "1"), (3, "3"), (4, "4")):
+            await stock.patch(f"/datasets/stock/records/{record}", json={"sku": sku})
+        change = {"columns": [{"name": "sku", "type": "integer"}]}
+        assert (await stock.patch("/datasets/stock/schema", json=change)).status_code == 200
+        answer = await stock.patch("/datasets/stock", json={"key": "sku"})
+        assert answer.status_code == 200, answer.text
+        return stock
+
+    async def test_its_index_goes_with_the_types(self, keyed: AsyncClient) -> None:
+        await restore(keyed, {"version": 1})
+        assert (await keyed.get("/datasets/stock/records/by-key/B")).json()["id"] == 2
+        before = (await keyed.get("/datasets/stock")).json()["version"] - 1
+        await restore(keyed, {"version": before})
+        assert (await keyed.get("/datasets/stock/records/by-key/4")).json()["id"] == 4
+        assert (await restore(keyed, {"version": before}))["version"] == before + 2
+
+    async def test_swapped_keys_come_back(self, keyed: AsyncClient) -> None:
+        at = (await keyed.get("/datasets/stock")).json()["version"]
+        for record, sku in ((1, 9), (3, 1), (1, 3)):
+            await keyed.patch(f"/datasets/stock/records/{record}", json={"sku": sku})
+        await restore(keyed, {"version": at, "ids": [1, 3]})
+        await restore(keyed, {"version": at + 3})
+        await restore(keyed, {"version": at})
+        assert [data["sku"] for _, data in await rows(keyed)] == ["1", "3", "4"]
+
+    async def test_a_version_where_a_key_was_missing_or_there_twice_is_refused(self, stock: AsyncClient) -> None:
+        await stock.patch("/datasets/stock/records/3", json={"sku": "A"})
+        await stock.patch("/datasets/stock/records/3", json={"sku": None})
+        await stock.patch("/datasets/stock/records/3", json={"sku": "C"})
+        await stock.patch("/datasets/stock", json={"key": "sku"})
+        for body in ({"version": 5}, {"version": 5, "ids": [3]}):
+            for dry_run in (True, False):
+                assert (await restore(stock, body, 422, dry_run=dry_run))["error_code"] == "DUPLICATE_KEYS"
+        for dry_run in (True, False):
+            refused = await restore(stock, {"version": 6}, 422, dry_run=dry_run)
+            assert [(each["code"], each["record"]) for each in refused["errors"]] == [("NULL", 3)]
+
+    async def test_a_version_without_the_key_column_is_refused(self, stock: AsyncClient) -> None:
+        await stock.patch("/datasets/stock/schema", json={"add": [{"name": "code"}]})
+        for record in (1, 3, 4):
+            await stock.patch(f"/datasets/stock/records/{record}", json={"code": f"c{record}"})
+        await stock.patch("/datasets/stock", json={"key": "code"})
+        assert "clear that first" in (await restore(stock, {"version": 1}, 409))["detail"]
+        await stock.patch("/datasets/stock", json={"key": None})
+        await restore(stock, {"version": 1})
+
+
 async def exported(client: AsyncClient, version: int) -> Response:
     return await client.get("/datasets/stock/export", params={"version": version, "format": "csv"})
 
