@@ -5,9 +5,10 @@ from __future__ import annotations
 from litestar import Controller, Response, delete, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from litestar.types import ASGIApp
 
 from backend.controllers import bodies
-from backend.controllers.answers import success
+from backend.controllers.answers import ready, success
 from backend.controllers.bodies import NDJSON, limited
 from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
 from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch, patch_where
@@ -75,13 +76,13 @@ class RecordWriteController(Controller):
         workspace: Workspace = None,
         dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> Response[Record | Changed]:
+    ) -> ASGIApp:
         """Change the named fields of one record (JSON merge patch); the others keep their value."""
         item = bodies.record(await request.body())
         record, etag, changed = await record_writes.patch(
             request.user, ref, workspace, record_id, item, if_match=if_match, dry_run=dry_run
         )
-        return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
+        return Response(changed).to_asgi_response(None, request) if dry_run else ready(record, etag)
 
     @put(
         "/records/{record_id:int}",
@@ -167,4 +168,5 @@ class RecordWriteController(Controller):
             dry_run=dry_run,
             if_match=if_match,
         )
-        return Response(done, headers={"ETag": etag})
+        applied = {} if answer else {"Preference-Applied": "return=minimal"}
+        return Response(done, headers={"ETag": etag, **applied})

@@ -22,6 +22,7 @@ from backend.services.writing import Writing, publish
 
 MOST_OPERATIONS = 10_000
 MOST_ERRORS = 100
+_ORDER = ("changes", "deletes", "creates")
 
 
 class Outcome(Struct):
@@ -75,7 +76,7 @@ class Wrong:
     @property
     def items(self) -> tuple[ErrorItem, ...]:
         """In the order of the operations."""
-        return tuple(item for _, item in sorted(self._items, key=lambda each: each[0]))
+        return tuple(item for _, item in sorted(self._items, key=lambda each: (_ORDER.index(each[0][0]), each[0][1])))
 
     @property
     def text(self) -> str:
@@ -192,9 +193,11 @@ async def _checked(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> tupl
     rows: dict[int, Values] = {}
     edits: dict[int, Edit] = {}
     for at, item in enumerate(batch.creates):
+        if wrong.has("creates", at):
+            continue
         values, errors = record_values.check(item, by_name, writing.columns, batch.places.creates(at))
         wrong.add("creates", at, errors)
-        if not wrong.has("creates", at):
+        if not errors:
             rows[at] = values
     changes = {at: each for at, each in enumerate(batch.changes) if not wrong.has("changes", at)}
     stored = await _to_merge(tx, writing, list(changes.values()))
