@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec import structs
 
-import msgspec
-
 from backend.errors import BadRequest, Conflict, InvalidRecord
 from backend.query.text import shown
 from backend.repositories import datasets, diffs, lookup, record_keys, records, restores
@@ -83,7 +81,7 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: b
     A dry run writes rows only where that could fail, for a declared key that was there twice.
     """
     key = _key_then(writing, target)
-    now = msgspec.structs.replace(writing.snapshot, columns=target.columns)  # with what only those columns show
+    now = structs.replace(writing.snapshot, columns=target.columns)  # what an image hides under them would show again
     told = await diffs.between(tx, writing.scope, now, target)
     counts = await restores.compare(tx, told)
     reshaped = await _restore_columns(tx, writing, target)

@@ -135,6 +135,13 @@ class TestAll:
         await restore(user.client, {"version": 3})
         assert await rows(user.client) == [("1", {"a": "2.5", "b": None, "z": "new"})]
 
+    async def test_what_a_dropped_column_hid_does_not_come_back_with_it(self, stock: AsyncClient) -> None:
+        await stock.patch("/datasets/stock/records/4", json={"name": None})
+        await stock.patch("/datasets/stock/records/4", json={"name": "Dart"})
+        await stock.patch("/datasets/stock/schema", json={"columns": [{"name": "name", "drop": True}]})
+        await restore(stock, {"version": 5})
+        assert await rows(stock) == await rows(stock, version=5)
+
 
 class TestChosen:
     async def test_only_these_get_what_they_had(self, stock: AsyncClient) -> None:
