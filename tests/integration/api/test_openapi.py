@@ -50,6 +50,11 @@ GET /datasets/{ref}/records/{record_id}/history
 POST /datasets/{ref}/records
 PATCH /datasets/{ref}/records
 DELETE /datasets/{ref}/records
+PUT /datasets/{ref}/records
+GET /datasets/{ref}/records/by-key/{key}
+PATCH /datasets/{ref}/records/by-key/{key}
+PUT /datasets/{ref}/records/by-key/{key}
+DELETE /datasets/{ref}/records/by-key/{key}
 PATCH /datasets/{ref}/records/{record_id}
 PUT /datasets/{ref}/records/{record_id}
 DELETE /datasets/{ref}/records/{record_id}
