@@ -72,17 +72,20 @@ async def snapshot(
 
 
 def remember(
-    caller: Caller, ref: str, workspace_ref: str | None, found: tuple[WorkspaceScope, Snapshot], *, token: str | None
+    caller: Caller, ref: str, workspace_ref: str | None, found: tuple[WorkspaceScope, Snapshot], *, at: str | None
 ) -> None:
-    """Keeps a version found under this name, by its token or as the newest; whoever uses it checks that it still is."""
-    _found.put((caller.workspaces, ref, workspace_ref, token), found, len(found[1].columns) + 10)
+    """Keeps a version found under this name, by its token, by its number, or as the newest.
+
+    Whoever uses it checks that it still is.
+    """
+    _found.put((caller.workspaces, ref, workspace_ref, at), found, len(found[1].columns) + 10)
 
 
 def remembered(
-    caller: Caller, ref: str, workspace_ref: str | None, *, token: str | None
+    caller: Caller, ref: str, workspace_ref: str | None, *, at: str | None
 ) -> tuple[WorkspaceScope, Snapshot] | None:
     """What was found before, for a caller with just these workspaces."""
-    return _found.get((caller.workspaces, ref, workspace_ref, token))
+    return _found.get((caller.workspaces, ref, workspace_ref, at))
 
 
 def remember_columns(token: str, columns: tuple[Column, ...]) -> None:

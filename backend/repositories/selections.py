@@ -21,8 +21,8 @@ from backend.schemas.datasets import Snapshot
 class Selection(Struct, frozen=True):
     """A query over a dataset at a version, compiled once and for all: versions do not change.
 
-    `first_page` is for a transaction that has found the version; `newest_page` and `next_page` check that it is (still)
-    the newest one, or that it is kept at all, and answer no row where it is not.
+    Each page checks that the version is (still) the newest one, or that it is kept at all, and answers no row where
+    it is not.
     """
 
     scope: WorkspaceScope
@@ -65,6 +65,7 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
     source = records(scope, snapshot.dataset_id)
     as_of = sql.SQL("r.added_in <= {version} AND r.removed_in > {version}").format(version=snapshot.version)
     behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
+    first = _page_statement(compiled, query, as_of, source=source, offset=query.offset)
     newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
     following = _page_statement(compiled, query, behind, source=source, offset=0)
     return Selection(
@@ -73,7 +74,7 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
         compiled,
         query.where is None and query.q is None,
         query.page_size,
-        _page_statement(compiled, query, as_of, source=source, offset=query.offset).as_bytes(None),
+        _named(scope, snapshot, _kept(scope, snapshot), first),
         _named(scope, snapshot, sql.SQL("h.token = {}").format(snapshot.token), newest),
         _named(scope, snapshot, _kept(scope, snapshot), following),
     )
@@ -126,20 +127,14 @@ def _page_statement(
     )
 
 
-async def first_page(tx: Tx, chosen: Selection) -> Page:
-    """The first matching records in the query's order."""
-    row = await (await tx.execute(chosen.first_page, chosen.compiled.params)).fetchone()
-    return _to_page(row or (None, 0, None), chosen.page_size)
-
-
-async def checked_page(tx: Tx, chosen: Selection, ref: str, *, after: int | None) -> Page | None:
-    """The page behind the record `after`, or the first one of the newest version; None if there is no such version.
+async def page(tx: Tx, chosen: Selection, ref: str, *, after: int | None, newest: bool) -> Page | None:
+    """The page behind the record `after`, or the first one; None where the version is not there, or not the `newest`.
 
     `ref` is what the caller calls the dataset: it must still be called so.
     """
-    statement = chosen.newest_page if after is None else chosen.next_page
+    first = chosen.newest_page if newest else chosen.first_page
     params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
-    row = await (await tx.execute(statement, params)).fetchone()
+    row = await (await tx.execute(first if after is None else chosen.next_page, params)).fetchone()
     return None if row is None else _to_page(row, chosen.page_size)
 
 

@@ -64,7 +64,7 @@ class RecordService:
                 reading = await self._reading(tx, caller, ref, workspace, query, place)
                 if matches(if_none_match, etag := _etag(reading, place), weak=True):
                     return None, etag
-                found = await _shown(tx, reading, place)
+                found = cast("Shown", await _shown(tx, reading, str(reading.snapshot.dataset_id), place))
         reading, page, (total, total_is) = found
         following = None if page.last is None else _cursor(reading, page.last, total, total_is)
         took = round((perf_counter() - started) * 1000, 2)
@@ -76,16 +76,16 @@ class RecordService:
         self, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
     ) -> Shown | None:
         """A page of a version that was there a moment ago, by statements that each check that it still is."""
-        if place is None and (query.version is not None or query.as_of is not None):
+        if not _lasts(query, place):
             return None
-        known = lookup.remembered(caller, ref, workspace, token=place.token if place else None)
+        known = lookup.remembered(caller, ref, workspace, at=place.token if place else query.version)
         if known is None or (place and place.dataset != known[1].dataset_id):
             return None
-        reading = Reading(query, selections.selection(*known, query, self._database.fold), newest=place is None)
+        newest = place is None and query.version is None
+        reading = Reading(query, selections.selection(*known, query, self._database.fold), newest=newest)
         try:
             async with self._database.read() as tx:
-                page = await selections.checked_page(tx, reading.chosen, ref, after=place.last if place else None)
-                return None if page is None else (reading, page, await _total(tx, reading, place, page))
+                return await _shown(tx, reading, ref, place)
         except VersionPruned:
             return None
 
@@ -151,22 +151,23 @@ class RecordService:
         snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
         if place is not None and (place.dataset, place.token) != (snapshot.dataset_id, snapshot.token):
             raise InvalidCursor
-        if place is not None or (version is None and as_of is None):
-            lookup.remember(caller, ref, workspace, (scope, snapshot), token=place.token if place else None)
+        if _lasts(query, place):
+            at = place.token if place else query.version
+            lookup.remember(caller, ref, workspace, (scope, snapshot), at=at)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
         return Reading(query, chosen, newest=snapshot.token == head.token)
 
 
-async def _shown(tx: Tx, reading: Reading, place: Cursor | None) -> Shown:
-    """The page of a version that the transaction has found."""
-    chosen = reading.chosen
-    if place is None and not reading.newest:
-        page = await selections.first_page(tx, chosen)
-    else:
-        own_id = str(reading.snapshot.dataset_id)
-        checked = await selections.checked_page(tx, chosen, own_id, after=place.last if place else None)
-        page = cast("Page", checked)
-    return reading, page, await _total(tx, reading, place, page)
+def _lasts(query: Query, place: Cursor | None) -> bool:
+    """Whether what the request says of its version may be remembered: a tag or a moment may mean another one later."""
+    return place is not None or (query.as_of is None and (query.version is None or query.version.isdecimal()))
+
+
+async def _shown(tx: Tx, reading: Reading, ref: str, place: Cursor | None) -> Shown | None:
+    """The page and the number of all records; None where the version is not there under this name."""
+    after = place.last if place else None
+    page = await selections.page(tx, reading.chosen, ref, after=after, newest=reading.newest)
+    return None if page is None else (reading, page, await _total(tx, reading, place, page))
 
 
 async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> Total:

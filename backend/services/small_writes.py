@@ -82,7 +82,7 @@ class SmallWrites:
         if held.get() is not None:
             return None
         async with turn(self._database, caller, ref, workspace), self._database.read() as tx:
-            known = lookup.remembered(caller, ref, workspace, token=None)
+            known = lookup.remembered(caller, ref, workspace, at=None)
             if known is not None and (done := await _done(tx, caller, ref, workspace, operation, work, known, more)):
                 return done[0]
             scope, head = await lookup.head(tx, caller, ref, workspace)
@@ -114,5 +114,5 @@ async def _done(
         rows = snapshot.rows + more
         newest = structs.replace(snapshot, version=snapshot.version + 1, token=made.token, rows=rows)
         lookup.remember_columns(made.token, snapshot.columns)
-        lookup.remember(caller, ref, workspace, (scope, newest), token=None)
+        lookup.remember(caller, ref, workspace, (scope, newest), at=None)
     return done
