@@ -11,6 +11,7 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.datasets import Head
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Version, VersionList
+from backend.services.turns import turn
 
 
 class VersionService:
@@ -41,7 +42,7 @@ class VersionService:
         if name is not None and (not name or name.isdecimal()):
             text = "A tag needs something besides white space and digits: version=7 is the seventh version."
             raise Invalid(text, errors=[ErrorItem(text, "/tag", code="INVALID_VALUE")])
-        async with self._database.publishing() as tx:
+        async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             await _found(tx, scope, head, version)
             await versions.set_tag(tx, scope, head.dataset.id, version, name)
