@@ -22,6 +22,7 @@ from backend.services.writing import Writing, publish
 
 MOST_OPERATIONS = 10_000
 MOST_ERRORS = 100
+_OF_VALUES = {"INVALID_VALUE", "UNKNOWN_COLUMN", "NULL"}
 _ORDER = ("changes", "deletes", "creates")
 
 
@@ -80,6 +81,8 @@ class Wrong:
 
     @property
     def text(self) -> str:
+        if all(item.code in _OF_VALUES for _, item in self._items):
+            return f"{len(self._items)} value(s) do not fit the dataset's columns; nothing was stored."
         return f"{len(self._items)} error(s) in {len(self._operations)} operation(s); nothing was stored."
 
 
