@@ -13,6 +13,7 @@ from scripts.benchmarks.appends import append_lines
 from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import API, Line
 from scripts.benchmarks.measure import Figure, Sample, alternate, compared, cpu_ratio, median, ratio, values
+from scripts.benchmarks.past import past
 
 _ONES = 200
 """Patches of one record in one round; their median counts."""
@@ -29,7 +30,7 @@ _INSERT_MANY = (
 def records(bench: Bench) -> list[Figure]:
     """What people and programs do to records, one case after the other."""
     patches = [patch_one(bench), patch_many(bench, "return=minimal"), patch_many(bench, "return=representation")]
-    return [*patches, *append_lines(bench)]
+    return [*patches, *append_lines(bench), *past(bench)]
 
 
 def patch_one(bench: Bench) -> Figure:
