@@ -16,10 +16,11 @@ _CELL = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n)')
 
 
 class Life:
-    """`path` is the dataset's."""
+    """`path` is the dataset's; `file` the one that made a version, and which: once more it makes none."""
 
     def __init__(self, client: AsyncClient, path: str, model: History) -> None:
         self.client, self.path, self.model = client, path, model
+        self.file: Any = None
 
     async def get(self, path: str, **params: Any) -> Any:
         answer = await self.client.get(self.path + path, params=params)
@@ -32,11 +33,15 @@ class Life:
     async def step(self, call: Call) -> None:
         """The same in the service and in the model; a refusal leaves both as they were."""
         status, told, before = call.status, None, deepcopy(self.model)
+        file = (call.params, call.content) if call.path == "/imports" else None
         try:
-            told = call.after(self.model)
+            if file is None or (file, before.number) != self.file:
+                told = call.after(self.model)
         except Refused as refused:
             self.model, status = before, refused.status
-        if call.path == "/imports" and status == 201 and self.model.number == before.number:
+        if file and self.model.number > before.number:
+            self.file = (file, self.model.number)
+        elif file and status == 201:
             status = 200
         note(f"{call.method} {call.path} {call.params} {call.content} → {status}")
         answer = await self.client.request(
@@ -54,6 +59,9 @@ class Life:
     async def check(self, number: int) -> None:
         """One version: its columns, all records, how many, an export, filters, a sort, single records."""
         version, at = self.model.versions[number - 1], {"version": str(number)}
+        if version.pruned:
+            await self.check_gone(number)
+            return
         columns = (await self.get("/schema", **at))["columns"]
         assert [(each["name"], each["type"]) for each in columns] == [
             (each.name, each.kind) for each in version.columns
@@ -64,12 +72,19 @@ class Life:
         ] == version.page()
         assert (await self.get("/records/count", **at))["count"] == as_read(len(version.records))
         exported = await self.client.get(f"{self.path}/export", params={"format": "csv", **at})
-        assert cells(exported.text, version) == [
-            [data.get(each.key) for each in version.columns] for _, data in version.in_order()
-        ]
+        assert cells(exported.text, version) == [[*version.shown(data).values()] for _, data in version.in_order()]
         for record, data in version.in_order()[:2]:
             assert (await self.get(f"/records/{record}", **at))["data"] == version.shown(data)
         await self.check_queries(version, at)
+
+    async def check_gone(self, number: int) -> None:
+        """A pruned version is not read in any way."""
+        at = {"version": str(number)}
+        for path in ("/records", "/records/1", "/schema", "/records/count", "/export", "/records/stream"):
+            answer = await self.client.get(self.path + path, params=at)
+            assert (path, answer.status_code) == (path, 410), answer.text
+        for path in (f"/versions/{number}", f"/diff?from={number}&to={self.model.number}"):
+            assert (await self.client.get(self.path + path)).status_code == 410
 
     async def check_queries(self, version: Version, at: dict[str, str]) -> None:
         for column in version.columns[:2]:
@@ -83,18 +98,44 @@ class Life:
 
     async def check_record(self, record: int) -> None:
         """All that a record ever was."""
+        expected = self.model.images(record)
+        if not expected:
+            answer = await self.client.get(f"{self.path}/records/{record}/history")
+            assert answer.status_code == 404
+            return
         history = await self.get(f"/records/{record}/history", limit=1000)
         assert [
             (int(each["version"].text), each["until"] and int(each["until"].text), each["data"])
             for each in history["data"]
-        ] == self.model.images(record)
+        ] == expected
+
+    async def check_diff(self, low: int, high: int) -> None:
+        """What is different between two versions, counted and cell by cell."""
+        if self.model.versions[low - 1].pruned or self.model.versions[high - 1].pruned:
+            return
+        expected = self.model.diff(low, high)
+        kinds = [change for _, change, _ in expected]
+        counts = {kind: as_read(kinds.count(kind)) for kind in ("added", "changed", "removed")}
+        asked = {"from": str(low), "to": str(high)}
+        summary, page = await self.get("/diff", **asked, summary=True), await self.get("/diff", **asked, limit=1000)
+        assert [{kind: told[kind] for kind in counts} for told in (summary, page)] == [counts, counts]
+        assert [
+            (
+                int(each["id"].text),
+                each["change"],
+                {name: (c["before"], c["after"]) for name, c in each["cells"].items()},
+            )
+            for each in page["data"]
+        ] == expected
 
     async def check_versions(self) -> None:
         """The list of versions and what each of them did."""
         listed = (await self.get("/versions", limit=1000))["data"]
         names = ("version", "rows", "added", "changed", "removed")
-        assert [tuple(int(each[name].text) for name in names) for each in reversed(listed)] == [
-            (number, len(version.records), *version.counts) for number, version in enumerate(self.model.versions, 1)
+        assert [(*(int(each[name].text) for name in names), each["tag"]) for each in reversed(listed)] == [
+            (number, len(version.records), *version.counts, version.tag)
+            for number, version in enumerate(self.model.versions, 1)
+            if not version.pruned
         ]
 
 

@@ -27,7 +27,7 @@ class Column(Struct, frozen=True):
 
 
 class Version(Struct):
-    """`touched` says in which version each record got its image."""
+    """`touched` says in which version each record got its image, which may hold values that no column shows now."""
 
     columns: tuple[Column, ...]
     records: Records
@@ -46,6 +46,10 @@ class Version(Struct):
         """All records as a reader sees them: id, version, names and values in order."""
         return [(each, self.touched[each], [*self.shown(data).items()]) for each, data in self.in_order()]
 
+    def seen(self, record: int) -> Data:
+        """What the columns show of a record; nothing of one that is not there."""
+        return visible(self.records.get(record, {}), self.columns)
+
     def of_kind(self, *kinds: str) -> list[Column]:
         return [column for column in self.columns if column.kind in kinds]
 
@@ -59,9 +63,13 @@ class Refused(Exception):
 
 
 class History(Struct):
+    """`open`: the columns grow with what is written."""
+
     versions: list[Version] = field(default_factory=list)
     next_id: int = 1
     next_key: int = 0
+    keep: int | None = None
+    open: bool = False
 
     @property
     def newest(self) -> Version:
@@ -82,31 +90,80 @@ class History(Struct):
         """Makes the next version, unless nothing changes; how many records are added, changed, removed."""
         before = self.newest
         columns = before.columns if columns is None else columns
-        after = {each: visible(data, columns) for each, data in records.items()}
-        seen = {each: visible(data, columns) for each, data in before.records.items()}
-        added, removed = after.keys() - seen.keys(), seen.keys() - after.keys()
-        changed = {each for each in after.keys() & seen.keys() if after[each] != seen[each]}
+        added, removed = records.keys() - before.records.keys(), before.records.keys() - records.keys()
+        changed = {
+            each
+            for each in records.keys() & before.records.keys()
+            if visible(records[each], columns) != visible(before.records[each], columns)
+        }
         counts = (len(added), len(changed), len(removed))
         if any(counts) or columns != before.columns:
-            new = dict.fromkeys(added | changed, self.number + 1)
-            touched = {each: new.get(each) or before.touched[each] for each in after}
-            self.versions.append(Version(columns, after, touched, counts))
+            fresh = added | changed
+            images = {each: stored(data) if each in fresh else before.records[each] for each, data in records.items()}
+            touched = {each: self.number + 1 if each in fresh else before.touched[each] for each in records}
+            self.versions.append(Version(columns, images, touched, counts))
+            self.prune()
         return counts
+
+    def prune(self) -> None:
+        """What is not kept is gone for good; the newest and those with a tag stay."""
+        for number, version in enumerate(self.versions[:-1], 1):
+            if self.keep is not None and number <= self.number - self.keep and version.tag is None:
+                version.pruned = True
+
+    def readable(self, number: int) -> Version:
+        """Raises Refused for a version that is pruned or was never there."""
+        if not 0 < number <= self.number:
+            raise Refused(404)
+        if self.versions[number - 1].pruned:
+            raise Refused(410)
+        return self.versions[number - 1]
+
+    @property
+    def kept(self) -> list[int]:
+        return [number for number, version in enumerate(self.versions, 1) if not version.pruned]
 
     def take_ids(self, count: int) -> range:
         first, self.next_id = self.next_id, self.next_id + count
         return range(first, self.next_id)
 
     def images(self, record: int) -> list[tuple[int, int | None, dict[str, Any]]]:
-        """All that a record ever was: from which version on, until before which, and what."""
-        found: list[tuple[int, int | None, dict[str, Any]]] = []
+        """All that a record ever was: from which version on, until before which, and what; as far as one shows it."""
+        found: list[tuple[int, int | None, dict[str, Any], set[int]]] = []
         for number, version in enumerate(self.versions, 1):
-            ends = record not in version.records or version.touched[record] == number
-            if found and found[-1][1] is None and ends:
-                found[-1] = (found[-1][0], number, found[-1][2])
+            if found and found[-1][1] is None and (record not in version.records or version.touched[record] == number):
+                found[-1] = (found[-1][0], number, *found[-1][2:])
             if version.touched.get(record) == number:
-                found.append((number, None, version.shown(version.records[record])))
+                found.append((number, None, version.shown(version.records[record]), set()))
+            if record in version.records:
+                found[-1][3].add(number)
+        return [each[:3] for each in found if each[3] & {*self.kept}]
+
+    def diff(self, low: int, high: int) -> list[tuple[int, str, dict[str, tuple[Any, Any]]]]:
+        """Each record that differs, how, and its cells before and after; compared by the later columns.
+
+        A record in both versions with one and the same image does not differ, whatever columns came and went.
+        """
+        before, after = self.versions[low - 1], self.versions[high - 1]
+        found: list[tuple[int, str, dict[str, tuple[Any, Any]]]] = []
+        for record in sorted(before.records.keys() | after.records.keys()):
+            told = before.columns if record not in after.records else after.columns
+            old, new = before.seen(record), after.seen(record)
+            cells = {
+                column.name: (old.get(column.key), new.get(column.key))
+                for column in told
+                if old.get(column.key) != new.get(column.key)
+            }
+            both = record in before.records and record in after.records
+            if both and cells and before.touched[record] != after.touched[record]:
+                found.append((record, "changed", cells))
+            elif not both:
+                found.append((record, "added" if record in after.records else "removed", cells))
         return found
+
+
+def stored(data: Data) -> Data:
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def visible(data: Data, columns: Sequence[Column]) -> Data:

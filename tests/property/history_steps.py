@@ -9,6 +9,7 @@ from typing import Any
 from history_model import Column, Data, History, Num, Refused, converted, dumps, merged
 from hypothesis import strategies as st
 from msgspec import Struct, field
+from msgspec.structs import replace as replaced
 
 BIG = "123456789012345678901234567890"
 POOLS: dict[str, list[Any]] = {
@@ -40,6 +41,15 @@ class Call(Struct):
     media_type: str = "application/json"
     params: dict[str, str] = field(default_factory=dict)
     status: int = 200
+
+    def tried(self) -> Call:
+        """The same as a dry run: the model stays what it is."""
+
+        def after(history: History) -> dict[str, Any]:
+            told = self.after(deepcopy(history)) or {}
+            return {name: each for name, each in told.items() if name != "id"} | {"dry_run": True}
+
+        return replaced(self, after=after, params={**self.params, "dry_run": "true"}, status=200)
 
 
 def item(history: History, row: dict[int, int]) -> tuple[dict[str, Any], Data | None]:
@@ -110,8 +120,9 @@ def replace(history: History, place: int, row: dict[int, int]) -> Call:
     record, (sent, values) = record_at(history, place), item(history, row)
 
     def after(history: History) -> dict[str, Any] | None:
-        there(history, record)
-        history.write({**history.newest.records, record: fitting(values)})
+        before = there(history, record)
+        hidden = {key: value for key, value in before.items() if key not in history.newest.seen(record)}
+        history.write({**history.newest.records, record: {**hidden, **fitting(values)}})
         return {"id": record, "version": history.newest.touched[record]}
 
     return Call("PUT", f"/records/{record}", after, dumps(sent))
@@ -223,19 +234,8 @@ def _cell(value: Any) -> str:
     return value.text if isinstance(value, Num) else '"' + value.replace('"', '""') + '"'
 
 
-def dry(history: History, call: Call) -> Call:
-    """The same as a dry run: the model stays what it is."""
-
-    def after(history: History) -> dict[str, Any] | None:
-        would = deepcopy(history)
-        return (call.after(would) or {}) | {"dry_run": True, "version": would.number}
-
-    return Call(
-        call.method, call.path, after, call.content, call.media_type, {**call.params, "dry_run": "true"}, status=200
-    )
-
-
-MAKERS: dict[str, tuple[Callable[..., Call], tuple[st.SearchStrategy[Any], ...]]] = {
+Maker = tuple[Callable[..., Call], tuple[st.SearchStrategy[Any], ...]]
+MAKERS: dict[str, Maker] = {
     "create": (create, (st.lists(ROW | WRONG, min_size=1, max_size=3), st.integers(0, 2))),
     "patch": (patch, (FEW, ROW | WRONG)),
     "replace": (replace, (FEW, ROW | WRONG)),
@@ -250,9 +250,3 @@ MAKERS: dict[str, tuple[Callable[..., Call], tuple[st.SearchStrategy[Any], ...]]
         ),
     ),
 }
-STEP = st.one_of(*(st.tuples(st.just(name), *told) for name, (_, told) in MAKERS.items()))
-
-
-def call_of(history: History, step: tuple[Any, ...]) -> Call:
-    name, *arguments = step
-    return MAKERS[name][0](history, *arguments)

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from history_bulk import STEP, call_of
 from history_life import Life
 from history_model import History
-from history_steps import STEP, call_of
 from httpx import ASGITransport, AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -50,5 +50,7 @@ async def test_every_version_reads_as_it_was(author: AsyncClient, steps: list[tu
         await life.check(number)
     for record in range(1, life.model.next_id):
         await life.check_record(record)
+    for low in range(1, life.model.number + 1):
+        await life.check_diff(low, low * 5 % life.model.number + 1)
     await life.check_versions()
     await author.delete(life.path)
