@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.fixtures import caller, server
+from support.turns import Turns
 
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
@@ -14,6 +19,40 @@ from backend.embedded.valkey import EmbeddedValkey
 from backend.repositories.migrate import upgrade
 
 __all__ = ["caller", "server"]
+
+TURNS = pytest.StashKey[Turns]()
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # no test depends on how busy the machine is
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Packed files hold the time: shown in names, they would give a test another name in each process."""
+    return "packed" if isinstance(val, bytes) and val.startswith((b"\x1f\x8b", b"PK")) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Each process of pytest-xdist measures its coverage by itself: not as a child of this one a second time."""
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In a process of pytest-xdist, find the folder that all of them share."""
+    if hasattr(config, "workerinput"):
+        config.stash[TURNS] = Turns(Path(config.getoption("basetemp")).parent)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if turns := config.stash.get(TURNS, None):
+        turns.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    turns = item.config.stash.get(TURNS, None)
+    with turns.turn(alone=item.get_closest_marker("alone") is not None) if turns else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,10 @@ from support.client import Client
 from support.memory import MEBIBYTE, peak, resident
 from support.server import Server
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc"),
+    pytest.mark.alone,  # it was seen to fail beside others' work
+]
 
 SIZES = (100_000, 500_000)
 MOST = 150 * MEBIBYTE

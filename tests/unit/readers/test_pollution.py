@@ -12,6 +12,8 @@ from scripts.benchmarks.pollution_run import means, read_alone
 from scripts.benchmarks.pollution_score import score
 from scripts.benchmarks.pollution_tables import loans, people, readings
 
+pytestmark = pytest.mark.no_cover  # thousands of files: measured, they take more than twice as long
+
 TABLES = {"loans": loans(), "people": people(), "readings": readings()}
 ALL = list(pollution.polluted(TABLES["loans"]))
 OF_FILES = [each for each in ALL if each.name == each.kind]
