@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
@@ -190,54 +190,8 @@ async def _by_schema(
     return [(await datasets.list_columns(tx, scope, dataset_id, group[0]), group) for group in listed]
 
 
-async def list_range(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, first: int, end: int) -> list[Record]:
-    """The records with ids from `first` until before `end`, in order."""
-    query = sql.SQL(
-        "SELECT r.id, r.added_in, {} FROM {} r WHERE {} AND r.id >= %(first)s AND r.id < %(end)s ORDER BY r.id"
-    ).format(record_json(snapshot.columns), records(scope, snapshot.dataset_id), AS_OF)
-    rows = await (await tx.execute(query, {"version": snapshot.version, "first": first, "end": end})).fetchall()
-    return [Record(row[0], row[1], Raw(row[2])) for row in rows]
-
-
-async def insert(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, first_id: int, rows: Sequence[Mapping[str, Raw]]
-) -> None:
-    """Images that begin at `version`, with ids counted up from `first_id`: column key → JSON text."""
-    query = sql.SQL(
-        "INSERT INTO {} (id, added_in, data) SELECT %s::bigint + n - 1, %s::integer, data::jsonb"
-        " FROM unnest(%s::text[]) WITH ORDINALITY AS new (data, n)"
-    ).format(records(scope, dataset_id))
-    await tx.execute(query, (first_id, version, [_json(row) for row in rows]))
-
-
 async def filled(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, keys: Sequence[str]) -> set[str]:
     """Those of the columns, by key, that hold a value in any image of any record."""
     asked = sql.SQL("SELECT key FROM unnest(%s::text[]) key WHERE EXISTS (SELECT FROM {} r WHERE r.data ? key)")
     rows = await (await tx.execute(asked.format(records(scope, dataset_id)), (list(keys),))).fetchall()
     return {key for (key,) in rows}
-
-
-async def close(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, ids: Sequence[int]) -> None:
-    """The live images of these records are no longer visible from `version` on."""
-    query = sql.SQL("UPDATE {} SET removed_in = %s WHERE id = ANY(%s) AND removed_in = %s")
-    await tx.execute(query.format(records(scope, dataset_id)), (version, list(ids), LIVE))
-
-
-async def is_image(
-    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int, values: Mapping[str, Raw]
-) -> bool:
-    """Whether the record's live image shows just this, to the digit: 0.1 and 0.10 are two images.
-
-    What it still holds under the keys of dropped columns nobody sees.
-    """
-    query = sql.SQL(
-        "SELECT coalesce((SELECT jsonb_object_agg(key, value) FROM jsonb_each(data) WHERE key = ANY(%s)), '{{}}')::text"
-        " = (%s::jsonb)::text FROM {} WHERE id = %s AND removed_in = %s"
-    ).format(records(scope, snapshot.dataset_id))
-    keys = [column.key for column in snapshot.columns]
-    row = await (await tx.execute(query, (keys, _json(values), record_id, LIVE))).fetchone()
-    return row == (True,)
-
-
-def _json(values: Mapping[str, Raw]) -> str:
-    return msgspec.json.encode(values).decode()

@@ -107,15 +107,34 @@ async def apply(
     edits, rows = await _checked(tx, writing, batch, wrong)
     if not partial:
         await _refuse(tx, writing, batch, wrong)
-    target = writing.target
+    outcome = await _carry_out(tx, writing, batch, edits, rows, wrong, answer=answer)
+    added, changed = len(rows), sum(each is not None for each in outcome.changed)
+    if added or changed or outcome.removed or writing.columns != writing.snapshot.columns:
+        change = Change(operation, added=added, changed=changed, removed=outcome.removed)
+        token = await publish(tx, writing, change, next_id=writing.head.next_id + added)
+        outcome.version, outcome.etag = writing.version, f'"{token}.{writing.head.revision}"'
+    return outcome
+
+
+async def _carry_out(
+    tx: Tx,
+    writing: Writing,
+    batch: Batch,
+    edits: Mapping[int, Edit],
+    rows: Mapping[int, Values],
+    wrong: Wrong,
+    *,
+    answer: bool,
+) -> Outcome:
+    """Deletes come first, then changes: what they leave of unique values is free for those that follow."""
+    target, first = writing.target, writing.head.next_id
     removed = [each.id for at, each in enumerate(batch.deletes) if not wrong.has("deletes", at)]
     if removed:
         await record_images.close(tx, target, removed)
     written = await record_images.edit(tx, target, list(edits.values()), answer=answer) if edits else {}
-    first = writing.head.next_id
     made = await record_images.insert(tx, target, first, list(rows.values()), answer=answer) if rows else []
     created = dict(zip(rows, made, strict=True))
-    outcome = Outcome(
+    return Outcome(
         writing.head.dataset.version,
         writing.head.etag,
         [created.get(at) for at in range(len(batch.creates))],
@@ -124,11 +143,6 @@ async def apply(
         len(edits) - len(written),
         wrong.items,
     )
-    if made or written or removed or writing.columns != writing.snapshot.columns:
-        change = Change(operation, added=len(made), changed=len(written), removed=len(removed))
-        token = await publish(tx, writing, change, next_id=first + len(made))
-        outcome.version, outcome.etag = writing.version, f'"{token}.{writing.head.revision}"'
-    return outcome
 
 
 async def _refuse(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:

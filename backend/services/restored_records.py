@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from backend.errors import InvalidRecord
-from backend.repositories import records, restores
+from backend.repositories import record_images, restores
 from backend.repositories.database import Tx
 from backend.repositories.restores import Counts, Then
 from backend.schemas.columns import Column
@@ -44,7 +44,7 @@ async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Seque
         text = f"{errors[0].message} Nothing was restored."
         raise InvalidRecord(text, errors=errors[:_MOST_ERRORS])
     dataset_id = writing.head.dataset.id
-    await records.close(tx, writing.scope, dataset_id, writing.version, [*fresh, *gone])
+    await record_images.close(tx, writing.target, [*fresh, *gone])
     await restores.insert(tx, writing.scope, dataset_id, writing.version, fresh)
     return Counts(added, len(fresh) - added, len(gone))
 
