@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import LiteralString
 from uuid import UUID
 
 import msgspec
@@ -23,6 +22,16 @@ _MEMORY = "SET LOCAL work_mem = '64MB'"
 _BY_PLACE = ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off")
 """To go from place to place costs less than the scans and sorts that the planner would take for many of them."""
 _AS_USUAL = ("SET LOCAL enable_hashjoin TO DEFAULT", "SET LOCAL enable_mergejoin TO DEFAULT")
+_CLOSE = sql.SQL("UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.ctid = d.now")
+_CLOSE_ALL = sql.SQL("UPDATE {records} r SET removed_in = {version} WHERE r.removed_in = {live}")
+_BRING_BACK = sql.SQL(
+    "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
+    " JOIN {records} r ON r.ctid = d.before"
+)
+_BRING_BACK_ALL = sql.SQL(
+    "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {records} r"
+    " WHERE r.added_in <= {then} AND r.removed_in > {then}"
+)
 
 
 class Counts(Struct, frozen=True):
@@ -68,27 +77,22 @@ async def compare(tx: Tx, told: Between) -> Counts:
     return Counts(added, then - added, live - (then - added))
 
 
-async def close(tx: Tx, told: Between, version: int) -> None:
-    """The records found by `compare` are no longer what they are, from `version` on."""
-    await _by_place(
-        tx, told, version, "UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.ctid = d.now"
-    )
+async def close(tx: Tx, told: Between, version: int, *, every: bool) -> None:
+    """The records found by `compare`, `every` live one, are no longer what they are, from `version` on."""
+    await _by_place(tx, told, version, _CLOSE_ALL if every else _CLOSE)
 
 
-async def bring_back(tx: Tx, told: Between, version: int) -> None:
+async def bring_back(tx: Tx, told: Between, version: int, *, every: bool) -> None:
     """The records found by `compare`, and closed, are what they were again, from `version` on."""
-    again = (
-        "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
-        " JOIN {records} r ON r.ctid = d.before"
-    )
-    await _by_place(tx, told, version, again)
+    await _by_place(tx, told, version, _BRING_BACK_ALL if every else _BRING_BACK)
 
 
-async def _by_place(tx: Tx, told: Between, version: int, statement: LiteralString) -> None:
-    table = records(told.scope, told.before.dataset_id)
+async def _by_place(tx: Tx, told: Between, version: int, statement: sql.SQL) -> None:
+    names = {"records": records(told.scope, told.before.dataset_id), "different": _DIFFERENT}
+    numbers = {"version": version, "then": told.after.version, "live": LIVE}
     for each in _BY_PLACE:
         await tx.execute(each)
-    await tx.execute(sql.SQL(statement).format(records=table, different=_DIFFERENT, version=version))
+    await tx.execute(statement.format(**names, **numbers))
     for each in _AS_USUAL:
         await tx.execute(each)
 

@@ -87,9 +87,10 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: b
     reshaped = await _restore_columns(tx, writing, target)
     if key is None and dry_run:
         return counts, reshaped
-    await restores.close(tx, told, writing.version)
+    every = counts.changed + counts.removed == writing.head.dataset.rows
+    await restores.close(tx, told, writing.version, every=every)
     await follow(tx, writing)
-    await restores.bring_back(tx, told, writing.version)
+    await restores.bring_back(tx, told, writing.version, every=every)
     if key is not None and (ids := await record_keys.without(tx, writing.scope, target.dataset_id, key)):
         text = f"Record {ids[0]} had no value in {shown(key.name)}, the dataset's key; clear the key first."
         raise InvalidRecord(text, errors=[ErrorItem(text, column=key.name, code="NULL", record=ids[0])])

@@ -68,6 +68,19 @@ class TestAll:
         assert (await restore(stock, {"version": 5}))["version"] == 7
         assert (await stock.get("/datasets/stock/records/1")).json()["version"] == 7
 
+    async def test_when_not_one_record_is_what_it_was(self, stock: AsyncClient) -> None:
+        await stock.patch("/datasets/stock/schema", json={"columns": [{"name": "price", "type": "text"}]})
+        assert (await restore(stock, {"version": 1})) == {
+            "version": 6, "added": 1, "changed": 2, "removed": 1, "unchanged": 0,
+        }  # fmt: skip
+        assert (await rows(stock), await schema(stock)) == (
+            await rows(stock, version=1),
+            await schema(stock, version=1),
+        )
+        await stock.post("/datasets/stock/imports?mode=replace", content=STOCK, headers={"Content-Type": "text/csv"})
+        assert (await restore(stock, {"version": 6}))["added"] == 3
+        assert await rows(stock) == await rows(stock, version=1)
+
     async def test_new_ids_go_on_behind_all_that_ever_were(self, stock: AsyncClient) -> None:
         await restore(stock, {"version": 1})
         assert (await stock.post("/datasets/stock/records", json={"sku": "E"})).json()["id"] == 5
