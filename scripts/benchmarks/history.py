@@ -13,6 +13,10 @@ _REQUESTS = 50
 """Diffs asked for in one round; their median counts."""
 
 
+def history(bench: Bench) -> list[Figure]:
+    return [diff(bench), restore(bench)]
+
+
 def diff(bench: Bench) -> Figure:
     """Two neighbouring versions of a large dataset over those of a small one, as many records changed in both."""
     rows = bench.sizes.rows

@@ -12,6 +12,7 @@ from typing import Any
 from scripts.benchmarks.appends import append_lines
 from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import API, Line
+from scripts.benchmarks.history import history
 from scripts.benchmarks.measure import Figure, Sample, alternate, compared, cpu_ratio, median, ratio, values
 from scripts.benchmarks.past import past
 
@@ -30,7 +31,7 @@ _INSERT_MANY = (
 def records(bench: Bench) -> list[Figure]:
     """What people and programs do to records, one case after the other."""
     patches = [patch_one(bench), patch_many(bench, "return=minimal"), patch_many(bench, "return=representation")]
-    return [*patches, *append_lines(bench), *past(bench)]
+    return [*patches, *append_lines(bench), *past(bench), *history(bench)]
 
 
 def patch_one(bench: Bench) -> Figure:

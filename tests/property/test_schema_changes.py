@@ -1,4 +1,4 @@
-"""Random changes of columns and records against a plain Python model; every version reads as the model was then."""
+"""Random changes of columns and records, and restores, beside a plain model; every version reads as that was then."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ WRITES = st.tuples(st.just("write"), PLACES, PLACES, CELLS, st.just(None))
 ROWS = st.tuples(st.sampled_from(POOLS), st.sampled_from(POOLS), st.sampled_from(POOLS)).flatmap(
     lambda pools: st.lists(st.tuples(*(st.sampled_from([None, *pool]) for pool in pools)), min_size=1, max_size=5)
 )
-STEPS = st.lists(CHANGES | WRITES.map(lambda each: each[:4]), min_size=1, max_size=8)
+RESTORES = st.tuples(st.just("restore"), st.integers(0, 8))
+STEPS = st.lists(CHANGES | WRITES.map(lambda each: each[:4]) | RESTORES, min_size=1, max_size=8)
 
 
 class Refused(Exception):
@@ -205,6 +206,11 @@ async def test_every_version_reads_as_it_was(
                 continue
             table, answer = done
             assert answer.status_code == 200, answer.text
+        elif step[0] == "restore":
+            chosen = sorted(versions)[step[1] % len(versions)]
+            table = versions[chosen]
+            answer = await caller_.post(f"{path}/restore", json={"version": chosen})
+            assert answer.status_code == 200, answer.text
         else:
             expected, body = changed(before, step)
             answer = await caller_.patch(f"{path}/schema", json=body)
@@ -214,7 +220,7 @@ async def test_every_version_reads_as_it_was(
             table = expected
         now = (await caller_.get(path)).json()["version"]
         same = _facts(before) == _facts(table) and not (step[0] == "schema" and step[2])
-        assert now == number + (not same)
+        assert now == number + (not same) or (step[0] == "restore" and same and now == number + 1)
         versions[now] = table
     for number, expected in versions.items():
         schema = (await caller_.get(f"{path}/schema", params={"version": number})).json()["columns"]
