@@ -87,6 +87,8 @@ WRITES: dict[str, Call] = {
     "batch": json_call("PATCH", "/datasets/{}/records", {"changes": [{"id": 1, "set": {"amount": 4}}], "deletes": [2]}),
     "restore": json_call("POST", "/datasets/{}/restore", {"version": 1}),
     "sheets": sheets,
+    "key column": json_call("PATCH", "/datasets/{}", {"key": "name"}),
+    "kept versions": json_call("PATCH", "/datasets/{}", {"keep_versions": 50}),
     "patch dataset": json_call("PATCH", "/datasets/{}", {"description": "told twice"}),
 }
 
@@ -168,3 +170,27 @@ def shape(node: Any, name: str = "") -> Any:
     if isinstance(node, list):
         return [shape(each) for each in node]
     return None if name in {"id", "workspace", "owner", "expires_at", "seconds"} or name.endswith("_at") else node
+
+
+async def test_each_call_that_takes_the_header_says_so(anonymous: AsyncClient) -> None:
+    paths = (await anonymous.get("http://sheaf.test/schema/openapi.json")).json()["paths"]
+    known = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}": call
+        for path, methods in paths.items()
+        for method, call in methods.items()
+    }
+    takes = {
+        name
+        for name, call in known.items()
+        if any(each["name"] == "Idempotency-Key" for each in call.get("parameters", ()))
+    }
+    writes = {name for name in known if name.startswith(("POST", "PATCH"))}
+    assert writes - takes == {
+        "POST /users",
+        "POST /users/me/keys",
+        "POST /users/me/keys/rotate",
+        "POST /datasets/{ref}/query",
+        "POST /datasets/{ref}/export",
+    }
+    assert takes <= writes
+    assert all({"400", "409", "422"} <= set(known[name]["responses"]) for name in takes)
