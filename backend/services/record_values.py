@@ -24,7 +24,9 @@ NULL = b"null"
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LONGEST_NUMBER = 16_000
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE][+-]?[0-9]{4}|[0-9]{16000}")
+_LONGEST_WITH_EXPONENT = 15_000
+"""The exponent may add 999 decimals; PostgreSQL counts 16,383."""
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|[eE][+-]?[0-9]{4}|[0-9]{15000}")
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -134,7 +136,8 @@ def _unstorable(value: Any) -> Iterator[str]:
 
 
 def _is_number(raw: bytes) -> bool:
-    return len(raw) <= _LONGEST_NUMBER and _NUMBER.fullmatch(raw) is not None
+    read = _NUMBER.fullmatch(raw)
+    return read is not None and len(raw) <= (_LONGEST_NUMBER if read[3] is None else _LONGEST_WITH_EXPONENT)
 
 
 def _integer(_: Column, raw: bytes) -> bytes | str:

@@ -118,7 +118,8 @@ class TestLong:
         ("column", "given"),
         [
             ("sku", '"\\u0000"'), ("more", '["\\u0000"]'), ("more", '{"\\u0000": 1}'), ("count", "1e2"),
-            ("price", "1e1000"), ("price", "0e99999"), ("price", "1e-99999"), ("price", "0." + "1" * 17_000),
+            ("price", "1e1000"), ("price", "0e99999"), ("price", "1e-99999"), ("price", "0." + "1" * 15_985 + "e-999"),
+            ("more", "0." + "1" * 15_985 + "e-999"), ("price", "0." + "1" * 17_000),
             ("count", "1" * 17_000), ("more", "1e99999"), ("more", '{"a": [1e999999999]}'),
             ("at", '"2025-01-31T10:20:30.5Z"'), ("day", '"0000-01-01"'), ("active", '"true"'), ("time", '"24:00:00"'),
         ],
@@ -240,3 +241,15 @@ class TestWithoutASchema:
         )
         assert answer.status_code == 422
         assert "SHEAF_MAX_COLUMNS" in answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("typed")
+class TestWithAKey:
+    async def test_a_value_that_is_there_already_is_refused(self, client: AsyncClient) -> None:
+        assert (await client.patch("/datasets/typed", json={"key": "sku"})).status_code == 200
+        before = await version(client, "typed")
+        for body in (lines([{"sku": "new"}, {"sku": "first"}]), lines([{"sku": "new"}, {"sku": "new"}])):
+            answer = await stream(client, PAD + body)
+            assert (answer.status_code, answer.json()["error_code"]) == (422, "DUPLICATE_KEYS"), answer.text
+        assert await version(client, "typed") == before
+        assert (await stream(client, PAD + lines([{"sku": "new"}]))).json()["added"] == 1
