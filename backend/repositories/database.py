@@ -117,7 +117,7 @@ class Database:
         )
         self._bulk = ConnectionPool(
             url,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=0,
             max_size=bulk_size,
             timeout=30,
