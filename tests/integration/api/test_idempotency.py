@@ -56,9 +56,12 @@ async def form(client: AsyncClient, ref: str) -> Response:
     return await client.post("/datasets", files={"file": ("f.csv", ORDERS)}, data={"name": f"new {ref}"})
 
 
-async def lines(client: AsyncClient, ref: str) -> Response:
-    body = b'{"name": "Cid", "amount": 3}\n{"name": "Dee", "amount": 4}\n'
-    return await client.post(f"/datasets/{ref}/records", content=body, headers={"Content-Type": "application/x-ndjson"})
+def lines_call(count: int) -> Call:
+    async def call(client: AsyncClient, ref: str) -> Response:
+        headers = {"Content-Type": "application/x-ndjson"}
+        return await client.post(f"/datasets/{ref}/records", content=b'{"name": "Cid"}\n' * count, headers=headers)
+
+    return call
 
 
 async def sheets(client: AsyncClient, ref: str) -> Response:
@@ -80,7 +83,8 @@ WRITES: dict[str, Call] = {
     "record": json_call("POST", "/datasets/{}/records", RECORD),
     "records": json_call("POST", "/datasets/{}/records", [RECORD, RECORD]),
     "no records": json_call("POST", "/datasets/{}/records", []),
-    "lines": lines,
+    "lines": lines_call(2),
+    "many lines": lines_call(10_001),
     "patch record": json_call("PATCH", "/datasets/{}/records/1", {"amount": 7}),
     "patch nothing": json_call("PATCH", "/datasets/{}/records/1", {"amount": 1}),
     "patch schema": json_call("PATCH", "/datasets/{}/schema", {"columns": [{"name": "name", "rename_to": "who"}]}),
