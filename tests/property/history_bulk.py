@@ -1,4 +1,4 @@
-"""Random writes of many records at once, returns to older versions, tags and pruning, as in `history_steps`."""
+"""Random writes of many records at once, as in `history_steps`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,21 @@ from decimal import Decimal
 from typing import Any
 
 from history_model import Column, Data, History, Num, Records, Refused, dumps, merged, visible
-from history_steps import CELLS, FEW, MAKERS, PLACES, ROW, WRONG, Call, Maker, fitting, item, record_at
+from history_steps import (
+    BAD,
+    CELLS,
+    FEW,
+    PLACES,
+    POOLS,
+    ROW,
+    WRONG,
+    Call,
+    Maker,
+    fitting,
+    item,
+    keyed_by,
+    record_at,
+)
 from hypothesis import strategies as st
 
 
@@ -145,56 +159,46 @@ def removed(history: History, place: int, cell: int, most: int) -> Call:
     return Call("DELETE", "/records", after, dumps(body))
 
 
-def restore(history: History, to: int) -> Call:
-    number = to % history.number + 1
+def upsert(history: History, place: int, rows: list[tuple[int, dict[int, int]]]) -> Call:
+    columns = history.newest.of_kind("text", "integer")
+    if not columns:
+        return Call("GET", "/schema", lambda _: None)
+    key = columns[place % len(columns)]
+    pool = POOLS[key.kind]
+    items = []
+    for cell, row in rows:
+        sent, values = item(history, row)
+        value = pool[cell % len(pool)]
+        items.append((sent | {key.name: value}, item_values(history, values, sent, key), value))
 
     def after(history: History) -> dict[str, Any]:
-        target, newest = history.readable(number), history.newest
-        records = dict(target.records)
-        for record in target.records.keys() & newest.records.keys():
-            if visible(newest.records[record], target.columns) == target.seen(record):
-                records[record] = newest.records[record]
-        counts = history.write(records, target.columns)
-        return counted(counts, version=history.number)
+        wanted = [value for _, _, value in items]
+        if None in wanted or len({*wanted}) < len(wanted):
+            raise Refused(422)
+        found, records, unchanged = keyed_by(history, key, wanted), dict(history.newest.records), 0
+        for _, values, value in items:
+            new = fitting(values) | {key.key: value}
+            if value in found:
+                record = found[value]
+                records[record] = patched(records[record], new)
+                unchanged += visible(records[record], history.newest.columns) == history.newest.seen(record)
+            else:
+                (record,) = history.take_ids(1)
+                records[record] = new
+        return counted(history.write(records), unchanged=unchanged, version=history.number)
 
-    return Call("POST", "/restore", after, dumps({"version": Num(str(number))}))
-
-
-def tag(history: History, to: int, name: int) -> Call:
-    number = to % history.number + 1
-    called = f"tag {name % 3}"
-
-    def after(history: History) -> None:
-        version = history.readable(number)
-        if any(other.tag == called and other is not version for other in history.versions):
-            raise Refused(409)
-        version.tag = called
-
-    return Call("PUT", f"/versions/{number}/tag", after, dumps({"tag": called}))
+    return Call("PUT", "/records", after, dumps([sent for sent, _, _ in items]), params={"key": f'"{key.name}"'})
 
 
-def untag(history: History, to: int) -> Call:
-    number = to % history.number + 1
-
-    def after(history: History) -> None:
-        history.readable(number).tag = None
-        history.prune()
-
-    return Call("DELETE", f"/versions/{number}/tag", after, status=204)
-
-
-def keep(history: History, many: int) -> Call:
-    kept = None if many > 4 else many + 1
-
-    def after(history: History) -> None:
-        history.keep = kept
-        history.prune()
-
-    return Call("PATCH", "", after, dumps({"keep_versions": None if kept is None else Num(str(kept))}))
-
-
-def bury(_: History) -> Call:
-    return Call("DELETE", "", lambda _: None, status=204)
+def item_values(history: History, values: Data | None, sent: dict[str, Any], key: Column) -> Data | None:
+    """The values of an item whose key is replaced: it alone may have been the bad one."""
+    others = {name: each for name, each in sent.items() if name != key.name}
+    bad = any(
+        others.get(each.name) == BAD[each.kind] for each in history.newest.columns if others.get(each.name) is not None
+    )
+    if bad:
+        return None
+    return {each.key: others[each.name] for each in history.newest.columns if each.name in others}
 
 
 CHANGES = st.lists(st.tuples(FEW, ROW | WRONG, st.integers(0, 7)), max_size=3)
@@ -203,19 +207,5 @@ BULK: dict[str, Maker] = {
     "batch": (batch, (CHANGES, DELETES, st.lists(ROW | WRONG, max_size=2), st.booleans())),
     "filtered": (filtered, (PLACES, CELLS, ROW | WRONG, st.integers(0, 9))),
     "removed": (removed, (PLACES, CELLS, st.integers(0, 9))),
-    "restore": (restore, (st.integers(0, 11),)),
-    "tag": (tag, (st.integers(0, 11), PLACES)),
-    "untag": (untag, (st.integers(0, 11),)),
-    "keep": (keep, (st.integers(0, 7),)),
+    "upsert": (upsert, (PLACES, st.lists(st.tuples(CELLS, ROW | WRONG), min_size=1, max_size=3))),
 }
-DRY = ["create", "patch", "replace", "delete", "batch", "filtered", "removed", "restore"]
-ALL = MAKERS | BULK
-ONE = st.one_of(*(st.tuples(st.just(name), *told) for name, (_, told) in ALL.items()))
-STEP = st.tuples(ONE, st.integers(0, 5).map(lambda each: each == 5))
-"""A step, and whether it is only tried out."""
-
-
-def call_of(history: History, step: tuple[tuple[Any, ...], bool]) -> Call:
-    (name, *arguments), dry = step
-    call = ALL[name][0](history, *arguments)
-    return call.tried() if dry and name in DRY else call

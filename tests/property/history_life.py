@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -18,8 +19,8 @@ _CELL = re.compile(r'("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n)')
 class Life:
     """`path` is the dataset's; `file` the one that made a version, and which: once more it makes none."""
 
-    def __init__(self, client: AsyncClient, path: str, model: History) -> None:
-        self.client, self.path, self.model = client, path, model
+    def __init__(self, client: AsyncClient, path: str, model: History, sweep: Callable[[], Awaitable[None]]) -> None:
+        self.client, self.path, self.model, self.sweep = client, path, model, sweep
         self.file: Any = None
 
     async def get(self, path: str, **params: Any) -> Any:
@@ -43,6 +44,10 @@ class Life:
             self.file = (file, self.model.number)
         elif file and status == 201:
             status = 200
+        if call.method == "SWEEP":
+            note("SWEEP")
+            await self.sweep()
+            return
         note(f"{call.method} {call.path} {call.params} {call.content} → {status}")
         answer = await self.client.request(
             call.method,
@@ -55,6 +60,8 @@ class Life:
         if told:
             found = loads(answer.text)
             assert {name: found.get(name) for name in told} == {name: as_read(each) for name, each in told.items()}
+        if call.then:
+            await self.step(call.then)
 
     async def check(self, number: int) -> None:
         """One version: its columns, all records, how many, an export, filters, a sort, single records."""

@@ -41,6 +41,7 @@ class Call(Struct):
     media_type: str = "application/json"
     params: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    then: Call | None = None
 
     def tried(self) -> Call:
         """The same as a dry run: the model stays what it is."""
