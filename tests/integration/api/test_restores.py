@@ -81,6 +81,21 @@ class TestAll:
         assert (await restore(stock, {"version": 6}))["added"] == 3
         assert await rows(stock) == await rows(stock, version=1)
 
+    async def test_many_records_by_a_lease(self, client: AsyncClient, upload: Upload) -> None:
+        count = 20_001
+        await upload("sku,price\n" + "".join(f"{n},0.10\n" for n in range(count)), name="stock")
+        await client.post(
+            "/datasets/stock/imports?mode=replace", content="sku,price\n7,1\n", headers={"Content-Type": "text/csv"}
+        )
+        wanted = {"version": 3, "added": count, "changed": 0, "removed": 1, "unchanged": 0}
+        assert await restore(client, {"version": 1}, dry_run=True) == {**wanted, "dry_run": True}
+        assert await restore(client, {"version": 1}) == wanted
+        for version in (1, 3):
+            answer = (await client.get("/datasets/stock/export", params={"version": version, "format": "csv"})).text
+            assert answer.startswith("sku,price\r\n0,0.10\r\n")
+            assert answer.count("\r\n") == count + 1
+        assert (await client.post("/datasets/stock/records", json={"sku": 1})).status_code == 201
+
     async def test_new_ids_go_on_behind_all_that_ever_were(self, stock: AsyncClient) -> None:
         await restore(stock, {"version": 1})
         assert (await stock.post("/datasets/stock/records", json={"sku": "E"})).json()["id"] == 5
