@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
+from psycopg import AsyncConnection
 from support.calls import CSV, make, pointers, raw, records, schema, send, version
 
 pytestmark = pytest.mark.anyio
@@ -346,3 +349,30 @@ class TestByKey:
         answer = await stock.get("/datasets/stock/records/by-key/%FF")
         assert answer.status_code == 400
         assert (await stock.get("/datasets/stock/records/by-key/a%00b")).status_code in {400, 404}
+
+
+class TestAtOnce:
+    async def test_one_of_many_makes_the_record(self, stock: AsyncClient) -> None:
+        answers = await asyncio.gather(*(stock.put(address("new"), json={"pieces": number}) for number in range(8)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+        answers = await asyncio.gather(
+            *(stock.post("/datasets/stock/records", json={"sku": "newer"}) for _ in range(8))
+        )
+        assert sorted(answer.status_code for answer in answers) == [201] + [422] * 7
+        assert await skus(stock) == ["A-1", "B/2", "C 3", "new", "newer"]
+
+    async def test_a_key_is_not_cleared_while_somebody_reads_everything(
+        self, stock: AsyncClient, postgres_url: str
+    ) -> None:
+        dataset = (await stock.get("/datasets/stock")).json()["id"]
+        async with await AsyncConnection.connect(postgres_url) as reader:
+            found = await reader.execute(
+                "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE tablename = %s",
+                (f"records_{UUID(dataset).hex}",),
+            )
+            (name,) = await found.fetchone() or ("",)
+            await reader.execute(f"LOCK TABLE {name} IN ACCESS SHARE MODE".encode())
+            answer = await declare(stock, None)
+            assert (answer.status_code, answer.json()["error_code"]) == (409, "DATASET_BUSY")
+            assert answer.headers["retry-after"] == "5"
+        assert (await declare(stock, None)).status_code == 200
