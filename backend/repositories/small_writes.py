@@ -36,7 +36,7 @@ _HEAD = sql.SQL(
 so all that the statement sees belongs to the version of this token, or there is no row and nothing is written.
 """
 _PUBLISHED = sql.SQL(
-    "size AS MATERIALIZED (SELECT pg_total_relation_size(%(table)s::regclass) AS bytes),"
+    "size AS MATERIALIZED (SELECT pg_total_relation_size({name}::regclass) AS bytes),"
     " told AS (INSERT INTO {versions}"
     " (dataset_id, version, token, author, operation, rows, added, changed, removed, created_at)"
     " SELECT head.id, %(version)s, %(token)s, %(author)s, %(operation)s, head.rows + %(added)s - %(removed)s,"
@@ -89,7 +89,7 @@ class Publication(Struct, frozen=True):
 
 async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Raw]) -> tuple[Record, str] | None:
     """A new record (column key → JSON text) and its ETag."""
-    params = {**_params(tx, target, made, added=1), "set": json_text(values)}
+    params = {**_params(target, made, added=1), "set": json_text(values)}
     row = await _row(tx, "add", target, params)
     if row is not None:
         await _prune(tx, target, made)
@@ -100,7 +100,7 @@ async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple
     """The record's new image and its ETag, or those that it has where nothing changes, to the digit; then no version
     is made. None: there is no such record.
     """
-    params = _params(tx, target, made, changed=1)
+    params = _params(target, made, changed=1)
     params |= {"id": edit.id, "gone": array_text(edit.gone), "set": json_text(edit.values)}
     row = await _row(tx, "change", target, params)
     if row is None:
@@ -113,7 +113,7 @@ async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple
 
 async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> bool:
     """Whether there was such a record."""
-    removed = await _row(tx, "remove", target, {**_params(tx, target, made, removed=1), "id": record_id})
+    removed = await _row(tx, "remove", target, {**_params(target, made, removed=1), "id": record_id})
     if removed is not None:
         await _prune(tx, target, made)
     return removed is not None
@@ -124,12 +124,9 @@ async def _prune(tx: Tx, target: Target, made: Publication) -> None:
         await pruning.published(tx, target.scope, made.dataset, newest=target.version, at=made.at)
 
 
-def _params(
-    tx: Tx, target: Target, made: Publication, *, added: int = 0, changed: int = 0, removed: int = 0
-) -> dict[str, Any]:
+def _params(target: Target, made: Publication, *, added: int = 0, changed: int = 0, removed: int = 0) -> dict[str, Any]:
     return {
         **structs.asdict(made),
-        "table": target.table.as_string(tx),
         "dataset": target.dataset_id,
         "pruned": made.dataset is not None,
         "version": target.version,
@@ -148,8 +145,10 @@ async def _row(tx: Tx, kind: str, target: Target, params: Mapping[str, Any]) -> 
 @lru_cache(maxsize=256)
 def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) -> bytes:
     """Put together once: that takes Python longer than the rest of a small write."""
+    source = records(scope, dataset_id)
     parts = {
-        "table": records(scope, dataset_id),
+        "table": source,
+        "name": source.as_string(),
         "versions": table(scope, "versions"),
         "datasets": table(scope, "datasets"),
         "live": LIVE,
