@@ -86,16 +86,26 @@ def differences(connection: Connection, schema: str) -> list[tuple[object, ...]]
     return found
 
 
+def record_indexes(connection: Connection, schema: str) -> set[str]:
+    """How the indexes of the schema's record tables are made."""
+    asked = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND starts_with(tablename, 'records_')"
+    return {definition for (definition,) in connection.exec_driver_sql(asked, (schema,))}
+
+
 @pytest.mark.anyio
 async def test_workspaces_from_before_get_what_is_new(postgres_url: str, user: User, client: AsyncClient) -> None:
     await client.post("/datasets", json={"name": "first"})
     schema = "ws_" + user.workspace["id"].replace("-", "")
     engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        indexes = record_indexes(connection, schema)
     command.downgrade(alembic_config(postgres_url), "0002")
     with engine.connect() as connection:
         assert differences(connection, schema) != []
+        assert record_indexes(connection, schema) < indexes
     upgrade(postgres_url)
     with engine.connect() as connection:
         assert differences(connection, schema) == []
+        assert record_indexes(connection, schema) == indexes
     engine.dispose()
     assert (await client.get("/datasets/first")).json()["version"] == 1
