@@ -59,7 +59,8 @@ class TestCreate:
         assert pointers(answer) == [
             ("/1/sku", "INVALID_VALUE"), ("/1/count", "INVALID_VALUE"), ("/1/price", "INVALID_VALUE"),
             ("/1/active", "INVALID_VALUE"), ("/2/sku", "NULL"), ("/2/count", "INVALID_VALUE"),
-            ("/2/nme", "UNKNOWN_COLUMN"), ("/3/day", "INVALID_VALUE"), ("/3/at", "INVALID_VALUE"), ("/3/time", "INVALID_VALUE"),
+            ("/2/nme", "UNKNOWN_COLUMN"), ("/3/day", "INVALID_VALUE"), ("/3/at", "INVALID_VALUE"),
+            ("/3/time", "INVALID_VALUE"),
         ]  # fmt: skip
         assert answer.json()["error_code"] == "INVALID_RECORD"
         assert await version(client, "typed") == 2
