@@ -78,8 +78,9 @@ class Life:
             (int(each["id"].text), int(each["version"].text), [*each["data"].items()]) for each in page
         ] == version.page()
         assert (await self.get("/records/count", **at))["count"] == as_read(len(version.records))
-        exported = await self.client.get(f"{self.path}/export", params={"format": "csv", **at})
-        assert cells(exported.text, version) == [[*version.shown(data).values()] for _, data in version.in_order()]
+        if version.columns:
+            exported = await self.client.get(f"{self.path}/export", params={"format": "csv", **at})
+            assert cells(exported.text, version) == [[*version.shown(data).values()] for _, data in version.in_order()]
         for record, data in version.in_order()[:2]:
             assert (await self.get(f"/records/{record}", **at))["data"] == version.shown(data)
         await self.check_queries(version, at)

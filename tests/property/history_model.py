@@ -63,13 +63,14 @@ class Refused(Exception):
 
 
 class History(Struct):
-    """`open`: the columns grow with what is written."""
+    """`open`: the columns grow with what is written; `spare` are the keys of those that may come."""
 
     versions: list[Version] = field(default_factory=list)
     next_id: int = 1
     next_key: int = 0
     keep: int | None = None
     open: bool = False
+    spare: dict[str, int] = field(default_factory=dict)
 
     @property
     def newest(self) -> Version:
@@ -82,6 +83,29 @@ class History(Struct):
     def column(self, name: str, kind: str) -> Column:
         self.next_key += 1
         return Column(self.next_key, name, kind)
+
+    def key_of(self, name: str) -> int:
+        """The key of a column that is there, or that a write would make."""
+        known = {column.name: column.key for column in self.newest.columns}
+        if name not in known and name not in self.spare:
+            self.spare[name] = self.column(name, "text").key
+        return known[name] if name in known else self.spare[name]
+
+    def grown(self, items: Sequence[dict[str, Any]]) -> tuple[Column, ...]:
+        """The columns that take what is sent: types widen, new columns come; only where the schema is open."""
+        columns = self.newest.columns
+        if not self.open:
+            return columns
+        filled = {key for version in self.versions for data in version.records.values() for key in data}
+        kinds = {each.name: None if each.kind == "text" and each.key not in filled else each.kind for each in columns}
+        for each in items:
+            for name, value in each.items():
+                kinds[name] = widened(kinds.get(name), kind_of(value))
+        new = [name for name in kinds if name not in {column.name for column in columns}]
+        return (
+            *(Column(each.key, each.name, kinds[each.name] or each.kind) for each in columns),
+            *(Column(self.spare.pop(name), name, kinds[name] or "text") for name in new),
+        )
 
     def begin(self, columns: Sequence[Column]) -> None:
         self.versions.append(Version(tuple(columns), {}, {}, (0, 0, 0)))
@@ -160,6 +184,20 @@ class History(Struct):
             elif not both:
                 found.append((record, "added" if record in after.records else "removed", cells))
         return found
+
+
+def kind_of(value: Any) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None if value is None else "boolean"
+    if isinstance(value, Num):
+        return "number" if "." in value.text else "integer"
+    return "text" if isinstance(value, str) else "json"
+
+
+def widened(known: str | None, seen: str | None) -> str | None:
+    if known is None or seen is None or known == seen:
+        return known or seen
+    return "number" if {known, seen} == {"integer", "number"} else "json"
 
 
 def stored(data: Data) -> Data:

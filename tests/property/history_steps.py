@@ -19,6 +19,20 @@ POOLS: dict[str, list[Any]] = {
     "json": [{"k": Num("0.10")}, {"k": {"m": None, "ä": [Num("1"), ""]}}, {"k": None}, [], "", True, Num("0.1"), None],
 }
 BAD = {"text": Num("1"), "number": "x", "integer": Num("0.5"), "json": None}
+LOOSE: list[Any] = [
+    "x",
+    Num("5"),
+    Num("0.10"),
+    None,
+    {"k": {"m": None}},
+    True,
+    "",
+    [Num("0.10")],
+    {"k": None},
+    Num(BIG),
+]
+"""What is written where any value goes."""
+NAMES = "abcde"
 KEYS = ["x", "5", "k1", "ä"]
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -47,14 +61,24 @@ class Call(Struct):
         """The same as a dry run: the model stays what it is."""
 
         def after(history: History) -> dict[str, Any]:
-            told = self.after(deepcopy(history)) or {}
-            return {name: each for name, each in told.items() if name != "id"} | {"dry_run": True}
+            would = deepcopy(history)
+            told = self.after(would) or {}
+            return {name: each for name, each in told.items() if name != "id"} | {
+                "version": would.number,
+                "dry_run": True,
+            }
 
         return replaced(self, after=after, params={**self.params, "dry_run": "true"}, status=200)
 
 
+NOTHING = Call("GET", "/schema", lambda _: None)
+
+
 def item(history: History, row: dict[int, int]) -> tuple[dict[str, Any], Data | None]:
     """What is sent for a row, and its values by column key; None if one of them does not fit."""
+    if history.open:
+        loose = {NAMES[place % len(NAMES)]: LOOSE[cell % len(LOOSE)] for place, cell in row.items()}
+        return loose, {history.key_of(name): value for name, value in loose.items()}
     sent: dict[str, Any] = {}
     values: Data | None = {}
     columns = history.newest.columns
@@ -99,7 +123,8 @@ def create(history: History, rows: list[dict[int, int]], form: int) -> Call:
         data = [fitting(values) for _, values in items]
         first = history.next_id
         ids = history.take_ids(len(data))
-        history.write({**history.newest.records, **dict(zip(ids, data, strict=True))})
+        grown = history.grown([sent for sent, _ in items])
+        history.write({**history.newest.records, **dict(zip(ids, data, strict=True))}, grown)
         return {"id": first} if form == 0 else {"count": len(data)}
 
     return Call("POST", "/records", after, content, NDJSON if form == 2 else "application/json", status=201)
@@ -111,7 +136,7 @@ def patch(history: History, place: int, row: dict[int, int]) -> Call:
     def after(history: History) -> dict[str, Any] | None:
         before = there(history, record)
         new = {key: merged(before.get(key), value) for key, value in fitting(values).items()}
-        history.write({**history.newest.records, record: {**before, **new}})
+        history.write({**history.newest.records, record: {**before, **new}}, history.grown([sent]))
         return {"id": record, "version": history.newest.touched[record]}
 
     return Call("PATCH", f"/records/{record}", after, dumps(sent))
@@ -123,7 +148,7 @@ def replace(history: History, place: int, row: dict[int, int]) -> Call:
     def after(history: History) -> dict[str, Any] | None:
         before = there(history, record)
         hidden = {key: value for key, value in before.items() if key not in history.newest.seen(record)}
-        history.write({**history.newest.records, record: {**hidden, **fitting(values)}})
+        history.write({**history.newest.records, record: {**hidden, **fitting(values)}}, history.grown([sent]))
         return {"id": record, "version": history.newest.touched[record]}
 
     return Call("PUT", f"/records/{record}", after, dumps(sent))
@@ -142,8 +167,10 @@ def delete(history: History, place: int) -> Call:
 def reshape(history: History, place: int, how: int, to: int) -> Call:
     """Renames, drops, retypes, adds or moves a column."""
     columns = history.newest.columns
+    if not columns:
+        return NOTHING
     column = columns[place % len(columns)]
-    name = "abcde"[to % 5]
+    name = NAMES[to % 5]
     kind = ("text", "number", "integer")[to % 3]
     change: dict[str, Any] = {"name": column.name}
     body: dict[str, Any] = {"columns": [change]}
@@ -180,8 +207,8 @@ def reshape(history: History, place: int, how: int, to: int) -> Call:
         history.write(records, tuple(new))
         return None
 
-    if how == 2 and column.kind == "json":
-        return Call("GET", "/schema", lambda _: None)
+    if how == 2 and column.kind in {"json", "boolean"}:
+        return NOTHING
     return Call("PATCH", "/schema", after, dumps(body))
 
 
@@ -189,8 +216,8 @@ def bring(history: History, mode: str, keys: list[int], cells: list[int]) -> Cal
     """A file of a key column and one more."""
     texts = history.newest.of_kind("text")
     others = [each for each in history.newest.of_kind("text", "number", "integer") if each not in texts[:1]]
-    if not texts or not others:
-        return Call("GET", "/schema", lambda _: None)
+    if history.open or not texts or not others:
+        return NOTHING
     key, other = texts[0], others[cells[0] % len(others)]
     pool = POOLS[other.kind]
     rows = [(KEYS[at % len(KEYS)], pool[cells[place % len(cells)] % len(pool)]) for place, at in enumerate(keys)]
