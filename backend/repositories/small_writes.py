@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
 from psycopg import sql
 
 from backend.query.compile import record_json
@@ -27,7 +27,7 @@ from backend.schemas.datasets import Dataset
 from backend.schemas.records import Record
 
 _HEAD = sql.SQL(
-    "head AS MATERIALIZED (SELECT d.id, d.rows, d.next_id FROM {datasets} d WHERE d.id = %(dataset)s"
+    "head AS MATERIALIZED (SELECT d.id, d.rows, d.next_id FROM {datasets} d WHERE d.id = {dataset}"
     " AND d.token = %(known)s AND d.deleted_at IS NULL AND %(ref)s IN (d.slug, d.id::text)"
     " AND (d.busy_import IS NULL OR d.busy_until <= statement_timestamp())"
     " AND (%(pruned)s OR d.keep_versions IS NULL OR d.keep_days IS NOT NULL) FOR NO KEY UPDATE)"
@@ -39,10 +39,10 @@ _PUBLISHED = sql.SQL(
     "size AS MATERIALIZED (SELECT pg_total_relation_size({name}::regclass) AS bytes),"
     " told AS (INSERT INTO {versions}"
     " (dataset_id, version, token, author, operation, rows, added, changed, removed, created_at)"
-    " SELECT head.id, %(version)s, %(token)s, %(author)s, %(operation)s, head.rows + %(added)s - %(removed)s,"
-    " %(added)s, %(changed)s, %(removed)s, %(at)s FROM written, head),"
+    " SELECT head.id, %(version)s, %(token)s, %(author)s, %(operation)s, head.rows + {added} - {removed},"
+    " {added}, {changed}, {removed}, %(at)s FROM written, head),"
     " published AS (UPDATE {datasets} d SET version = %(version)s, token = %(token)s,"
-    " rows = head.rows + %(added)s - %(removed)s, columns = %(columns)s, next_id = head.next_id + %(added)s,"
+    " rows = head.rows + {added} - {removed}, columns = {columns}, next_id = head.next_id + {added},"
     " bytes = size.bytes, updated_at = %(at)s FROM written, head, size WHERE d.id = head.id)"
 )
 _ADD = sql.SQL(
@@ -59,7 +59,7 @@ _CHANGE = sql.SQL(
     " RETURNING was.id, was.wanted),"
     " written AS (INSERT INTO {table} AS r (id, added_in, data)"
     " SELECT id, %(version)s, wanted FROM closed RETURNING r.added_in, r.data), {published}"
-    " SELECT r.added_in, {json}, (SELECT token FROM {versions} WHERE dataset_id = %(dataset)s"
+    " SELECT r.added_in, {json}, (SELECT token FROM {versions} WHERE dataset_id = {dataset}"
     " AND version = r.added_in) FROM (SELECT COALESCE(written.added_in, was.added_in) AS added_in,"
     " COALESCE(written.data, was.data) AS data FROM was LEFT JOIN written ON true) r"
 )
@@ -89,7 +89,7 @@ class Publication(Struct, frozen=True):
 
 async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Raw]) -> tuple[Record, str] | None:
     """A new record (column key → JSON text) and its ETag."""
-    params = {**_params(target, made, added=1), "set": json_text(values)}
+    params = {**_params(target, made), "set": json_text(values)}
     row = await _row(tx, "add", target, params)
     if row is not None:
         await _prune(tx, target, made)
@@ -100,7 +100,7 @@ async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple
     """The record's new image and its ETag, or those that it has where nothing changes, to the digit; then no version
     is made. None: there is no such record.
     """
-    params = _params(target, made, changed=1)
+    params = _params(target, made)
     params |= {"id": edit.id, "gone": array_text(edit.gone), "set": json_text(edit.values)}
     row = await _row(tx, "change", target, params)
     if row is None:
@@ -113,7 +113,7 @@ async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple
 
 async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> bool:
     """Whether there was such a record."""
-    removed = await _row(tx, "remove", target, {**_params(target, made, removed=1), "id": record_id})
+    removed = await _row(tx, "remove", target, {**_params(target, made), "id": record_id})
     if removed is not None:
         await _prune(tx, target, made)
     return removed is not None
@@ -124,16 +124,16 @@ async def _prune(tx: Tx, target: Target, made: Publication) -> None:
         await pruning.published(tx, target.scope, made.dataset, newest=target.version, at=made.at)
 
 
-def _params(target: Target, made: Publication, *, added: int = 0, changed: int = 0, removed: int = 0) -> dict[str, Any]:
+def _params(target: Target, made: Publication) -> dict[str, Any]:
     return {
-        **structs.asdict(made),
-        "dataset": target.dataset_id,
+        "ref": made.ref,
+        "known": made.known,
         "pruned": made.dataset is not None,
         "version": target.version,
-        "added": added,
-        "changed": changed,
-        "removed": removed,
-        "columns": len(target.columns),
+        "token": made.token,
+        "author": made.author,
+        "operation": made.operation,
+        "at": made.at,
     }
 
 
@@ -153,6 +153,11 @@ def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, columns: tupl
         "datasets": table(scope, "datasets"),
         "live": LIVE,
         "json": record_json(columns),
+        "dataset": dataset_id,
+        "columns": len(columns),
+        "added": int(kind == "add"),
+        "changed": int(kind == "change"),
+        "removed": int(kind == "remove"),
     }
     head, published = _HEAD.format(**parts), _PUBLISHED.format(**parts)
     return _TEXTS[kind].format(head=head, published=published, **parts).as_bytes()
