@@ -246,6 +246,8 @@ async def test_writers_to_another_dataset_do_not_wait(narrow: AsyncClient, postg
             narrow.patch(f"{path}/schema", json={"add": [{"name": "more"}]}, params=params),
             narrow.patch(path, json={"description": "held"}, params=params),
             narrow.post(f"{path}/restore", json={"version": 1}, params=params),
+            narrow.put(f"{path}/versions/1/tag", json={"tag": "first"}, params=params),
+            narrow.put(f"{path}/records", json=[{"value": 9}], params={**params, "key": "value"}),
             narrow.post(f"{path}/imports", content="value\n8\n", headers=csv, params={**params, "mode": "append"}),
         ]
 
