@@ -16,12 +16,11 @@ from backend.schemas.records import Changed, Record
 from backend.schemas.versions import Change
 from backend.services import record_values
 from backend.services.conflicts import conflicts
-from backend.services.record_values import Values, merged
+from backend.services.record_values import MOST_ERRORS, Values, merged
 from backend.services.schema_growth import grow, unnameable
-from backend.services.writing import Writing, publish
+from backend.services.writing import Writing, etag_after, publish
 
 MOST_OPERATIONS = 10_000
-MOST_ERRORS = 100
 _OF_VALUES = {"INVALID_VALUE", "UNKNOWN_COLUMN", "NULL"}
 _ORDER = ("changes", "deletes", "creates")
 
@@ -112,7 +111,7 @@ async def apply(
     if added or changed or outcome.removed or writing.columns != writing.snapshot.columns:
         change = Change(operation, added=added, changed=changed, removed=outcome.removed)
         token = await publish(tx, writing, change, next_id=writing.head.next_id + added)
-        outcome.version, outcome.etag = writing.version, f'"{token}.{writing.head.revision}"'
+        outcome.version, outcome.etag = writing.version, etag_after(writing, token)
     return outcome
 
 

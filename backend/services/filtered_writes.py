@@ -20,13 +20,9 @@ from backend.schemas.records import Changed
 from backend.schemas.versions import Change
 from backend.services import record_values
 from backend.services.preconditions import require_match
-from backend.services.record_values import NULL
+from backend.services.record_values import MOST_ERRORS, NULL, refuse_values
 from backend.services.schema_growth import grow, unnameable
-from backend.services.writing import Writers, Writing, publish
-
-_MANY = 20_000
-"""More records than these are not changed while others wait."""
-_MOST_ERRORS = 100
+from backend.services.writing import MANY, Writers, Writing, etag_after, publish
 
 
 class Terms(Struct, frozen=True):
@@ -56,7 +52,7 @@ class FilteredWriteService:
             found = await filtered_writes.count(tx, matching)
             _check_most(found, terms)
             if writing.head.open_schema:
-                _refuse(unnameable(changes, "/set"))
+                refuse_values(unnameable(changes, "/set"))
                 if not found:
                     return _nothing(writing, 0, terms), writing.head.etag
                 await grow(tx, writing, [changes], max_columns=self._max_columns)
@@ -98,11 +94,11 @@ class FilteredWriteService:
         """A write that others wait for, or are refused during where it takes its time."""
         async with self._database.read() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
-            many = head.dataset.rows > _MANY
+            many = head.dataset.rows > MANY
             if many:
                 snapshot = await lookup.snapshot(tx, scope, head)
                 matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
-                many = await filtered_writes.count(tx, matching, at_most=_MANY + 1) > _MANY
+                many = await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
         write = self._writers.write_long if many else self._writers.write
         async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
             require_match(terms.if_match, writing.head.etag)
@@ -123,7 +119,7 @@ async def _removed(tx: Tx, writing: Writing, matching: Matching, terms: Terms) -
 async def _published(tx: Tx, writing: Writing, change: Change) -> str:
     """The dataset's ETag afterwards."""
     token = await publish(tx, writing, change, next_id=writing.head.next_id)
-    return f'"{token}.{writing.head.revision}"'
+    return etag_after(writing, token)
 
 
 def _nothing(writing: Writing, unchanged: int, terms: Terms) -> Changed:
@@ -144,17 +140,11 @@ def _check_ids(ids: Sequence[int], gone: set[int]) -> None:
             errors.append(ErrorItem("There is no such record.", f"/ids/{at}", code="RECORD_NOT_FOUND", record=record))
         seen.add(record)
     if errors:
-        raise InvalidRecord(f"{len(errors)} id(s) cannot be deleted; nothing was.", errors=errors[:_MOST_ERRORS])
+        raise InvalidRecord(f"{len(errors)} id(s) cannot be deleted; nothing was.", errors=errors[:MOST_ERRORS])
 
 
 def _patch(changes: Item, writing: Writing) -> MergePatch:
     """Raises InvalidRecord with a pointer to each bad value."""
     values, gone, errors = record_values.check_change(changes, writing.by_name, "/set")
-    _refuse(errors)
+    refuse_values(errors)
     return MergePatch({**values, **dict.fromkeys(gone, Raw(NULL))})
-
-
-def _refuse(errors: Sequence[ErrorItem]) -> None:
-    if errors:
-        text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was changed."
-        raise InvalidRecord(text, errors=errors[:_MOST_ERRORS])

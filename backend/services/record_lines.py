@@ -12,7 +12,7 @@ from backend.errors import BadRequest, InvalidRecord, LimitExceeded
 from backend.readers.base import ReadLimits
 from backend.schemas.batches import Item
 from backend.schemas.problems import ErrorItem
-from backend.services.batches import MOST_ERRORS
+from backend.services.record_values import MOST_ERRORS
 
 _PIECE = 1 << 20
 

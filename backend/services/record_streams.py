@@ -23,7 +23,7 @@ from backend.services.record_lines import items
 from backend.services.record_writes import RecordWriteService
 from backend.services.schema_growth import grow
 from backend.services.uploads import Upload, UploadFolder
-from backend.services.writing import Writers, publish
+from backend.services.writing import Writers, etag_after, publish
 
 
 class Short(Struct, frozen=True):
@@ -96,5 +96,5 @@ class RecordStreams:
                 await records.analyze(tx, writing.scope, dataset.id)
             change = Change("create", added=load.count)
             token = await publish(tx, writing, change, next_id=first + load.count)
-        etag = writing.head.etag if dry_run else f'"{token}.{writing.head.revision}"'
+        etag = writing.head.etag if dry_run else etag_after(writing, token)
         return Appended(load.count, load.count, version, first, first + load.count - 1, dry_run), etag

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from backend.errors import InvalidRecord
 from backend.query.values import shaped
 from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
@@ -21,6 +22,8 @@ Values = dict[str, Raw]
 """Column key → JSON text; null is an absent key."""
 
 NULL = b"null"
+MOST_ERRORS = 100
+"""Errors that an answer lists."""
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LONGEST_NUMBER = 16_000
@@ -74,6 +77,13 @@ def check_change(
 
 def _needed(column: Column, at: str) -> ErrorItem:
     return ErrorItem("This column needs a value.", pointer(column.name, at), column=column.name, code="NULL")
+
+
+def refuse_values(errors: Sequence[ErrorItem]) -> None:
+    """Raises InvalidRecord with the first of them, if there is any."""
+    if errors:
+        text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
+        raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
 
 
 def merged(current: Raw | None, patch: Raw) -> Raw:

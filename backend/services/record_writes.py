@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NoReturn
 from uuid import UUID
 
 from msgspec import Raw
 
-from backend.errors import DatasetNotFound, InvalidRecord, LimitExceeded, PreconditionFailed, RecordNotFound
+from backend.errors import DatasetNotFound, LimitExceeded, PreconditionFailed, RecordNotFound
 from backend.repositories import lookup, record_images, records, small_writes
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
@@ -20,12 +19,12 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed, Record, Written
 from backend.schemas.versions import Change
 from backend.services import record_values
-from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply
+from backend.services.batches import MOST_OPERATIONS, apply
 from backend.services.conflicts import conflicts
 from backend.services.identifiers import new_token
 from backend.services.preconditions import matches, require_match
 from backend.services.record_keys import ByKey, located
-from backend.services.record_values import merged
+from backend.services.record_values import merged, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.small_writes import SmallWrites
 from backend.services.writing import Writers, Writing, publish
@@ -102,8 +101,7 @@ class RecordWriteService:
         """A new record and its ETag, within a write. Raises InvalidRecord."""
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
-        if errors:
-            raise _invalid(errors)
+        refuse_values(errors)
         made = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
         if made is None:
             raise DatasetNotFound
@@ -137,8 +135,7 @@ class RecordWriteService:
                 keys = {name: column.key for name, column in writing.by_name.items() if name in item}
                 item = {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in item.items()}
             values, gone, errors = record_values.check_change(item, writing.by_name, "")
-            if errors:
-                await _refuse(tx, writing, record_id, errors)
+            await _refuse(tx, writing, record_id, errors)
             return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
 
     async def replace(
@@ -164,8 +161,7 @@ class RecordWriteService:
         await _require_current(tx, writing, record_id, whole, if_match, merge=False)
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
-        if errors:
-            await _refuse(tx, writing, record_id, errors)
+        await _refuse(tx, writing, record_id, errors)
         gone = [column.key for column in writing.columns if column.key not in values]
         return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
 
@@ -195,9 +191,7 @@ class RecordWriteService:
         """Lets a schemaless dataset take the item. Raises InvalidRecord for names that no column can have."""
         if not writing.head.open_schema:
             return
-        if errors := unnameable(item, ""):
-            text = f"{len(errors)} name(s) cannot be columns; nothing was stored."
-            raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
+        refuse_values(unnameable(item, ""))
         await grow(tx, writing, [item], max_columns=self._max_columns)
 
 
@@ -215,16 +209,11 @@ async def _require_current(
         raise PreconditionFailed(headers={"ETag": found[1]}, current=current)
 
 
-async def _refuse(tx: Tx, writing: Writing, record_id: int, errors: Sequence[ErrorItem]) -> NoReturn:
-    """A record that is not there is not found, whatever is wrong with its values."""
-    if not await record_images.live(tx, writing.target, [record_id]):
+async def _refuse(tx: Tx, writing: Writing, record_id: int, errors: Sequence[ErrorItem]) -> None:
+    """Raises InvalidRecord if there are errors; a record that is not there is not found, whatever they are."""
+    if errors and not await record_images.live(tx, writing.target, [record_id]):
         raise RecordNotFound
-    raise _invalid(errors)
-
-
-def _invalid(errors: Sequence[ErrorItem]) -> InvalidRecord:
-    text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
-    return InvalidRecord(text, errors=errors[:MOST_ERRORS])
+    refuse_values(errors)
 
 
 async def _written(tx: Tx, writing: Writing, edit: Edit, *, dry_run: bool) -> tuple[Record, str, Changed]:

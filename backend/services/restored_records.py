@@ -14,10 +14,9 @@ from backend.repositories.restores import Counts, Then
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
 from backend.schemas.problems import ErrorItem
-from backend.services.record_values import Values, stored_value
+from backend.services.record_values import MOST_ERRORS, Values, stored_value
 from backend.services.writing import Writing
 
-_MOST_ERRORS = 100
 _values = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -42,7 +41,7 @@ async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Seque
                 added += images.now is None
     if errors:
         text = f"{errors[0].message} Nothing was restored."
-        raise InvalidRecord(text, errors=errors[:_MOST_ERRORS])
+        raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
     dataset_id = writing.head.dataset.id
     await record_images.close(tx, writing.target, [*fresh, *gone])
     await restores.insert(tx, writing.scope, dataset_id, writing.version, fresh)

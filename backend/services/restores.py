@@ -18,10 +18,7 @@ from backend.schemas.versions import Change, Restore
 from backend.services.preconditions import require_match
 from backend.services.record_keys import follow
 from backend.services.restored_records import restore_records
-from backend.services.writing import Writers, Writing, publish
-
-_LONG = 20_000
-"""When more images than this may come or go, others' writes are refused meanwhile instead of made to wait."""
+from backend.services.writing import MANY, Writers, Writing, etag_after, publish
 
 
 class RestoreService:
@@ -56,7 +53,7 @@ class RestoreService:
                 version = writing.head.dataset.version
             elif not dry_run:
                 change = Change("restore", *rows, note=wanted.note, source=source)
-                etag = f'"{await publish(tx, writing, change, next_id=writing.head.next_id)}.{writing.head.revision}"'
+                etag = etag_after(writing, await publish(tx, writing, change, next_id=writing.head.next_id))
         unchanged = kept - counts.added - counts.changed - (counts.removed if wanted.ids else 0)
         return Changed(version, *rows, unchanged, dry_run=dry_run), etag
 
@@ -64,7 +61,7 @@ class RestoreService:
         async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             target = await lookup.snapshot(tx, scope, head, version=_named(wanted), as_of=wanted.as_of)
-            return await restores.count_touched(tx, scope, target, most=_LONG + 1) > _LONG
+            return await restores.count_touched(tx, scope, target, most=MANY + 1) > MANY
 
 
 async def _target(tx: Tx, writing: Writing, wanted: Restore) -> Snapshot:

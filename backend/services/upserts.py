@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from backend.errors import BadRequest, DuplicateKeys, InvalidRecord, LimitExceeded, UnknownColumn
+from backend.errors import BadRequest, DuplicateKeys, LimitExceeded, UnknownColumn
 from backend.query.text import nearest, shown
 from backend.repositories import record_keys
 from backend.repositories.database import Tx
@@ -16,9 +16,9 @@ from backend.schemas.callers import Caller
 from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
-from backend.services.batches import MOST_ERRORS, MOST_OPERATIONS, apply
+from backend.services.batches import MOST_OPERATIONS, apply
 from backend.services.preconditions import require_match
-from backend.services.record_values import NULL, pointer, stored_value
+from backend.services.record_values import MOST_ERRORS, NULL, pointer, refuse_values, stored_value
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writers, Writing
 
@@ -52,7 +52,7 @@ class UpsertService:
         async with self._writers.write(caller, ref, workspace, dry_run=wanted.dry_run) as (tx, writing):
             require_match(wanted.if_match, writing.head.etag)
             if writing.head.open_schema:
-                _refuse([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
+                refuse_values([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
                 await grow(tx, writing, items, max_columns=self._max_columns)
             found = await _found(tx, writing, _columns(writing, wanted.keys), items)
             new = [at for at, record in enumerate(found) if record is None]
@@ -107,7 +107,7 @@ async def _found(tx: Tx, writing: Writing, columns: Sequence[Column], items: Seq
             else:
                 values[column.key] = Raw(stored)
         keys.append(Raw(msgspec.json.encode(values)))
-    _refuse(wrong)
+    refuse_values(wrong)
     paired = await record_keys.pair(tx, writing.scope, writing.head.dataset.id, columns, keys)
     _refuse_doubled(paired, columns)
     return [ids[0] if ids else None for _, ids in paired]
@@ -126,9 +126,3 @@ def _refuse_doubled(paired: Sequence[tuple[int, list[int]]], columns: Sequence[C
     if errors:
         text = f"{len(errors)} key(s) ({names}) are not of one item and one record; nothing was stored."
         raise DuplicateKeys(text, errors=errors[:MOST_ERRORS])
-
-
-def _refuse(errors: Sequence[ErrorItem]) -> None:
-    if errors:
-        text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
-        raise InvalidRecord(text, errors=errors[:MOST_ERRORS])

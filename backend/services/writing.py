@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from backend.errors import DatasetBusy
 from backend.repositories import lookup, records, versions
@@ -21,6 +20,9 @@ from backend.services.dataset_leases import RETRY, Lease
 from backend.services.identifiers import new_token, uuid7
 from backend.services.record_keys import follow
 from backend.services.turns import turn
+
+MANY = 20_000
+"""A write that may touch more records than these takes a lease, see `Writers.write_long`."""
 
 
 class Writing(Struct):
@@ -130,4 +132,9 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
 
 def after(writing: Writing, token: str) -> Snapshot:
     """The dataset as the write leaves it, for the write's own answer."""
-    return msgspec.structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
+    return structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
+
+
+def etag_after(writing: Writing, token: str) -> str:
+    """The dataset's ETag once the version with this token is published."""
+    return structs.replace(writing.head, token=token).etag
