@@ -26,13 +26,20 @@ class RecordRemoval(Struct, frozen=True, forbid_unknown_fields=True):
     if_version: VersionNumber | None = None
 
 
+_PARTS = ("changes", "deletes", "creates")
+
+
 class Places(Struct, frozen=True):
-    """JSON Pointers to an operation by its index, for errors; `values` is where a change's new values are."""
+    """JSON Pointers to an operation by its index, for errors; `values` is where a change's new values are.
+
+    `order`: of an operation, by its part and index, what errors are sorted by.
+    """
 
     creates: Callable[[int], str] = "/creates/{}".format
     changes: Callable[[int], str] = "/changes/{}".format
     values: Callable[[int], str] = "/changes/{}/set".format
     deletes: Callable[[int], str] = "/deletes/{}".format
+    order: Callable[[str, int], tuple[int, int]] = lambda part, at: (_PARTS.index(part), at)
 
 
 class Batch(Struct, frozen=True):

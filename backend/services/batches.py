@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Raw, Struct
 
-from backend.errors import InvalidRecord, PreconditionFailed
+from backend.errors import DuplicateKeys, InvalidRecord, PreconditionFailed
 from backend.repositories import record_images
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
@@ -15,14 +15,14 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed, Record
 from backend.schemas.versions import Change
 from backend.services import record_values
+from backend.services.batch_errors import DUPLICATE_KEY, Wrong
+from backend.services.batch_keys import check_keys
 from backend.services.conflicts import conflicts
 from backend.services.record_values import MOST_ERRORS, Values, merged
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, etag_after, publish
 
 MOST_OPERATIONS = 10_000
-_OF_VALUES = {"INVALID_VALUE", "UNKNOWN_COLUMN", "NULL"}
-_ORDER = ("changes", "deletes", "creates")
 
 
 class Outcome(Struct):
@@ -58,31 +58,8 @@ class Outcome(Struct):
         )
 
 
-class Wrong:
-    """What is wrong with the operations of a batch, by (part, index)."""
-
-    def __init__(self) -> None:
-        self._items: list[tuple[tuple[str, int], ErrorItem]] = []
-        self._operations: set[tuple[str, int]] = set()
-
-    def add(self, part: str, index: int, errors: Sequence[ErrorItem]) -> None:
-        for error in errors:
-            self._items.append(((part, index), error))
-            self._operations.add((part, index))
-
-    def has(self, part: str, index: int) -> bool:
-        return (part, index) in self._operations
-
-    @property
-    def items(self) -> tuple[ErrorItem, ...]:
-        """In the order of the operations."""
-        return tuple(item for _, item in sorted(self._items, key=lambda each: (_ORDER.index(each[0][0]), each[0][1])))
-
-    @property
-    def text(self) -> str:
-        if all(item.code in _OF_VALUES for _, item in self._items):
-            return f"{len(self._items)} value(s) do not fit the dataset's columns; nothing was stored."
-        return f"{len(self._items)} error(s) in {len(self._operations)} operation(s); nothing was stored."
+class _Regrow(Exception):
+    """Columns have grown by operations that turned out to be bad."""
 
 
 async def apply(
@@ -98,12 +75,13 @@ async def apply(
     """Carries out a batch and publishes it as one version, none when nothing changes.
 
     `partial`: bad operations are left out and told in `errors`. `answer`: whether the records are wanted with their
-    data. Raises InvalidRecord, PreconditionFailed, LimitExceeded.
+    data. Raises InvalidRecord, DuplicateKeys, PreconditionFailed, LimitExceeded.
     """
-    wrong = Wrong()
+    wrong = Wrong(batch.places)
     await _check_records(tx, writing, batch, wrong)
-    await _grow(tx, writing, batch, wrong, partial=partial, max_columns=max_columns)
-    edits, rows = await _checked(tx, writing, batch, wrong)
+    if writing.head.open_schema:
+        _check_names(batch, wrong)
+    edits, rows = await _grown(tx, writing, batch, wrong, partial=partial, max_columns=max_columns)
     if not partial:
         await _refuse(tx, writing, batch, wrong)
     outcome = await _carry_out(tx, writing, batch, edits, rows, wrong, answer=answer)
@@ -145,12 +123,13 @@ async def _carry_out(
 
 
 async def _refuse(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:
-    """Raises PreconditionFailed when all that is wrong is that records have changed, InvalidRecord otherwise."""
+    """Raises PreconditionFailed when all that is wrong is that records have changed; DuplicateKeys, InvalidRecord."""
     items = wrong.items
     if not items:
         return
-    if any(item.code != "STALE" for item in items):
-        raise InvalidRecord(wrong.text, errors=items[:MOST_ERRORS])
+    if wrong.codes != {"STALE"}:
+        refusal = DuplicateKeys if wrong.codes == {DUPLICATE_KEY} else InvalidRecord
+        raise refusal(wrong.text, errors=items[:MOST_ERRORS])
     wanted = [
         *((each.id, each.set) for at, each in enumerate(batch.changes) if wrong.has("changes", at)),
         *((each.id, None) for at, each in enumerate(batch.deletes) if wrong.has("deletes", at)),
@@ -188,22 +167,41 @@ def _why_not(
     return None
 
 
-async def _grow(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, max_columns: int) -> None:
-    """Lets a schemaless dataset take all operations that are to be carried out."""
-    if not writing.head.open_schema:
-        return
+def _check_names(batch: Batch, wrong: Wrong) -> None:
     for at, change in enumerate(batch.changes):
         wrong.add("changes", at, unnameable(change.set, batch.places.values(at)))
     for at, item in enumerate(batch.creates):
         wrong.add("creates", at, unnameable(item, batch.places.creates(at)))
-    if not partial:
-        await _refuse(tx, writing, batch, wrong)
+
+
+async def _grown(
+    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, max_columns: int
+) -> tuple[dict[int, Edit], dict[int, Values]]:
+    """As `_checked`, in the columns that the good operations ask for; those of bad ones do not stay."""
+    if not (partial and writing.head.open_schema):
+        await grow(tx, writing, _good_items(batch, wrong), max_columns=max_columns)
+        return await _checked(tx, writing, batch, wrong, partial=partial)
+    while True:
+        before, known = (writing.columns, writing.indexed), len(wrong)
+        try:
+            async with tx.transaction():
+                await grow(tx, writing, _good_items(batch, wrong), max_columns=max_columns)
+                found = await _checked(tx, writing, batch, wrong, partial=True)
+                if len(wrong) > known and writing.columns != before[0]:
+                    raise _Regrow
+                return found
+        except _Regrow:
+            writing.columns, writing.indexed = before
+
+
+def _good_items(batch: Batch, wrong: Wrong) -> list[Item]:
     changes = [each.set for at, each in enumerate(batch.changes) if not wrong.has("changes", at)]
-    creates = [item for at, item in enumerate(batch.creates) if not wrong.has("creates", at)]
-    await grow(tx, writing, [*changes, *creates], max_columns=max_columns)
+    return [*changes, *(item for at, item in enumerate(batch.creates) if not wrong.has("creates", at))]
 
 
-async def _checked(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> tuple[dict[int, Edit], dict[int, Values]]:
+async def _checked(
+    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool
+) -> tuple[dict[int, Edit], dict[int, Values]]:
     """By their index: what becomes of the records that are changed, and the values of new ones."""
     by_name = writing.by_name
     rows: dict[int, Values] = {}
@@ -223,6 +221,7 @@ async def _checked(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> tupl
         wrong.add("changes", at, errors)
         if not errors:
             edits[at] = Edit(change.id, gone, values)
+    await check_keys(tx, writing, batch, edits, rows, wrong, partial=partial)
     return edits, rows
 
 

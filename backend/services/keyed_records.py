@@ -20,7 +20,7 @@ from backend.schemas.datasets import Snapshot
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed, Record
 from backend.services.record_keys import key_column
-from backend.services.record_values import pointer, stored_value
+from backend.services.record_values import as_text, pointer, stored_value
 from backend.services.record_writes import RecordWriteService
 from backend.services.writing import Writers
 
@@ -110,15 +110,9 @@ def _with_key(column: Column, key: str, item: Item) -> tuple[Item, Bound]:
     given = item.get(column.name)
     if given is None:
         return {column.name: Raw(stored), **item}, value
-    if bound_value(column, _text(given)) != value:
+    if bound_value(column, as_text(given)) != value:
         text = f"This is not the key in the address, {shown(key)}."
         raise InvalidRecord(
             text, errors=[ErrorItem(text, pointer(column.name, ""), column=column.name, code="OTHER_KEY")]
         )
     return item, value
-
-
-def _text(raw: Raw) -> str:
-    """A JSON value as it is written in an address."""
-    written = bytes(raw)
-    return msgspec.json.decode(written, type=str) if written.startswith(b'"') else written.decode()

@@ -86,6 +86,12 @@ def refuse_values(errors: Sequence[ErrorItem]) -> None:
         raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
 
 
+def as_text(raw: Raw) -> str:
+    """A JSON value as it is written in an address: a text without its quotes."""
+    written = bytes(raw)
+    return msgspec.json.decode(written, type=str) if written.startswith(b'"') else written.decode()
+
+
 def merged(current: Raw | None, patch: Raw) -> Raw:
     """RFC 7396 below the top level: an object is merged into what is there, everything else replaces it."""
     if not bytes(patch).startswith(b"{"):

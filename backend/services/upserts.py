@@ -16,13 +16,12 @@ from backend.schemas.callers import Caller
 from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
+from backend.services.batch_errors import DUPLICATE_KEY
 from backend.services.batches import MOST_OPERATIONS, apply
 from backend.services.preconditions import require_match
 from backend.services.record_values import MOST_ERRORS, NULL, pointer, refuse_values, stored_value
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writers, Writing
-
-_DOUBLED = "DUPLICATE_KEY"
 
 
 class Wanted(Struct, frozen=True):
@@ -74,8 +73,13 @@ class UpsertService:
 
 
 def _places(new: Sequence[int], old: Sequence[int]) -> Places:
-    """Operations are pointed to by their places in the body."""
-    return Places(creates=lambda at: f"/{new[at]}", changes=lambda at: f"/{old[at]}", values=lambda at: f"/{old[at]}")
+    """Operations are pointed to, and told, by their places in the body."""
+    return Places(
+        creates=lambda at: f"/{new[at]}",
+        changes=lambda at: f"/{old[at]}",
+        values=lambda at: f"/{old[at]}",
+        order=lambda part, at: (0, (new if part == "creates" else old)[at]),
+    )
 
 
 def _columns(writing: Writing, keys: tuple[str, ...] | None) -> list[Column]:
@@ -119,10 +123,10 @@ def _refuse_doubled(paired: Sequence[tuple[int, list[int]]], columns: Sequence[C
     for at, (first, ids) in enumerate(paired):
         place = pointer(columns[0].name, f"/{at}")
         if first != at:
-            errors.append(ErrorItem(f"the same key as item {first}", place, column=names, code=_DOUBLED))
+            errors.append(ErrorItem(f"the same key as item {first}", place, column=names, code=DUPLICATE_KEY))
         elif len(ids) > 1:
             say = "this record has the key too"
-            errors += [ErrorItem(say, place, column=names, code=_DOUBLED, record=each) for each in ids]
+            errors += [ErrorItem(say, place, column=names, code=DUPLICATE_KEY, record=each) for each in ids]
     if errors:
         text = f"{len(errors)} key(s) ({names}) are not of one item and one record; nothing was stored."
         raise DuplicateKeys(text, errors=errors[:MOST_ERRORS])

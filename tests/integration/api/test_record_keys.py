@@ -48,6 +48,11 @@ def doubled(answer: Response, value: str, column: str = "sku") -> None:
     assert (error["column"], error["value"], error["code"]) == (column, value, "DUPLICATE_KEY")
 
 
+def left_out(answer: Response) -> list[tuple[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+
+
 async def load(client: AsyncClient, rows: bytes, **params: str) -> Response:
     return await client.post("/datasets/stock/imports", params=params, content=rows, headers=CSV)
 
@@ -376,3 +381,72 @@ class TestAtOnce:
             assert (answer.status_code, answer.json()["error_code"]) == (409, "DATASET_BUSY")
             assert answer.headers["retry-after"] == "5"
         assert (await declare(stock, None)).status_code == 200
+
+
+class TestBatches:
+    """What would double a key is named ahead; see also `tests/unit/services/test_batch_keys.py`."""
+
+    async def test_every_doubled_key_has_its_pointer(self, stock: AsyncClient) -> None:
+        body = {
+            "changes": [{"id": 1, "set": {"sku": "D"}}, {"id": 2, "set": {"sku": "C 3"}}],
+            "creates": [{"sku": "A-1"}, {"sku": "D"}, {"sku": "B/2"}],
+        }
+        answer = await stock.patch("/datasets/stock/records", json=body)
+        assert pointers(answer) == [("/changes/1/set/sku", "DUPLICATE_KEY"), ("/creates/1/sku", "DUPLICATE_KEY")]
+        doubled(answer, "C 3")
+        assert [error.get("record") for error in answer.json()["errors"]] == [3, None]
+        answer = await stock.post("/datasets/stock/records", json=[{"sku": "D"}, {"sku": "D"}, {"sku": "C 3"}])
+        assert pointers(answer) == [("/1/sku", "DUPLICATE_KEY"), ("/2/sku", "DUPLICATE_KEY")]
+        assert await version(stock, "stock") == 2
+
+    async def test_other_errors_are_told_with_them(self, stock: AsyncClient) -> None:
+        body = {
+            "changes": [{"id": 1, "set": {"sku": "B/2"}}, {"id": 2, "set": {"sku": "A-1", "pieces": "x"}}],
+            "creates": [{"sku": "C 3"}],
+        }
+        answer = await stock.patch("/datasets/stock/records", json=body)
+        assert answer.json()["error_code"] == "INVALID_RECORD"
+        assert pointers(answer) == [("/changes/1/set/pieces", "INVALID_VALUE"), ("/creates/0/sku", "DUPLICATE_KEY")]
+
+    async def test_partial_lets_the_good_ones_in(self, stock: AsyncClient) -> None:
+        body = {
+            "changes": [{"id": 1, "set": {"sku": "B/2"}}, {"id": 2, "set": {"sku": "C 3"}}],
+            "creates": [{"sku": "D"}, {"sku": "A-1"}, {"sku": "D", "pieces": 1}, {"sku": "E"}],
+        }
+        answer = await stock.patch("/datasets/stock/records", json=body, params={"partial": True})
+        assert (answer.json()["added"], answer.json()["changed"]) == (2, 0)
+        assert left_out(answer) == [
+            ("/changes/0/set/sku", "DUPLICATE_KEY"), ("/changes/1/set/sku", "DUPLICATE_KEY"),
+            ("/creates/1/sku", "DUPLICATE_KEY"), ("/creates/2/sku", "DUPLICATE_KEY"),
+        ]  # fmt: skip
+        assert await skus(stock) == ["A-1", "B/2", "C 3", "D", "E"]
+
+    async def test_partial_takes_the_keys_of_those_that_go(self, stock: AsyncClient) -> None:
+        body = {
+            "changes": [{"id": 2, "set": {"sku": "A-1"}}, {"id": 3, "set": {"sku": "C 3", "pieces": 1}}],
+            "deletes": [1],
+            "creates": [{"sku": "B/2"}],
+        }
+        answer = await stock.patch("/datasets/stock/records", json=body, params={"partial": True})
+        assert "errors" not in answer.json()
+        assert await skus(stock) == ["A-1", "C 3", "B/2"]
+
+    async def test_partial_leaves_no_columns_of_what_is_refused(self, client: AsyncClient) -> None:
+        await make(client, "open")
+        await client.post("/datasets/open/records", json=[{"id": 1, "n": 1}])
+        await declare(client, "id", "open")
+        body = {
+            "changes": [{"id": 1, "set": {"n": "text", "z": "\0"}}],
+            "creates": [{"id": 1, "y": 1}, {"id": 2, "w": 1}, {"id": 2, "n": True}, {"id": None, "v": 1}],
+        }
+        answer = await client.patch("/datasets/open/records", json=body, params={"partial": True})
+        assert left_out(answer) == [
+            ("/changes/0/set/z", "INVALID_VALUE"), ("/creates/0/id", "DUPLICATE_KEY"),
+            ("/creates/2/id", "DUPLICATE_KEY"), ("/creates/3/id", "NULL"),
+        ]  # fmt: skip
+        assert await schema(client, "open") == {"id": "integer", "n": "integer", "w": "integer"}
+        everything_bad = {"creates": [{"id": 2, "u": 1}, {"id": "x", "u": "\0"}]}
+        answer = await client.patch("/datasets/open/records", json=everything_bad, params={"partial": True})
+        assert (answer.status_code, answer.json()["added"]) == (200, 0)
+        assert await schema(client, "open") == {"id": "integer", "n": "integer", "w": "integer"}
+        assert await version(client, "open") == 4

@@ -155,3 +155,16 @@ async def test_ten_thousand(client: AsyncClient) -> None:
     assert (answer.json()["added"], answer.json()["changed"]) == (5_000, 5_000)
     counted = exact(await client.get("/datasets/stock/records/count", params={"n": "lt:0"}))
     assert counted == {"count": "10000", "version": "3"}
+
+
+async def test_what_is_wrong_is_told_in_the_order_of_the_body(stock: AsyncClient) -> None:
+    items = [{"sku": sku, "place": "Bonn", "pieces": "x"} for sku in ("N", "A", "O", "B")]
+    assert [place for place, _ in pointers(await upsert(stock, items))] == [f"/{at}/pieces" for at in range(4)]
+
+
+async def test_by_another_column_the_declared_key_is_kept(client: AsyncClient) -> None:
+    await make(client, "stock", columns=[{"name": "id", "type": "integer"}, {"name": "n", "type": "number"}])
+    await client.patch("/datasets/stock", json={"key": "id"})
+    await upsert(client, [{"id": 1, "n": 1}, {"id": 2, "n": 2}], "id")
+    doubled = await upsert(client, [{"id": 2, "n": 3}, {"id": 2, "n": 1}, {"id": 4, "n": 2}, {"id": 4, "n": 5}], "n")
+    assert pointers(doubled) == [("/0/id", "DUPLICATE_KEY"), ("/3/id", "DUPLICATE_KEY")]
