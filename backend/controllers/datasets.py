@@ -28,7 +28,7 @@ from backend.controllers.problems import failures
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, SheetsAnswer
 from backend.schemas.import_status import ImportStatus, UploadedDataset
 from backend.schemas.plans import AnyPlan
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.datasets import DatasetService
 from backend.services.importers import Importers
 from backend.services.jobs import Imported
@@ -40,9 +40,8 @@ class DatasetController(Controller):
 
     @post(
         "/",
-        guards=[may_write],
         request_max_body_size=None,
-        opt=READS_PARAMETERS,
+        opt=WRITES | READS_PARAMETERS,
         operation_class=documented(
             parameters=[*UPLOAD, PREFER],
             body={
@@ -99,7 +98,7 @@ class DatasetController(Controller):
         head = await datasets.get(request.user, ref, workspace)
         return tagged(request, head.dataset, head.etag)
 
-    @patch("/{ref:str}", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    @patch("/{ref:str}", opt=WRITES, responses=failures(403, 404, 409, 412, 413, 422))
     async def change(
         self,
         request: CallerRequest,
@@ -113,7 +112,7 @@ class DatasetController(Controller):
         head = await datasets.patch(request.user, ref, workspace, data, if_match=if_match)
         return Response(head.dataset, headers={"ETag": head.etag})
 
-    @delete("/{ref:str}", guards=[may_write], responses=failures(403, 404, 412))
+    @delete("/{ref:str}", opt=WRITES, responses=failures(403, 404, 412))
     async def remove(
         self,
         request: CallerRequest,
@@ -125,7 +124,7 @@ class DatasetController(Controller):
         """Delete a dataset; it can be restored for a grace time."""
         await datasets.delete(request.user, ref, workspace, if_match=if_match)
 
-    @post("/{ref:str}/undelete", guards=[may_write], status_code=200, responses=failures(403, 404, 409))
+    @post("/{ref:str}/undelete", opt=WRITES, status_code=200, responses=failures(403, 404, 409))
     async def undelete(
         self, request: CallerRequest, ref: Ref, datasets: NamedDependency[DatasetService], workspace: Workspace = None
     ) -> Response[Dataset]:

@@ -22,7 +22,7 @@ from backend.query.text import shown
 from backend.query.values import boolean, whole
 from backend.schemas.batches import RecordId
 from backend.schemas.records import Changed
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.filtered_writes import FilteredWriteService, Terms
 
 _MOST_IDS = 10_000
@@ -59,9 +59,8 @@ class FilteredWriteController(Controller):
 
     @delete(
         "/records",
-        guards=[may_write],
         status_code=200,
-        opt=READS_PARAMETERS,
+        opt=WRITES | READS_PARAMETERS,
         responses={200: success(Changed, "What was deleted"), **failures(403, 404, 409, 412, 413, 422)},
         operation_class=documented(
             parameters=[

@@ -16,7 +16,7 @@ from backend.controllers.documented import documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.import_status import ImportList, ImportStatus
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.import_watch import OPEN, ImportWatch
 from backend.services.rejected_files import RejectedFiles
 
@@ -68,7 +68,7 @@ class ImportStatusController(Controller):
 
     @delete(
         "/{import_id:uuid}",
-        guards=[may_write],
+        opt=WRITES,
         status_code=202,
         responses={**failures(403, 404, 409), 204: success(None, "It has ended; nothing of it is left")},
     )

@@ -18,7 +18,7 @@ from backend.controllers.problems import failures
 from backend.schemas.datasets import ImportAnswer
 from backend.schemas.import_status import ImportStatus, UploadedFile
 from backend.schemas.plans import Plan
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.importers import Importers
 from backend.services.jobs import Imported
 
@@ -29,9 +29,8 @@ class ReimportController(Controller):
 
     @post(
         "/",
-        guards=[may_write],
         request_max_body_size=None,
-        opt=READS_PARAMETERS,
+        opt=WRITES | READS_PARAMETERS,
         operation_class=documented(
             parameters=[*UPLOAD_INTO, PREFER],
             body={"multipart/form-data": FORM_INTO, "text/csv": FILE, JSON: schema_of(UploadedFile)},

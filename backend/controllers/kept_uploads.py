@@ -16,7 +16,7 @@ from backend.errors import BadRequest
 from backend.schemas.import_status import KeptUpload
 from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.schemas.plans import AnyPlan, Plan
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.importers import Importers
 
 _OPTIONS = tuple(each for each in UPLOAD if each.name not in {"name", "dry_run"})
@@ -34,9 +34,8 @@ class KeptUploadController(Controller):
 
     @post(
         "/",
-        guards=[may_write],
         request_max_body_size=None,
-        opt=READS_PARAMETERS,
+        opt=WRITES | READS_PARAMETERS,
         operation_class=documented(parameters=_OPTIONS, body={"multipart/form-data": _FORM, "text/csv": FILE}),
         responses=failures(403, 404, 413, 415, 422),
     )
@@ -72,7 +71,7 @@ class KeptUploadController(Controller):
             plan = await importers.runs.plan(request.user, upload, asked)
         return KeptUpload(found.id, found.filename, found.size, found.sha256, found.expires_at, *_plans(plan))
 
-    @delete("/{upload_id:uuid}", guards=[may_write], responses=failures(403, 404))
+    @delete("/{upload_id:uuid}", opt=WRITES, responses=failures(403, 404))
     async def forget(
         self, request: CallerRequest, upload_id: FromPath[UUID], importers: NamedDependency[Importers]
     ) -> None:

@@ -17,7 +17,7 @@ from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
 from backend.errors import InvalidParameter
 from backend.schemas.records import Changed, Record
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.record_keys import ByKey
 from backend.services.record_writes import RecordWriteService
@@ -51,7 +51,7 @@ class RecordKeyController(Controller):
         return tagged(request, record, etag)
 
     @patch(
-        guards=[may_write],
+        opt=WRITES,
         responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -73,7 +73,7 @@ class RecordKeyController(Controller):
         return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
 
     @put(
-        guards=[may_write],
+        opt=WRITES,
         responses={
             200: success(Record | Changed, "The record; of a dry run what it would do"),
             201: success(Record, "A new record"),
@@ -101,7 +101,7 @@ class RecordKeyController(Controller):
         return Response(record, headers={"ETag": etag}, status_code=200 if changed else 201)
 
     @delete(
-        guards=[may_write],
+        opt=WRITES,
         status_code=200,
         responses={
             200: success(Changed, "A dry run: what it would do"),

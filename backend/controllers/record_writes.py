@@ -17,7 +17,7 @@ from backend.controllers.problems import failures
 from backend.controllers.record_streams import MEDIA_TYPES, create_from_lines
 from backend.controllers.uploads import body_chunks
 from backend.schemas.records import Appended, Changed, Record, Written
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.filtered_writes import FilteredWriteService, Terms
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -31,7 +31,7 @@ class RecordWriteController(Controller):
 
     @post(
         "/records",
-        guards=[may_write],
+        opt=WRITES,
         request_max_body_size=None,
         responses={200: success(Written | Appended, "A dry run"), **failures(403, 404, 409, 412, 413, 422)},
         operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
@@ -63,7 +63,7 @@ class RecordWriteController(Controller):
 
     @patch(
         "/records/{record_id:int}",
-        guards=[may_write],
+        opt=WRITES,
         responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -86,7 +86,7 @@ class RecordWriteController(Controller):
 
     @put(
         "/records/{record_id:int}",
-        guards=[may_write],
+        opt=WRITES,
         responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -109,7 +109,7 @@ class RecordWriteController(Controller):
 
     @delete(
         "/records/{record_id:int}",
-        guards=[may_write],
+        opt=WRITES,
         status_code=200,
         responses={
             200: success(Changed, "A dry run: what it would do"),
@@ -133,7 +133,7 @@ class RecordWriteController(Controller):
 
     @patch(
         "/records",
-        guards=[may_write],
+        opt=WRITES,
         responses=failures(403, 404, 409, 412, 413, 422),
         operation_class=documented(parameters=[PREFER], body={JSON: {"oneOf": [BATCH, WHERE]}}),
     )

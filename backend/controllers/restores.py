@@ -10,7 +10,7 @@ from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspac
 from backend.controllers.problems import failures
 from backend.schemas.records import Changed
 from backend.schemas.versions import Restore
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.restores import RestoreService
 
 
@@ -18,7 +18,7 @@ class RestoreController(Controller):
     path = "/datasets/{ref:str}/restore"
     tags = ("versions",)
 
-    @post("/", status_code=200, guards=[may_write], responses=failures(403, 404, 409, 410, 412, 413, 422))
+    @post("/", status_code=200, opt=WRITES, responses=failures(403, 404, 409, 410, 412, 413, 422))
     async def restore(
         self,
         request: CallerRequest,

@@ -13,7 +13,7 @@ from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
 from backend.schemas.datasets import Schema
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.schemas import SchemaService
 
 
@@ -36,7 +36,7 @@ class SchemaController(Controller):
         etag, schema = await schemas.get(request.user, ref, workspace, version=number, as_of=moment)
         return tagged(request, schema, etag)
 
-    @patch("/", guards=[may_write], responses=failures(403, 404, 409, 412, 413, 422))
+    @patch("/", opt=WRITES, responses=failures(403, 404, 409, 412, 413, 422))
     async def change(
         self,
         request: CallerRequest,

@@ -15,7 +15,7 @@ from backend.controllers.record_streams import MEDIA_TYPES
 from backend.query.spec import parse_names
 from backend.query.text import clean
 from backend.schemas.records import Changed
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.upserts import UpsertService, Wanted
 
 
@@ -25,7 +25,7 @@ class UpsertController(Controller):
 
     @put(
         "/records",
-        guards=[may_write],
+        opt=WRITES,
         responses=failures(403, 404, 409, 412, 413, 422),
         operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )

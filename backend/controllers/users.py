@@ -11,7 +11,7 @@ from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
 from backend.schemas.users import KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Registered, UserCreate
-from backend.security.auth import PUBLIC, may_write
+from backend.security.auth import PUBLIC, WRITES
 from backend.security.idempotency import SECRET
 from backend.services.users import UserService
 
@@ -35,21 +35,21 @@ class UserController(Controller):
         """The caller's keys, without their secrets."""
         return told(request, await users.list_keys(request.user))
 
-    @post("/me/keys", guards=[may_write], opt=SECRET, responses=failures(403, 413, 422))
+    @post("/me/keys", opt=WRITES | SECRET, responses=failures(403, 413, 422))
     async def issue_key(
         self, request: CallerRequest, data: JSONBody[KeyCreate], users: NamedDependency[UserService]
     ) -> KeyIssued:
         """One more key; it is shown this once."""
         return await users.issue_key(request.user, data)
 
-    @delete("/me/keys/{key_id:uuid}", guards=[may_write], responses=failures(403, 404))
+    @delete("/me/keys/{key_id:uuid}", opt=WRITES, responses=failures(403, 404))
     async def revoke_key(
         self, request: CallerRequest, key_id: FromPath[UUID], users: NamedDependency[UserService]
     ) -> None:
         """Revokes a key at once."""
         await users.revoke_key(request.user, key_id)
 
-    @post("/me/keys/rotate", guards=[may_write], opt=SECRET, status_code=200, responses=failures(403))
+    @post("/me/keys/rotate", opt=WRITES | SECRET, status_code=200, responses=failures(403))
     async def rotate_key(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyRotated:
         """A new secret for the key of this request; the old one is dead at once."""
         return await users.rotate_key(request.user)

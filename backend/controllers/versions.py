@@ -11,7 +11,7 @@ from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.versions import Tag, Version, VersionList
-from backend.security.auth import may_write
+from backend.security.auth import WRITES
 from backend.services.versions import VersionService
 
 
@@ -45,7 +45,7 @@ class VersionController(Controller):
         """One version."""
         return told(request, await versions.get(request.user, ref, workspace, version))
 
-    @put("/{version:int}/tag", guards=[may_write], responses=failures(403, 404, 409, 410, 413, 422))
+    @put("/{version:int}/tag", opt=WRITES, responses=failures(403, 404, 409, 410, 413, 422))
     async def tag(
         self,
         request: CallerRequest,
@@ -58,7 +58,7 @@ class VersionController(Controller):
         """Give a version a name by which it is found as by its number; it has one at a time."""
         return await versions.tag(request.user, ref, workspace, version, data.tag)
 
-    @delete("/{version:int}/tag", guards=[may_write], responses=failures(403, 404, 410))
+    @delete("/{version:int}/tag", opt=WRITES, responses=failures(403, 404, 410))
     async def untag(
         self,
         request: CallerRequest,

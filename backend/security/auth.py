@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.handlers import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 
 from backend.errors import Forbidden, Unauthorized
-from backend.schemas.callers import Caller
 
 if TYPE_CHECKING:
+    from litestar.handlers import BaseRouteHandler
     from litestar.types import ASGIApp, Receive, Scope, Send
 
     from backend.services.users import UserService
 
 PUBLIC = {"public": True}
 """Handler option: no key is needed."""
-
-Connection = ASGIConnection[Any, Caller, Any, Any]
+WRITES = {"writes": True}
+"""Handler option: keys that may only read are refused. No guard: for those Litestar copies the handler each time."""
 
 
 class Authentication(ASGIMiddleware):
-    """Finds the caller by `X-API-Key` or `Authorization: Bearer`; refuses whoever it does not know."""
+    """Finds the caller by `X-API-Key` or `Authorization: Bearer`; refuses who is unknown or may not."""
 
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "public"
@@ -38,6 +36,8 @@ class Authentication(ASGIMiddleware):
         key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
+        if caller.key_scope != "write" and writes(scope["route_handler"]):
+            raise Forbidden("This key may only read.")
         scope["user"], scope["auth"] = caller, caller.key_id
         await next_app(scope, receive, send)
 
@@ -51,7 +51,6 @@ def _bearer(header: bytes) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-async def may_write(connection: Connection, _: BaseRouteHandler) -> None:
-    """Guard: refuses keys that may only read."""
-    if connection.user.key_scope != "write":
-        raise Forbidden("This key may only read.")
+def writes(handler: BaseRouteHandler) -> bool:
+    """Whether only keys that may write are let through to it."""
+    return "writes" in handler.opt

@@ -13,8 +13,7 @@ from litestar.utils.scope.state import ScopeState
 
 from backend.errors import IdempotencyKeyReused, IncompleteBody, InvalidParameter
 from backend.repositories.idempotency import Told
-from backend.schemas.callers import Caller
-from backend.security.auth import may_write
+from backend.security.auth import writes
 from backend.services.idempotency import Attempt, Fingerprint, IdempotencyService
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ _PATIENCE = 5.0
 
 def is_repeatable(handler: BaseRouteHandler, method: str) -> bool:
     """Whether the key has an effect: on a POST or PATCH that writes and answers no secret."""
-    return method in _METHODS and may_write in handler.resolve_guards() and "answers_a_secret" not in handler.opt
+    return method in _METHODS and writes(handler) and "answers_a_secret" not in handler.opt
 
 
 class Idempotency(ASGIMiddleware):
@@ -135,13 +134,10 @@ async def _tell(told: Told, send: Send, *more: tuple[bytes, bytes]) -> None:
 
 
 def _has_no_effect(scope: Scope) -> bool:
-    """No key, a call that it is not for, or a caller who will be refused as one who may only read."""
+    """No key, or a call that it is not for."""
     if not any(name == _NAME for name, _ in scope["headers"]):
         return True
-    if scope["type"] != ScopeType.HTTP or not is_repeatable(scope["route_handler"], scope["method"]):
-        return True
-    caller: Caller = scope["user"]
-    return caller.key_scope != "write"
+    return scope["type"] != ScopeType.HTTP or not is_repeatable(scope["route_handler"], scope["method"])
 
 
 def _key(scope: Scope) -> str:
