@@ -51,6 +51,11 @@ def attachment(filename: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
+def preference(*, minimal: bool) -> dict[str, str]:
+    """The header that says so where records are left out as they were asked to be (RFC 7240)."""
+    return {"Preference-Applied": "return=minimal"} if minimal else {}
+
+
 def success(kind: Any, description: str) -> ResponseSpec:
     """A documented answer, where the handler's return type does not tell it."""
     return ResponseSpec(kind, generate_examples=False, description=description)

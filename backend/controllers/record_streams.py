@@ -6,7 +6,8 @@ from typing import Any
 
 from litestar import Response
 
-from backend.controllers.parameters import CallerRequest
+from backend.controllers.answers import preference
+from backend.controllers.parameters import CallerRequest, wants_minimal
 from backend.controllers.uploads import body_chunks
 from backend.services.record_streams import RecordStreams
 
@@ -26,5 +27,9 @@ async def create_from_lines(
     await streams.check(request.user, ref, workspace, if_match=if_match)
     with streams.folder.open() as upload:
         await upload.receive(body_chunks(request))
-        done, etag = await streams.append(request.user, ref, workspace, upload, if_match=if_match, dry_run=dry_run)
-    return Response(done, status_code=200 if dry_run else 201, headers={"ETag": etag})
+        minimal = wants_minimal(request)
+        done, etag = await streams.append(
+            request.user, ref, workspace, upload, if_match=if_match, answer=not minimal, dry_run=dry_run
+        )
+    headers = {"ETag": etag, **preference(minimal=minimal)}
+    return Response(done, status_code=200 if dry_run else 201, headers=headers)

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
 from backend.controllers import bodies
-from backend.controllers.answers import ready, success
+from backend.controllers.answers import preference, ready, success
 from backend.controllers.bodies import NDJSON, limited
 from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
 from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch, patch_where
@@ -34,7 +34,7 @@ class RecordWriteController(Controller):
         opt=WRITES,
         request_max_body_size=None,
         responses={200: success(Written | Appended, "A dry run"), **failures(403, 404, 409, 412, 413, 422)},
-        operation_class=documented(body={JSON: RECORDS, NDJSON: RECORD_LINES}),
+        operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )
     async def create(
         self,
@@ -51,10 +51,19 @@ class RecordWriteController(Controller):
             return await create_from_lines(request, record_streams, ref, workspace, if_match=if_match, dry_run=dry_run)
         items, single = bodies.records(await limited(body_chunks(request), record_streams.folder.json_limit))
         if dry_run or not single:
+            minimal = wants_minimal(request)
             written, etag = await record_writes.create(
-                request.user, ref, workspace, items, if_match=if_match, single=single, dry_run=dry_run
+                request.user,
+                ref,
+                workspace,
+                items,
+                if_match=if_match,
+                single=single,
+                answer=not minimal,
+                dry_run=dry_run,
             )
-            return Response(written, status_code=200 if dry_run else 201, headers={"ETag": etag})
+            headers = {"ETag": etag, **preference(minimal=minimal)}
+            return Response(written, status_code=200 if dry_run else 201, headers=headers)
         dataset, record, etag = await record_writes.create_one(
             request.user, ref, workspace, items[0], if_match=if_match
         )
@@ -157,16 +166,15 @@ class RecordWriteController(Controller):
         if (where := asked_patch(await request.body(), partial=partial, max_affected=max_affected)) is not None:
             terms = Terms(where.max_affected, if_match, dry_run=dry_run)
             return await patch_where(request, ref, workspace, filtered_writes, where, terms)
-        answer = not wants_minimal(request)
+        minimal = wants_minimal(request)
         done, etag = await record_writes.batch(
             request.user,
             ref,
             workspace,
             bodies.batch(await request.body()),
             partial=partial,
-            answer=answer,
+            answer=not minimal,
             dry_run=dry_run,
             if_match=if_match,
         )
-        applied = {} if answer else {"Preference-Applied": "return=minimal"}
-        return Response(done, headers={"ETag": etag, **applied})
+        return Response(done, headers={"ETag": etag, **preference(minimal=minimal)})

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from backend.controllers import bodies
+from backend.controllers.answers import preference
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import JSON, PREFER, RECORD_LINES, RECORDS, documented
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
@@ -47,6 +48,7 @@ class UpsertController(Controller):
         body = await request.body()
         items = bodies.lines(body) if request.content_type[0] in MEDIA_TYPES else bodies.records(body)[0]
         keys = None if key is None else parse_names(clean(key))
-        wanted = Wanted(keys, answer=not wants_minimal(request), dry_run=dry_run, if_match=if_match)
+        minimal = wants_minimal(request)
+        wanted = Wanted(keys, answer=not minimal, dry_run=dry_run, if_match=if_match)
         done, etag = await upserts.upsert(request.user, ref, workspace, items, wanted)
-        return Response(done, headers={"ETag": etag})
+        return Response(done, headers={"ETag": etag, **preference(minimal=minimal)})

@@ -52,10 +52,10 @@ class RecordCount(Struct, frozen=True):
     version: int
 
 
-class Written(Struct, frozen=True, omit_defaults=True):
-    """What a write of several records answers; in a dry run what it would."""
+class Written(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a write of several records answers; in a dry run what it would. `data`: where it is asked for."""
 
-    data: list[Record]
+    data: list[Record] | UnsetType = UNSET
     count: int
     added: int
     version: int

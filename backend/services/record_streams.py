@@ -65,16 +65,26 @@ class RecordStreams:
         require_match(if_match, head.etag)
 
     async def append(
-        self, caller: Caller, ref: str, workspace: str | None, upload: Upload, *, if_match: str | None, dry_run: bool
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        upload: Upload,
+        *,
+        if_match: str | None,
+        answer: bool = True,
+        dry_run: bool,
     ) -> tuple[Written | Appended, str]:
-        """What came of the lines in `upload`, and the dataset's ETag.
+        """What came of the lines in `upload`, and the dataset's ETag; `answer`: few records are wanted themselves.
 
         Raises BadRequest, LimitExceeded, and InvalidRecord naming each bad value.
         """
         if upload.size <= self._short.bytes:
             few = await asyncio.to_thread(items, upload.file, self._limits, self._short.records)
             if few is not None:
-                return await self._writes.create(caller, ref, workspace, few, if_match=if_match, dry_run=dry_run)
+                return await self._writes.create(
+                    caller, ref, workspace, few, if_match=if_match, answer=answer, dry_run=dry_run
+                )
         return await self._copy(caller, ref, workspace, upload.file, if_match=if_match, dry_run=dry_run)
 
     async def _copy(

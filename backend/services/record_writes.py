@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from backend.errors import DatasetNotFound, LimitExceeded, PreconditionFailed, RecordNotFound
 from backend.repositories import lookup, record_images, records, small_writes
@@ -73,19 +73,20 @@ class RecordWriteService:
         *,
         if_match: str | None,
         single: bool = False,
+        answer: bool = True,
         dry_run: bool = False,
     ) -> tuple[Written, str]:
-        """New records and the dataset's ETag; `single`: errors point into the item and not to it.
+        """New records, in the `answer` or only counted, and the dataset's ETag; `single`: errors point into the item.
 
         Raises InvalidRecord naming each bad value.
         """
         batch = Batch(items, places=_ONE if single else _LISTED)
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag)
-            done = await apply(tx, writing, batch, max_columns=self._max_columns, operation="create")
-        count = len(done.records)
-        etag = writing.head.etag if dry_run else done.etag
-        return Written(done.records, count, count, done.version, dry_run), etag
+            done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=answer, operation="create")
+        count, data = len(done.records), done.records if answer else UNSET
+        written = Written(data=data, count=count, added=count, version=done.version, dry_run=dry_run)
+        return written, writing.head.etag if dry_run else done.etag
 
     async def create_one(
         self, caller: Caller, ref: str, workspace: str | None, item: Item, *, if_match: str | None

@@ -11,6 +11,7 @@ from support.datasets import COLUMNS
 from support.service import Upload, exact
 
 pytestmark = pytest.mark.anyio
+NDJSON = "application/x-ndjson"
 
 
 @pytest.mark.usefixtures("typed")
@@ -38,12 +39,25 @@ class TestCreate:
 
     async def test_lines(self, client: AsyncClient) -> None:
         text = '{"sku":"a"}\n\n{"sku":"b"}\r\n{"sku":"c"}'
-        answer = await send(client, "POST", "typed/records", text, **{"Content-Type": "application/x-ndjson"})
+        answer = await send(client, "POST", "typed/records", text, **{"Content-Type": NDJSON})
         assert (answer.status_code, answer.json()["count"]) == (201, 3)
+
+    @pytest.mark.parametrize(
+        ("text", "media_type"),
+        [('[{"sku":"a"},{"sku":"b"}]', "application/json"), ('{"sku":"a"}\n{"sku":"b"}', NDJSON)],
+    )
+    async def test_without_the_records(self, client: AsyncClient, text: str, media_type: str) -> None:
+        headers = {"Content-Type": media_type, "Prefer": "return=minimal"}
+        for params, status in (("?dry_run=true", 200), ("", 201)):
+            answer = await send(client, "POST", f"typed/records{params}", text, **headers)
+            told = answer.json()
+            told.pop("dry_run", None)
+            assert (answer.status_code, told) == (status, {"count": 2, "added": 2, "version": 3})
+            assert answer.headers["preference-applied"] == "return=minimal"
 
     @pytest.mark.parametrize("text", ["[]", ""])
     async def test_nothing_makes_no_version(self, client: AsyncClient, text: str) -> None:
-        media_type = "application/x-ndjson" if not text else "application/json"
+        media_type = NDJSON if not text else "application/json"
         answer = await send(client, "POST", "typed/records", text, **{"Content-Type": media_type})
         assert (answer.status_code, answer.json()["version"], answer.json()["data"]) == (201, 2, [])
         assert await version(client, "typed") == 2
