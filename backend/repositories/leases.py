@@ -21,6 +21,16 @@ async def take(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID,
     return (await tx.execute(query, {"import": import_id, "time": time, "id": dataset_id})).rowcount == 1
 
 
+async def is_free(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID) -> bool:
+    """Whether this import can renew its lease at once: it has not run out, or nobody has come to write since."""
+    query = "SELECT FROM {} WHERE id = %s AND busy_import = %s"
+    for condition in (" AND busy_until > statement_timestamp()", " FOR UPDATE SKIP LOCKED"):
+        asked = sql.SQL(query + condition).format(table(scope, "datasets"))
+        if (await tx.execute(asked, (dataset_id, import_id))).rowcount:
+            return True
+    return False
+
+
 async def renew(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID, time: timedelta) -> bool:
     """Whether it still is this import's, for another while."""
     query = sql.SQL("UPDATE {} SET busy_until = statement_timestamp() + %s WHERE id = %s AND busy_import = %s").format(

@@ -49,10 +49,13 @@ class Lease:
             await asyncio.wait([beating])
 
     async def lock(self, tx: Tx, version: int) -> Head:
-        """Locks the head row, to publish. Raises DatasetNotFound, and DatasetBusy when the lease was lost."""
+        """Locks the head row, to publish. Raises DatasetNotFound, and DatasetBusy when the lease was lost.
+
+        Once it has run out there is no waiting for the lock: who holds it may want ids that this transaction has used.
+        """
         scope, dataset_id, _ = self._claim
-        still = await leases.renew(tx, *self._claim, LEASE)
-        head = await datasets.find(tx, scope, dataset_id, lock=True)
+        still = await leases.is_free(tx, *self._claim) and await leases.renew(tx, *self._claim, LEASE)
+        head = await datasets.find(tx, scope, dataset_id, lock=still)
         if head is None:
             raise DatasetNotFound
         if not still or head.dataset.version != version:

@@ -123,11 +123,12 @@ def test_a_refused_stream_gives_the_dataset_back(mortal: Server, user: Client) -
 
 
 def test_whoever_lost_the_dataset_does_not_publish(mortal: Server, user: Client) -> None:
-    """As if it had stood still for longer than its lease goes: 503 is for the two that waited for one another."""
+    """As if it had stood still for longer than its lease goes: who wants the same id waits, and only for its end."""
     with streaming(mortal, user) as running:
         end_leases(mortal.database_url)
-        assert user.http.post(RECORDS, json={"id": 1}).status_code == 201
-    problem(running.result(), 409, 503)
+        written = user.http.post(RECORDS, json={"id": 1})
+    assert (written.status_code, written.json()["id"]) == (201, 2)
+    assert problem(running.result(), 409)["error_code"] == "DATASET_BUSY"
     assert state(user) == (3, 2)
 
 
