@@ -41,16 +41,24 @@ def _ddl(schema: str) -> list[bytes]:
 
 
 async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
-    """Makes the workspace's schema and tables if this is its first dataset."""
-    await lock(tx, scope)
+    """Makes the workspace's schema and tables if this is its first dataset.
+
+    Otherwise not a word of it is said: even `CREATE INDEX IF NOT EXISTS` locks out whoever writes to the table.
+    """
+    if await lock(tx, scope):
+        return
     for statement in _ddl(scope.schema):
         await tx.execute(statement)
     await tx.execute("UPDATE sheaf.workspaces SET has_schema = true WHERE id = %s", (scope.id,))
 
 
-async def lock(tx: Tx, scope: WorkspaceScope) -> None:
-    """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace."""
-    await tx.execute("SELECT 1 FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (scope.id,))
+async def lock(tx: Tx, scope: WorkspaceScope) -> bool:
+    """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace.
+
+    Whether the workspace has a schema by now.
+    """
+    found = await tx.execute("SELECT has_schema FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (scope.id,))
+    return await found.fetchone() == (True,)
 
 
 async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
