@@ -12,6 +12,8 @@ from msgspec import Raw, Struct
 from psycopg import sql
 
 from backend.query.compile import record_json
+from backend.query.fields import value_expression
+from backend.query.sqltext import literal
 from backend.repositories.database import Tx
 from backend.repositories.records import FROZEN, HASHED, records
 from backend.repositories.tables import LIVE
@@ -118,6 +120,19 @@ async def repeated(tx: Tx, stage: Stage, keys: Sequence[Column], *, new: bool = 
         shown=sql.Literal(SHOWN),
     )
     return [(row[0], row[1]) for row in await (await tx.execute(query)).fetchall()]
+
+
+async def taken(tx: Tx, stage: Stage, key: Column) -> list[tuple[int, int, str]]:
+    """The first rows whose value in the dataset's key column a live record has: the row, the record, the value."""
+    query = stage.sql(
+        "SELECT s.id, r.id, s.data->>{key} FROM {rows} s JOIN {records} r ON r.removed_in = {live}"
+        " AND {theirs} = {mine} ORDER BY s.id LIMIT {shown}",
+        key=sql.SQL(literal(key.key)),
+        theirs=sql.SQL(value_expression(key)),
+        mine=sql.SQL(value_expression(key, "s.data")),
+        shown=sql.Literal(SHOWN),
+    )
+    return [(row[0], row[1], row[2]) for row in await (await tx.execute(query, {})).fetchall()]
 
 
 async def pair_none(tx: Tx, stage: Stage, *, lacking: bool) -> None:

@@ -18,7 +18,7 @@ from backend.schemas.imports import Changes, Warnings
 from backend.schemas.plans import Against, Cell, Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
-from backend.services.reimport_stage import pair, stage_rows
+from backend.services.reimport_stage import check_declared, pair, stage_rows
 from backend.services.reimport_targets import (
     BY_KEY,
     Aim,
@@ -72,6 +72,7 @@ async def _against(tx: Tx, stage: staging.Stage, aim: Aim, load: Load, columns: 
     if mode in BY_KEY:
         changes = await pair(tx, stage, aim, load)
     else:
+        await check_declared(tx, stage, aim, columns)
         await staging.pair_none(tx, stage, lacking=mode == "replace")
         changes = Changes(added=load.rows, removed=aim.head.dataset.rows if mode == "replace" else 0)
     changes = with_columns(aim, load, changes)

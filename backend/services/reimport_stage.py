@@ -8,6 +8,7 @@ from backend.errors import DuplicateKeys
 from backend.query.text import shown
 from backend.repositories import staging
 from backend.repositories.database import Tx
+from backend.schemas.columns import Column
 from backend.schemas.imports import Changes
 from backend.schemas.problems import ErrorItem
 from backend.services.jobs import Job
@@ -39,22 +40,41 @@ async def pair(tx: Tx, stage: staging.Stage, aim: Aim, load: Load) -> Changes:
     live, sync = aim.head.dataset.rows, aim.request.mode == "sync"
     whole = sync or load.rows * 2 >= live
     if not whole:
-        await _refuse_repeated(tx, stage, aim)
+        await _refuse_repeated(tx, stage, aim.keys)
     most = live + load.rows + 1
     await staging.match(tx, stage, aim.keys, touched(aim, load), lacking=whole, most=most)
     tally = await staging.count(tx, stage)
     if whole and tally.ids > live:
-        await _refuse_repeated(tx, stage, aim)
+        await _refuse_repeated(tx, stage, aim.keys)
     if whole and tally.added > 1:
-        await _refuse_repeated(tx, stage, aim, new=True)
+        await _refuse_repeated(tx, stage, aim.keys, new=True)
     if tally.rows > load.rows:
         await _refuse_ambiguous(tx, stage, aim)
     return Changes(tally.added, tally.changed, tally.lacking if sync else 0, tally.same)
 
 
-async def _refuse_repeated(tx: Tx, stage: staging.Stage, aim: Aim, *, new: bool = False) -> None:
-    names = ", ".join(aim.request.key)
-    if twice := await staging.repeated(tx, stage, aim.keys, new=new):
+async def check_declared(tx: Tx, stage: staging.Stage, aim: Aim, columns: Sequence[Column]) -> None:
+    """Rows that all are new keep the dataset's declared key, one of the `columns` afterwards. Raises DuplicateKeys."""
+    column = next((each for each in columns if each.key == aim.head.key), None)
+    if column is None:
+        return
+    await _refuse_repeated(tx, stage, [column])
+    if aim.request.mode == "replace":
+        return
+    if taken := await staging.taken(tx, stage, column):
+        name, say = column.name, "record {} has this key"
+        items = [
+            ErrorItem(say.format(record), row=row, column=name, code=_CODE, record=record, value=value)
+            for row, record, value in taken
+        ]
+        row, record, value = taken[0]
+        text = f"The key of row {row}, {shown(value)} ({name}), is that of record {record}."
+        raise DuplicateKeys(text, errors=items)
+
+
+async def _refuse_repeated(tx: Tx, stage: staging.Stage, keys: Sequence[Column], *, new: bool = False) -> None:
+    names = ", ".join(key.name for key in keys)
+    if twice := await staging.repeated(tx, stage, keys, new=new):
         items = [_same_key(rows, row, value, names) for rows, value in twice for row in rows]
         rows, value = twice[0]
         text = f"Rows {_listed(rows)} of the file have the same key {shown(value)} ({names})."
