@@ -133,7 +133,7 @@ class TagTaken(Conflict):
 
 
 class DatasetBusy(Conflict):
-    """An import is being made into this dataset; it takes no other writes until that is done."""
+    """An import or a long write into this dataset is under way; it takes no other writes until that is done."""
 
 
 class TooManyMatch(Conflict):
