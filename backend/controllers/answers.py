@@ -11,7 +11,9 @@ from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from backend.controllers.problems import failures
 from backend.schemas.datasets import Head
+from backend.schemas.records import Changed, Record
 from backend.services.preconditions import matches
 
 T = TypeVar("T")
@@ -65,3 +67,13 @@ def created(content: T, head: Head) -> Response[T]:
     """201 with the address and ETag of a new dataset."""
     location = f"/api/v1/datasets/{head.dataset.id}"
     return Response(content, status_code=201, headers={"ETag": head.etag, "Location": location})
+
+
+REFUSED_WRITE = failures(403, 404, 409, 412, 413, 422)
+WRITTEN_RECORD = {200: success(Record | Changed, "The record; of a dry run what it would do"), **REFUSED_WRITE}
+REMOVED_RECORD = {
+    200: success(Changed, "A dry run: what it would do"),
+    204: success(None, "The record is gone"),
+    **failures(403, 404, 409, 412),
+}
+"""The documented answers of writes of records."""

@@ -10,11 +10,10 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Raw, Struct, field
 from msgspec.structs import replace
 
-from backend.controllers.answers import success
+from backend.controllers.answers import REFUSED_WRITE, success
 from backend.controllers.bodies import raw_members
 from backend.controllers.documented import FILTERS, JSON, documented, parameter, schema_of
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref
-from backend.controllers.problems import failures
 from backend.controllers.queries import filter_member, query_from_string, string_members
 from backend.errors import BadRequest, InvalidParameter
 from backend.query.nodes import Query
@@ -61,7 +60,7 @@ class FilteredWriteController(Controller):
         "/records",
         status_code=200,
         opt=WRITES | READS_PARAMETERS,
-        responses={200: success(Changed, "What was deleted"), **failures(403, 404, 409, 412, 413, 422)},
+        responses={200: success(Changed, "What was deleted"), **REFUSED_WRITE},
         operation_class=documented(
             parameters=[
                 *FILTERS,

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from backend.controllers import bodies
-from backend.controllers.answers import success, tagged
+from backend.controllers.answers import REMOVED_RECORD, WRITTEN_RECORD, success, tagged
 from backend.controllers.documented import IF_NONE_MATCH, JSON, RECORD, documented
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
@@ -23,7 +23,6 @@ from backend.services.record_keys import ByKey
 from backend.services.record_writes import RecordWriteService
 
 _BEFORE = b"/records/by-key/"
-_REFUSALS = failures(403, 404, 409, 412, 413, 422)
 
 
 class RecordKeyController(Controller):
@@ -52,7 +51,7 @@ class RecordKeyController(Controller):
 
     @patch(
         opt=WRITES,
-        responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
+        responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
     async def change(
@@ -74,11 +73,7 @@ class RecordKeyController(Controller):
 
     @put(
         opt=WRITES,
-        responses={
-            200: success(Record | Changed, "The record; of a dry run what it would do"),
-            201: success(Record, "A new record"),
-            **_REFUSALS,
-        },
+        responses={**WRITTEN_RECORD, 201: success(Record, "A new record")},
         operation_class=documented(body={JSON: RECORD}),
     )
     async def replace(
@@ -103,11 +98,7 @@ class RecordKeyController(Controller):
     @delete(
         opt=WRITES,
         status_code=200,
-        responses={
-            200: success(Changed, "A dry run: what it would do"),
-            204: success(None, "The record is gone"),
-            **failures(403, 404, 409, 412),
-        },
+        responses=REMOVED_RECORD,
     )
     async def remove(
         self,

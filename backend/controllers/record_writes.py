@@ -8,12 +8,11 @@ from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp
 
 from backend.controllers import bodies
-from backend.controllers.answers import preference, ready, success
+from backend.controllers.answers import REFUSED_WRITE, REMOVED_RECORD, WRITTEN_RECORD, preference, ready, success
 from backend.controllers.bodies import NDJSON, limited
 from backend.controllers.documented import BATCH, JSON, PREFER, RECORD, RECORD_LINES, RECORDS, documented
 from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch, patch_where
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
-from backend.controllers.problems import failures
 from backend.controllers.record_streams import MEDIA_TYPES, create_from_lines
 from backend.controllers.uploads import body_chunks
 from backend.schemas.records import Appended, Changed, Record, Written
@@ -21,8 +20,6 @@ from backend.security.auth import WRITES
 from backend.services.filtered_writes import FilteredWriteService, Terms
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
-
-_REFUSALS = failures(403, 404, 409, 412, 413, 422)
 
 
 class RecordWriteController(Controller):
@@ -33,7 +30,7 @@ class RecordWriteController(Controller):
         "/records",
         opt=WRITES,
         request_max_body_size=None,
-        responses={200: success(Written | Appended, "A dry run"), **failures(403, 404, 409, 412, 413, 422)},
+        responses={200: success(Written | Appended, "A dry run"), **REFUSED_WRITE},
         operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )
     async def create(
@@ -73,7 +70,7 @@ class RecordWriteController(Controller):
     @patch(
         "/records/{record_id:int}",
         opt=WRITES,
-        responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
+        responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
     async def change(
@@ -96,7 +93,7 @@ class RecordWriteController(Controller):
     @put(
         "/records/{record_id:int}",
         opt=WRITES,
-        responses={200: success(Record | Changed, "The record; of a dry run what it would do"), **_REFUSALS},
+        responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
     async def replace(
@@ -120,11 +117,7 @@ class RecordWriteController(Controller):
         "/records/{record_id:int}",
         opt=WRITES,
         status_code=200,
-        responses={
-            200: success(Changed, "A dry run: what it would do"),
-            204: success(None, "The record is gone"),
-            **failures(403, 404, 409, 412),
-        },
+        responses=REMOVED_RECORD,
     )
     async def remove(
         self,
@@ -143,7 +136,7 @@ class RecordWriteController(Controller):
     @patch(
         "/records",
         opt=WRITES,
-        responses=failures(403, 404, 409, 412, 413, 422),
+        responses=REFUSED_WRITE,
         operation_class=documented(parameters=[PREFER], body={JSON: {"oneOf": [BATCH, WHERE]}}),
     )
     async def batch(

@@ -7,11 +7,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from backend.controllers import bodies
-from backend.controllers.answers import preference
+from backend.controllers.answers import REFUSED_WRITE, preference
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import JSON, PREFER, RECORD_LINES, RECORDS, documented
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
-from backend.controllers.problems import failures
 from backend.controllers.record_streams import MEDIA_TYPES
 from backend.query.spec import parse_names
 from backend.query.text import clean
@@ -27,7 +26,7 @@ class UpsertController(Controller):
     @put(
         "/records",
         opt=WRITES,
-        responses=failures(403, 404, 409, 412, 413, 422),
+        responses=REFUSED_WRITE,
         operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )
     async def upsert(
