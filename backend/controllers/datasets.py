@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery
 
 from backend.controllers import uploads
 from backend.controllers.answers import created, success, tagged, told
@@ -98,18 +98,23 @@ class DatasetController(Controller):
         head = await datasets.get(request.user, ref, workspace)
         return tagged(request, head.dataset, head.etag)
 
-    @patch("/{ref:str}", opt=WRITES, responses=failures(403, 404, 409, 412, 413, 422))
+    @patch(
+        "/{ref:str}",
+        opt=WRITES,
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: schema_of(DatasetPatch)}),
+    )
     async def change(
         self,
         request: CallerRequest,
         ref: Ref,
-        data: JSONBody[DatasetPatch],
         datasets: NamedDependency[DatasetService],
         workspace: Workspace = None,
         if_match: IfMatch = None,
     ) -> Response[Dataset]:
-        """Rename or describe a dataset."""
-        head = await datasets.patch(request.user, ref, workspace, data, if_match=if_match)
+        """Rename or describe a dataset, declare its key column, say how long its versions are kept."""
+        changes = decoded(await request.body(), DatasetPatch)
+        head = await datasets.patch(request.user, ref, workspace, changes, if_match=if_match)
         return Response(head.dataset, headers={"ETag": head.etag})
 
     @delete("/{ref:str}", opt=WRITES, responses=failures(403, 404, 412))

@@ -40,7 +40,7 @@ class DiffController(Controller):
         to: FromQuery[str | None] = None,
         summary: FromQuery[bool] = False,
         limit: Limit = 100,
-        cursor: Annotated[int, QueryParameter(ge=0, le=2**63 - 1)] = 0,
+        cursor: FromQuery[str | None] = None,
     ) -> Response[Diff | DiffSummary | None] | Stream:
         """Records added, changed cell by cell and removed on the way from one version to another.
 
@@ -48,12 +48,12 @@ class DiffController(Controller):
         all of them, a record a line.
         """
         found: Diff | DiffSummary
-        if NDJSON in header(request, b"accept", ""):
+        if NDJSON in header(request, b"accept", "") and not summary:
             before, after, lines = await diffs.stream(request.user, ref, workspace, from_version, to)
             told_by = {"X-Dataset-Version": str(after), "X-From-Version": str(before)}
             return Stream(lines, media_type=NDJSON, headers=told_by)
         if summary:
             found = await diffs.summary(request.user, ref, workspace, from_version, to)
         else:
-            found = await diffs.page(request.user, ref, workspace, from_version, to, behind=cursor, limit=limit)
+            found = await diffs.page(request.user, ref, workspace, from_version, to, cursor=cursor, limit=limit)
         return told(request, found)

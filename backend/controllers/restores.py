@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from litestar import Controller, Response, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery
 
+from backend.controllers.bodies import decoded
+from backend.controllers.documented import JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.records import Changed
@@ -18,12 +20,17 @@ class RestoreController(Controller):
     path = "/datasets/{ref:str}/restore"
     tags = ("versions",)
 
-    @post("/", status_code=200, opt=WRITES, responses=failures(403, 404, 409, 410, 412, 413, 422))
+    @post(
+        "/",
+        status_code=200,
+        opt=WRITES,
+        responses=failures(403, 404, 409, 410, 412, 413, 422),
+        operation_class=documented(body={JSON: schema_of(Restore)}),
+    )
     async def restore(
         self,
         request: CallerRequest,
         ref: Ref,
-        data: JSONBody[Restore],
         restores: NamedDependency[RestoreService],
         workspace: Workspace = None,
         dry_run: FromQuery[bool] = False,
@@ -33,5 +40,6 @@ class RestoreController(Controller):
 
         Without `ids` the columns come back too. With `dry_run` the answer says what would happen.
         """
-        changed, etag = await restores.restore(request.user, ref, workspace, data, if_match=if_match, dry_run=dry_run)
+        wanted = decoded(await request.body(), Restore)
+        changed, etag = await restores.restore(request.user, ref, workspace, wanted, if_match=if_match, dry_run=dry_run)
         return Response(changed, headers={"ETag": etag})

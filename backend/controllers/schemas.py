@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from litestar import Controller, Response, get, patch
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromQuery
 
 from backend.controllers.answers import tagged
-from backend.controllers.documented import IF_NONE_MATCH, documented
+from backend.controllers.bodies import decoded
+from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
@@ -36,12 +37,16 @@ class SchemaController(Controller):
         etag, schema = await schemas.get(request.user, ref, workspace, version=number, as_of=moment)
         return tagged(request, schema, etag)
 
-    @patch("/", opt=WRITES, responses=failures(403, 404, 409, 412, 413, 422))
+    @patch(
+        "/",
+        opt=WRITES,
+        responses=failures(403, 404, 409, 412, 413, 422),
+        operation_class=documented(body={JSON: schema_of(SchemaPatch)}),
+    )
     async def change(
         self,
         request: CallerRequest,
         ref: Ref,
-        data: JSONBody[SchemaPatch],
         schemas: NamedDependency[SchemaService],
         workspace: Workspace = None,
         dry_run: FromQuery[bool] = False,
@@ -52,5 +57,6 @@ class SchemaController(Controller):
         Every value must convert, otherwise the first that do not are named and nothing changes. With `dry_run` the
         answer says what would happen.
         """
-        changed, etag = await schemas.patch(request.user, ref, workspace, data, if_match=if_match, dry_run=dry_run)
+        wanted = decoded(await request.body(), SchemaPatch)
+        changed, etag = await schemas.patch(request.user, ref, workspace, wanted, if_match=if_match, dry_run=dry_run)
         return Response(changed, headers={"ETag": etag})

@@ -4,10 +4,11 @@ from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath
 
 from backend.controllers.answers import told
-from backend.controllers.documented import IF_NONE_MATCH, documented
+from backend.controllers.bodies import decoded
+from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
 from backend.schemas.users import KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Registered, UserCreate
@@ -20,10 +21,15 @@ class UserController(Controller):
     path = "/users"
     tags = ("users",)
 
-    @post("/", opt=PUBLIC, responses=failures(403, 413, 422))
-    async def register(self, data: JSONBody[UserCreate], users: NamedDependency[UserService]) -> Registered:
+    @post(
+        "/",
+        opt=PUBLIC,
+        responses=failures(403, 413, 422),
+        operation_class=documented(body={JSON: schema_of(UserCreate)}),
+    )
+    async def register(self, request: CallerRequest, users: NamedDependency[UserService]) -> Registered:
         """Registers a user; the key is shown this once."""
-        return await users.register(data.name)
+        return await users.register(decoded(await request.body(), UserCreate).name)
 
     @get("/me", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def me(self, request: CallerRequest, users: NamedDependency[UserService]) -> Response[Me | None]:
@@ -35,12 +41,15 @@ class UserController(Controller):
         """The caller's keys, without their secrets."""
         return told(request, await users.list_keys(request.user))
 
-    @post("/me/keys", opt=WRITES | SECRET, responses=failures(403, 413, 422))
-    async def issue_key(
-        self, request: CallerRequest, data: JSONBody[KeyCreate], users: NamedDependency[UserService]
-    ) -> KeyIssued:
+    @post(
+        "/me/keys",
+        opt=WRITES | SECRET,
+        responses=failures(403, 413, 422),
+        operation_class=documented(body={JSON: schema_of(KeyCreate)}),
+    )
+    async def issue_key(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyIssued:
         """One more key; it is shown this once."""
-        return await users.issue_key(request.user, data)
+        return await users.issue_key(request.user, decoded(await request.body(), KeyCreate))
 
     @delete("/me/keys/{key_id:uuid}", opt=WRITES, responses=failures(403, 404))
     async def revoke_key(

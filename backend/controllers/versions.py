@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from litestar import Controller, Response, delete, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath
 
 from backend.controllers.answers import told
-from backend.controllers.documented import IF_NONE_MATCH, documented
+from backend.controllers.bodies import decoded
+from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.versions import Tag, Version, VersionList
@@ -45,18 +46,23 @@ class VersionController(Controller):
         """One version."""
         return told(request, await versions.get(request.user, ref, workspace, version))
 
-    @put("/{version:int}/tag", opt=WRITES, responses=failures(403, 404, 409, 410, 413, 422))
+    @put(
+        "/{version:int}/tag",
+        opt=WRITES,
+        responses=failures(403, 404, 409, 410, 413, 422),
+        operation_class=documented(body={JSON: schema_of(Tag)}),
+    )
     async def tag(
         self,
         request: CallerRequest,
         ref: Ref,
         version: FromPath[int],
-        data: JSONBody[Tag],
         versions: NamedDependency[VersionService],
         workspace: Workspace = None,
     ) -> Version:
         """Give a version a name by which it is found as by its number; it has one at a time."""
-        return await versions.tag(request.user, ref, workspace, version, data.tag)
+        named = decoded(await request.body(), Tag)
+        return await versions.tag(request.user, ref, workspace, version, named.tag)
 
     @delete("/{version:int}/tag", opt=WRITES, responses=failures(403, 404, 410))
     async def untag(

@@ -135,7 +135,8 @@ def _count(text: str) -> str:
     return text
 
 
-def _as_of(text: str) -> datetime:
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 date or datetime, in UTC where it does not say. Raises InvalidQuery."""
     read = moment(text)
     if read is None:
         raise InvalidQuery(f"as_of is an ISO 8601 datetime such as 2026-11-01T12:00:00Z, not {shown(text)}.")
@@ -161,7 +162,7 @@ _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "cursor": _present("cursor"),
     "count": _count,
     "version": _present("version"),
-    "as_of": _as_of,
+    "as_of": parse_moment,
     "q": str,
 }
 _FIELDS = {"columns": "select", "filters": "where"}
@@ -180,7 +181,9 @@ def _from_whole(name: str, value: Any) -> Any:
 
 
 def _version(name: str, value: Any) -> str:
-    return str(_from_whole("offset", value)) if isinstance(value, int) else str(_from_text(name, value))
+    if isinstance(value, bool) or (isinstance(value, int) and value < 1):
+        raise InvalidQuery(f"{name} is a number from 1 on, or a tag.")
+    return str(value) if isinstance(value, int) else str(_from_text(name, value))
 
 
 def _body_sort(name: str, value: Any) -> tuple[Sort, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Head
 from backend.schemas.versions import Change, Version
 
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
 _VERSION = sql.SQL("version, created_at, author, operation, note, rows, added, changed, removed, tag, source")
 
 
@@ -75,10 +77,10 @@ async def resolve(
     Raises VersionPruned.
     """
     conditions: list[tuple[sql.Composable, Any]] = []
-    if version is not None and version.isdecimal() and len(version) < 10:
+    if version is not None and _NUMBER.fullmatch(version):
         conditions.append((sql.SQL("version = %s"), int(version)))
     elif version is not None:
-        conditions.append((sql.SQL("tag = %s"), version))
+        conditions.append((sql.SQL("tag = %s"), version.strip()))
     if as_of is not None:
         conditions.append((sql.SQL("created_at <= %s"), as_of))
     query = sql.SQL(

@@ -53,7 +53,9 @@ class DiffSummary(Struct, frozen=True):
 
 
 class Diff(Struct, frozen=True, rename={"before": "from", "after": "to"}):
-    """A page of the differences in the order of the records; `next` is the `cursor` of the page behind it."""
+    """A page of the differences in the order of the records; `next` is the `cursor` of the page behind it,
+    which is between the same two versions whatever is written meanwhile.
+    """
 
     before: int
     after: int
@@ -64,4 +66,4 @@ class Diff(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     data: tuple[RecordDifference, ...]
     count: int
     has_more: bool
-    next: int | None
+    next: str | None

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
-AwareDatetime = Annotated[datetime, Meta(tz=True)]
 RecordId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
@@ -45,7 +44,7 @@ class Restore(Struct, frozen=True, forbid_unknown_fields=True):
     """To what a dataset, or some of its records, go back: a version's number or tag, or a moment."""
 
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    as_of: AwareDatetime | None = None
+    as_of: str | None = None
     ids: Annotated[tuple[RecordId, ...], Meta(min_length=1, max_length=10_000)] | None = None
     note: Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*$")] | None = None
 

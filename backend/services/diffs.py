@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
+from backend.errors import InvalidCursor
 from backend.repositories import diffs, lookup, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
@@ -19,6 +21,7 @@ from backend.services import spool
 
 _NULL = Raw(b"null")
 _values = msgspec.json.Decoder(dict[str, Raw])
+_CURSOR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,18})")
 
 
 class DiffService:
@@ -43,19 +46,22 @@ class DiffService:
         before: str | None,
         after: str | None,
         *,
-        behind: int,
+        cursor: str | None,
         limit: int,
     ) -> Diff:
-        """The records that differ, cell by cell, those behind an id.
+        """The records that differ, cell by cell; `cursor`: those of the next page, between the same versions.
 
-        Raises DatasetNotFound, VersionNotFound, VersionPruned.
+        Raises DatasetNotFound, VersionNotFound, VersionPruned, InvalidCursor.
         """
+        behind = 0
+        if cursor is not None:
+            before, after, behind = _place(cursor, before, after)
         async with self._database.snapshot() as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
             counts = await diffs.summary(tx, told)
             images = await diffs.list_page(tx, told, behind=behind, limit=limit + 1)
         data = tuple(map(_comparing(told), images[:limit]))
-        following = data[-1].id if len(images) > limit else None
+        following = _cursor(told, data[-1].id) if len(images) > limit else None
         return Diff(
             told.before.version,
             told.after.version,
@@ -96,6 +102,21 @@ async def _between(
     later = await lookup.snapshot(tx, scope, head, version=after)
     wanted = before if before is not None else str(max(1, later.version - 1))
     return await diffs.between(tx, scope, await lookup.snapshot(tx, scope, head, version=wanted), later)
+
+
+def _cursor(told: Between, last: int) -> str:
+    return f"{told.before.version}-{told.after.version}-{last}"
+
+
+def _place(cursor: str, before: str | None, after: str | None) -> tuple[str, str, int]:
+    """Both versions and the record that a cursor is behind; the same versions may be named beside it, no others."""
+    found = _CURSOR.fullmatch(cursor)
+    if found is None or any(
+        named is not None and named.isdecimal() and named != pinned
+        for named, pinned in zip((before, after), found.groups(), strict=False)
+    ):
+        raise InvalidCursor
+    return found[1], found[2], int(found[3])
 
 
 def _comparing(told: Between) -> Callable[[Images], RecordDifference]:

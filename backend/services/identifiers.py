@@ -52,6 +52,18 @@ def check_name(name: str) -> str:
     raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/name")])
 
 
+def check_tag(tag: str) -> str:
+    """A version's name without outer white space. Raises InvalidName: empty, a number, or it could mislead."""
+    trimmed = tag.strip()
+    if not trimmed or trimmed.isdecimal():
+        reason = "A tag needs something besides white space and digits: version=7 is the seventh version."
+    elif any(character not in "/\\" and _misleading(character) for character in trimmed):
+        reason = "A tag cannot hold characters that are not seen."
+    else:
+        return trimmed
+    raise InvalidName(reason, errors=[ErrorItem(reason, "/tag", code="INVALID_VALUE")])
+
+
 def name_from_file(filename: str | None) -> str:
     """A dataset name made of a file's: no folders, no ending, nothing that misleads."""
     base = re.split(r"[/\\]", filename or "")[-1]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from msgspec import structs
 
 from backend.errors import BadRequest, Conflict, InvalidRecord
+from backend.query.spec import parse_moment
 from backend.query.text import shown
 from backend.repositories import datasets, diffs, lookup, record_keys, records, restores
 from backend.repositories.database import Database, Tx
 from backend.repositories.restores import Counts
-from backend.schemas.callers import Caller
+from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Snapshot
+from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
@@ -40,7 +41,7 @@ class RestoreService:
         write = self._writers.write_long if long else self._writers.write
         async with write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag)
-            target = await _target(tx, writing, wanted)
+            target = await _target(tx, writing.scope, writing.head, wanted)
             source, kept, reshaped = {"version": target.version}, target.rows, False
             if wanted.ids is None:
                 counts, reshaped = await _restore_all(tx, writing, target, dry_run=dry_run)
@@ -60,16 +61,14 @@ class RestoreService:
     async def _is_long(self, caller: Caller, ref: str, workspace: str | None, wanted: Restore) -> bool:
         async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
-            target = await lookup.snapshot(tx, scope, head, version=_named(wanted), as_of=wanted.as_of)
+            target = await _target(tx, scope, head, wanted)
             return await restores.count_touched(tx, scope, target, most=MANY + 1) > MANY
 
 
-async def _target(tx: Tx, writing: Writing, wanted: Restore) -> Snapshot:
-    return await lookup.snapshot(tx, writing.scope, writing.head, version=_named(wanted), as_of=wanted.as_of)
-
-
-def _named(wanted: Restore) -> str | None:
-    return None if wanted.version is None else str(wanted.version)
+async def _target(tx: Tx, scope: WorkspaceScope, head: Head, wanted: Restore) -> Snapshot:
+    version = None if wanted.version is None else str(wanted.version)
+    as_of = None if wanted.as_of is None else parse_moment(wanted.as_of)
+    return await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
 
 
 async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: bool) -> tuple[Counts, bool]:

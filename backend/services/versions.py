@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from backend.errors import Invalid, VersionNotFound
+from backend.errors import VersionNotFound
 from backend.repositories import lookup, pruning, versions
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.datasets import Head
-from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Version, VersionList
+from backend.services.identifiers import check_tag
 from backend.services.turns import turn
 
 
@@ -38,10 +38,7 @@ class VersionService:
 
         Raises DatasetNotFound, VersionNotFound, VersionPruned, TagTaken, Invalid.
         """
-        name = None if tag is None else tag.strip()
-        if name is not None and (not name or name.isdecimal()):
-            text = "A tag needs something besides white space and digits: version=7 is the seventh version."
-            raise Invalid(text, errors=[ErrorItem(text, "/tag", code="INVALID_VALUE")])
+        name = None if tag is None else check_tag(tag)
         async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             await _found(tx, scope, head, version)

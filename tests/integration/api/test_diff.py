@@ -70,6 +70,27 @@ async def test_it_is_paged(synced: AsyncClient) -> None:
     assert first["data"] + rest["data"] == (await diff(synced))["data"]
 
 
+async def test_pages_stay_with_the_versions_of_the_first(synced: AsyncClient) -> None:
+    whole, first = await diff(synced), await diff(synced, limit=2)
+    await synced.patch("/datasets/stock/records/3", json={"name": "x"})
+    rest = await diff(synced, limit=2, cursor=first["next"])
+    assert (rest["from"], rest["to"]) == (first["from"], first["to"])
+    assert first["data"] + rest["data"] == whole["data"]
+    same = {"from": first["from"], "to": first["to"]}
+    assert await diff(synced, limit=2, cursor=first["next"], **same) == rest
+
+
+@pytest.mark.parametrize("params", [{"cursor": "2"}, {"cursor": "1-2-x"}, {"cursor": "1-2-1", "to": 3}])
+async def test_a_cursor_of_something_else_is_400(synced: AsyncClient, params: dict[str, Any]) -> None:
+    answer = await synced.get("/datasets/stock/diff", params=params)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_CURSOR")
+
+
+async def test_a_summary_is_no_stream(synced: AsyncClient) -> None:
+    answer = await synced.get("/datasets/stock/diff?summary=true", headers={"Accept": "application/x-ndjson"})
+    assert answer.json() == await diff(synced, summary=True)
+
+
 async def test_what_was_changed_and_changed_back_is_no_difference(synced: AsyncClient) -> None:
     await synced.patch("/datasets/stock/records/3", json={"name": "x"})
     await synced.patch("/datasets/stock/records/3", json={"name": "Club"})
