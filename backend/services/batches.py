@@ -178,16 +178,15 @@ async def _grown(
     tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, max_columns: int
 ) -> tuple[dict[int, Edit], dict[int, Values]]:
     """As `_checked`, in the columns that the good operations ask for; those of bad ones do not stay."""
-    if not (partial and writing.head.open_schema):
-        await grow(tx, writing, _good_items(batch, wrong), max_columns=max_columns)
+    if not writing.head.open_schema:
         return await _checked(tx, writing, batch, wrong, partial=partial)
     while True:
         before, known = (writing.columns, writing.indexed), len(wrong)
         try:
             async with tx.transaction():
                 await grow(tx, writing, _good_items(batch, wrong), max_columns=max_columns)
-                found = await _checked(tx, writing, batch, wrong, partial=True)
-                if len(wrong) > known and writing.columns != before[0]:
+                found = await _checked(tx, writing, batch, wrong, partial=partial)
+                if partial and len(wrong) > known and writing.columns != before[0]:
                     raise _Regrow
                 return found
         except _Regrow:
