@@ -62,10 +62,12 @@ async def create_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
 async def add_indexes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
     """The primary key, and the index by which the newest version is read, however many images others have.
 
-    The latter is not unique: for a moment within a write a record may have its old image and its new one.
+    The latter is not unique: for a moment within a write a record may have its old image and its new one. The key has
+    `removed_in` in it, so that who reads an older version need not look at images that had ended by then.
     """
     names = _names(scope, dataset_id)
-    await tx.execute(sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in)").format(**names))
+    key = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in, removed_in)")
+    await tx.execute(key.format(**names))
     await tx.execute(sql.SQL("CREATE INDEX {newest} ON {table} (id) WHERE removed_in = {live}").format(**names))
 
 
