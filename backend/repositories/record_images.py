@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 from uuid import UUID
 
 import msgspec
@@ -24,6 +25,11 @@ class Edit(Struct, frozen=True):
     id: int
     gone: Sequence[str]
     values: Mapping[str, Raw]
+
+    @classmethod
+    def whole(cls, record_id: int, values: Mapping[str, Raw], columns: Sequence[Column]) -> Self:
+        """The record holds just these values."""
+        return cls(record_id, [column.key for column in columns if column.key not in values], values)
 
 
 class Target(Struct, frozen=True):

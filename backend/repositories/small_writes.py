@@ -53,7 +53,8 @@ _ADD = sql.SQL(
 _CHANGE = sql.SQL(
     "WITH {head}, was AS (SELECT r.id, r.added_in, r.data, (r.data - g.gone::text[]) || g.set::jsonb AS wanted"
     " FROM {table} r, head, (SELECT %(gone)s::text AS gone, %(set)s::text AS set) g"
-    " WHERE r.id = %(id)s AND r.removed_in = {live}),"
+    " WHERE r.id = %(id)s AND r.removed_in = {live} AND (%(image)s::text IS NULL OR %(image)s = (SELECT token"
+    " FROM {versions} WHERE dataset_id = {dataset} AND version = r.added_in))),"
     " closed AS (UPDATE {table} r SET removed_in = %(version)s FROM was WHERE r.id = was.id"
     " AND r.added_in = was.added_in AND (was.wanted <> was.data OR was.wanted::text <> was.data::text)"
     " RETURNING was.id, was.wanted),"
@@ -96,12 +97,17 @@ async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Ra
     return row and (Record(row[0], target.version, Raw(row[1])), _etag(made.token, row[0], target))
 
 
-async def change(tx: Tx, target: Target, made: Publication, edit: Edit) -> tuple[Record, str] | None:
+async def change(
+    tx: Tx, target: Target, made: Publication, edit: Edit, *, if_match: str | None = None
+) -> tuple[Record, str] | None:
     """The record's new image and its ETag, or those that it has where nothing changes, to the digit; then no version
-    is made. None: there is no such record.
+    is made. None: there is no such record, or it has another ETag than `if_match`, which here is one and no list.
     """
+    image = if_match and if_match[1:].partition(".")[0]
+    if image is not None and if_match != _etag(image, edit.id, target):
+        return None
     params = _params(target, made)
-    params |= {"id": edit.id, "gone": array_text(edit.gone), "set": json_text(edit.values)}
+    params |= {"image": image, "id": edit.id, "gone": array_text(edit.gone), "set": json_text(edit.values)}
     row = await _row(tx, "change", target, params)
     if row is None:
         return None

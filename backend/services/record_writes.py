@@ -123,8 +123,8 @@ class RecordWriteService:
 
         The new image, or the old one where nothing changes, its ETag, and what a dry run tells.
         """
-        if isinstance(record, int) and if_match is None and not dry_run:
-            done = await self._small.patch(caller, ref, workspace, record, item)
+        if isinstance(record, int) and not dry_run:
+            done = await self._small.patch(caller, ref, workspace, record, item, if_match=if_match)
             if done is not None:
                 return done
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
@@ -151,6 +151,10 @@ class RecordWriteService:
         dry_run: bool = False,
     ) -> tuple[Record, str, Changed]:
         """The record holds just these fields from now on; answers as `patch` does."""
+        if not dry_run:
+            done = await self._small.replace(caller, ref, workspace, record_id, item, if_match=if_match)
+            if done is not None:
+                return done
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             return await self.put(tx, writing, record_id, item, if_match=if_match, dry_run=dry_run)
 
@@ -163,8 +167,7 @@ class RecordWriteService:
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
         await _refuse(tx, writing, record_id, errors)
-        gone = [column.key for column in writing.columns if column.key not in values]
-        return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
+        return await _written(tx, writing, Edit.whole(record_id, values, writing.columns), dry_run=dry_run)
 
     async def delete(
         self,

@@ -5,7 +5,7 @@ Nothing is found out ahead, and nothing is refused: whatever is not plain is lef
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -20,6 +20,7 @@ from backend.repositories.record_images import Edit, Target
 from backend.repositories.small_writes import Publication
 from backend.schemas.batches import Item
 from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
 from backend.schemas.records import Changed, Record
 from backend.services import record_values
@@ -48,16 +49,41 @@ class SmallWrites:
         return await self._tried(caller, ref, workspace, "create", work, more=1)
 
     async def patch(
-        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
     ) -> tuple[Record, str, Changed] | None:
         """A merge patch of fields that hold no objects: the record's image afterwards, its ETag, and what was done."""
         if any(bytes(raw)[:1] == b"{" for raw in item.values()):
             return None
 
-        async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[Record, str, Changed], bool] | None:
-            by_name = {column.name: column for column in target.columns}
+        def edit(target: Target, by_name: Mapping[str, Column]) -> Edit | None:
             values, gone, errors = record_values.check_change(item, by_name, "")
-            if errors or (found := await small_writes.change(tx, target, made, Edit(record_id, gone, values))) is None:
+            return None if errors else Edit(record_id, gone, values)
+
+        return await self._changed(caller, ref, workspace, edit, if_match)
+
+    async def replace(
+        self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
+    ) -> tuple[Record, str, Changed] | None:
+        """Answers as `patch` does."""
+
+        def edit(target: Target, by_name: Mapping[str, Column]) -> Edit | None:
+            values, errors = record_values.check(item, by_name, target.columns, "")
+            return None if errors else Edit.whole(record_id, values, target.columns)
+
+        return await self._changed(caller, ref, workspace, edit, if_match)
+
+    async def _changed(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        edit: Callable[[Target, Mapping[str, Column]], Edit | None],
+        if_match: str | None,
+    ) -> tuple[Record, str, Changed] | None:
+        async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[Record, str, Changed], bool] | None:
+            if (wanted := edit(target, {column.name: column for column in target.columns})) is None:
+                return None
+            if (found := await small_writes.change(tx, target, made, wanted, if_match=if_match)) is None:
                 return None
             record, etag = found
             changed = record.version == target.version

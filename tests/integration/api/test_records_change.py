@@ -111,6 +111,22 @@ class TestReplace:
         answer = await client.put("/datasets/typed/records/1", json={"sku": "x"}, headers={"If-Match": '"old"'})
         assert answer.status_code == 412
 
+    @pytest.mark.parametrize("shape", ["{}", '"other", {}', "*"])
+    async def test_each_answer_tells_what_the_next_one_must_match(self, client: AsyncClient, shape: str) -> None:
+        etag = (await client.get("/datasets/typed/records/1")).headers["etag"]
+        for sku in ("x", "y", "y"):
+            headers = {"If-Match": shape.format(etag)}
+            answer = await client.put("/datasets/typed/records/1", json={"sku": sku}, headers=headers)
+            assert answer.status_code == 200
+            etag = answer.headers["etag"]
+        assert await version(client, "typed") == 4
+
+    async def test_the_entity_tag_of_another_record_does_not_match(self, client: AsyncClient) -> None:
+        await client.post("/datasets/typed/records", json=[{"sku": "second"}, {"sku": "third"}])
+        etag = (await client.get("/datasets/typed/records/3")).headers["etag"]
+        answer = await client.put("/datasets/typed/records/2", json={"sku": "x"}, headers={"If-Match": etag})
+        assert answer.status_code == 412
+
 
 @pytest.mark.usefixtures("typed")
 class TestDelete:
