@@ -25,7 +25,7 @@ from backend.security.auth import WRITES
 from backend.services.filtered_writes import FilteredWriteService, Terms
 
 _MOST_IDS = 10_000
-_NO_FILTER = b"{}"
+_NOT_GIVEN = b""
 _OWN = frozenset({"max_affected", "dry_run"})
 _AFFECTED = {"type": "integer", "minimum": 0}
 Most = Annotated[int, Meta(ge=0)]
@@ -43,7 +43,7 @@ class FilteredPatch(Struct, frozen=True, forbid_unknown_fields=True):
 class FilteredDelete(Struct, frozen=True, forbid_unknown_fields=True):
     """Records to delete, by a filter or by their ids."""
 
-    where: Raw = field(default_factory=lambda: Raw(_NO_FILTER))
+    where: Raw = field(default_factory=lambda: Raw(_NOT_GIVEN))
     ids: Annotated[tuple[RecordId, ...], Meta(max_length=_MOST_IDS)] | None = None
     max_affected: Most | None = None
 
@@ -88,12 +88,12 @@ class FilteredWriteController(Controller):
         asked = await _asked(request)
         most = _most(told.get("max_affected"), asked.max_affected)
         terms = Terms(most, if_match, dry_run=_flag("dry_run", told.get("dry_run", "false")))
-        if [query.given != set(), bytes(asked.where) != _NO_FILTER, asked.ids is not None].count(True) > 1:
+        if [query.given != set(), bytes(asked.where) != _NOT_GIVEN, asked.ids is not None].count(True) > 1:
             raise BadRequest("Say once which records: by filters in the address, `where` or `ids`.")
         if asked.ids is not None:
             answer, etag = await filtered_writes.delete_ids(request.user, ref, workspace, asked.ids, terms)
         else:
-            query = query if bytes(asked.where) == _NO_FILTER else filter_member(asked.where)
+            query = query if bytes(asked.where) == _NOT_GIVEN else filter_member(asked.where)
             answer, etag = await filtered_writes.delete(request.user, ref, workspace, query, terms)
         return Response(answer, headers={"ETag": etag})
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from litestar import Controller, Response, delete, get, patch, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, HeaderParameter
 
 from backend.controllers import bodies
 from backend.controllers.answers import REMOVED_RECORD, WRITTEN_RECORD, success, tagged
@@ -23,6 +24,7 @@ from backend.services.record_keys import ByKey
 from backend.services.record_writes import RecordWriteService
 
 _BEFORE = b"/records/by-key/"
+OnlyNew: TypeAlias = Annotated[Literal["*"] | None, HeaderParameter(name="If-None-Match")]
 
 
 class RecordKeyController(Controller):
@@ -85,14 +87,26 @@ class RecordKeyController(Controller):
         workspace: Workspace = None,
         dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
+        if_none_match: OnlyNew = None,
     ) -> Response[Record | Changed]:
-        """Replace all fields of the record with this key, or make it; the key itself may be left out of the body."""
+        """Replace all fields of the record with this key, or make it; the key itself may be left out of the body.
+
+        With `If-None-Match: *` it is only made: 412 where there is one.
+        """
         item = bodies.record(await request.body())
         record, etag, changed = await keyed_records.put(
-            request.user, ref, workspace, _sent(request, key), item, if_match=if_match, dry_run=dry_run
+            request.user,
+            ref,
+            workspace,
+            _sent(request, key),
+            item,
+            if_match=if_match,
+            only_new=if_none_match is not None,
+            dry_run=dry_run,
         )
         if dry_run:
-            return Response(changed or Changed(record.version, 1, 0, 0, 0, dry_run=True), status_code=200)
+            made = Changed(record.version, 1, 0, 0, 0, data=[record], dry_run=True)
+            return Response(changed or made, status_code=200)
         return Response(record, headers={"ETag": etag}, status_code=200 if changed else 201)
 
     @delete(

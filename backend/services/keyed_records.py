@@ -68,9 +68,12 @@ class KeyedRecordService:
         item: Item,
         *,
         if_match: str | None,
+        only_new: bool,
         dry_run: bool,
     ) -> tuple[Record, str, Changed | None]:
         """The record with this key holds just these fields; one is made where there is none: then no `Changed`.
+
+        `only_new`: nothing is done where there is one.
 
         Raises NoKeyColumn, InvalidRecord, PreconditionFailed.
         """
@@ -81,6 +84,8 @@ class KeyedRecordService:
             whole, value = _with_key(column, key, item)
             dataset_id = writing.head.dataset.id
             record_id = await record_keys.find(tx, writing.scope, dataset_id, column, value)
+            if record_id is not None and only_new:
+                raise PreconditionFailed("There is a record with this key already.")
             if record_id is not None:
                 return await self._writes.put(tx, writing, record_id, whole, if_match=if_match, dry_run=dry_run)
             if if_match is not None:

@@ -211,6 +211,7 @@ class TestDelete:
         [
             ({"ids": [1]}, {"status": "new"}, 400),
             ({"ids": [1], "where": {"status": "new"}}, {}, 400),
+            ({"ids": [1], "where": {}}, {}, 400),
             (None, {"status": "new", "limit": "1"}, 400),
             (None, {"status": "new", "sort": "name"}, 400),
             (None, {"status": "new", "version": "1"}, 400),

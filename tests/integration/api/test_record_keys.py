@@ -319,7 +319,11 @@ class TestByKey:
         assert answer.status_code == 412
         dry = await stock.put(address("F"), json={}, params={"dry_run": True})
         assert (dry.status_code, dry.json()["added"]) == (200, 1)
+        assert dry.json()["data"][0]["data"] == {"sku": "F", "pieces": None, "note": None}
+        only_new = {"If-None-Match": "*"}
+        assert (await stock.put(address("D"), json={}, headers=only_new)).status_code == 412
         assert await version(stock, "stock") == 4
+        assert (await stock.put(address("F"), json={}, headers=only_new)).status_code == 201
 
     async def test_numbers_and_days(self, client: AsyncClient) -> None:
         for kind, key, same, other in (
