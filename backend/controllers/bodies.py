@@ -12,10 +12,10 @@ from msgspec import Raw, Struct
 from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
 from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
+from backend.services.batches import MOST_OPERATIONS
 from backend.services.record_lines import why_no_json
 
 NDJSON = "application/x-ndjson"
-_MOST_RECORDS = 10_000
 _PATH = re.compile(r" - at `\$(.*)`$")
 
 T = TypeVar("T")
@@ -85,8 +85,8 @@ def batch(body: bytes) -> Batch:
 
 
 def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
-    if len(items) > _MOST_RECORDS:
-        raise LimitExceeded(f"{len(items):,} records in one request; at most {_MOST_RECORDS:,} are taken.")
+    if len(items) > MOST_OPERATIONS:
+        raise LimitExceeded(f"{len(items):,} records in one request; at most {MOST_OPERATIONS:,} are taken.")
     objects: list[Item] = []
     wrong: list[ErrorItem] = []
     for at, item in enumerate(items):

@@ -22,9 +22,9 @@ from backend.query.values import boolean, whole
 from backend.schemas.batches import RecordId
 from backend.schemas.records import Changed
 from backend.security.auth import WRITES
+from backend.services.batches import MOST_OPERATIONS
 from backend.services.filtered_writes import FilteredWriteService, Terms
 
-_MOST_IDS = 10_000
 _NOT_GIVEN = b""
 _OWN = frozenset({"max_affected", "dry_run"})
 _AFFECTED = {"type": "integer", "minimum": 0}
@@ -44,7 +44,7 @@ class FilteredDelete(Struct, frozen=True, forbid_unknown_fields=True):
     """Records to delete, by a filter or by their ids."""
 
     where: Raw = field(default_factory=lambda: Raw(_NOT_GIVEN))
-    ids: Annotated[tuple[RecordId, ...], Meta(max_length=_MOST_IDS)] | None = None
+    ids: Annotated[tuple[RecordId, ...], Meta(max_length=MOST_OPERATIONS)] | None = None
     max_affected: Most | None = None
 
 

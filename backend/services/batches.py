@@ -23,6 +23,7 @@ from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, etag_after, publish
 
 MOST_OPERATIONS = 10_000
+"""Operations, and records or ids, that one request may have; streams and filters are for more."""
 
 
 class Outcome(Struct):

@@ -51,9 +51,10 @@ class KeyedRecordService:
             value = None if column is None else bound_value(column, key)
             if column is None or value is None:
                 raise RecordNotFound
-            old = snapshot.version != head.dataset.version
-            find = _find_old if old else _find
-            record_id = await find(tx, scope, snapshot, column, value)
+            if snapshot.version == head.dataset.version:
+                record_id = await record_keys.find(tx, scope, snapshot.dataset_id, column, value)
+            else:
+                record_id = await _find_old(tx, scope, snapshot, column, value)
             found = None if record_id is None else await records.find(tx, scope, snapshot, record_id)
         if found is None:
             raise RecordNotFound
@@ -91,10 +92,6 @@ class KeyedRecordService:
             if if_match is not None:
                 raise PreconditionFailed("There is no record with this key.")
             return *await self._writes.add(tx, writing, whole), None
-
-
-async def _find(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, column: Column, value: Bound) -> int | None:
-    return await record_keys.find(tx, scope, snapshot.dataset_id, column, value)
 
 
 async def _find_old(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, column: Column, value: Bound) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from backend.errors import BadRequest, DuplicateKeys, LimitExceeded, UnknownColumn
+from backend.errors import BadRequest, DuplicateKeys, UnknownColumn
 from backend.query.text import nearest, shown
 from backend.repositories import record_keys
 from backend.repositories.database import Tx
@@ -17,7 +17,7 @@ from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.services.batch_errors import DUPLICATE_KEY
-from backend.services.batches import MOST_OPERATIONS, apply
+from backend.services.batches import apply
 from backend.services.preconditions import require_match
 from backend.services.record_values import MOST_ERRORS, NULL, pointer, refuse_values, stored_value
 from backend.services.schema_growth import grow, unnameable
@@ -46,8 +46,6 @@ class UpsertService:
 
         Raises BadRequest, UnknownColumn, InvalidRecord, DuplicateKeys, LimitExceeded, PreconditionFailed.
         """
-        if len(items) > MOST_OPERATIONS:
-            raise LimitExceeded(f"{len(items):,} records in one request; at most {MOST_OPERATIONS:,} are taken.")
         async with self._writers.write(caller, ref, workspace, dry_run=wanted.dry_run) as (tx, writing):
             require_match(wanted.if_match, writing.head.etag)
             if writing.head.open_schema:
