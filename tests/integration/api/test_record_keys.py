@@ -99,9 +99,9 @@ class TestDeclare:
         assert (await raw(client, f"sku\n{long}\n".encode(), name="stock")).status_code == 201
         answer = await declare(client, "sku")
         assert (answer.status_code, "too long" in answer.json()["detail"]) == (422, True)
-        await client.patch("/datasets/stock/records/1", json={"sku": "short"})
-        assert (await declare(client, "sku")).status_code == 200
-        answer = await client.post("/datasets/stock/records", json={"sku": long})
+        assert (await raw(client, b"sku\nshort\n", name="other")).status_code == 201
+        assert (await declare(client, "sku", "other")).status_code == 200
+        answer = await client.post("/datasets/other/records", json={"sku": long})
         assert (answer.status_code, answer.json()["errors"][0]["column"]) == (422, "sku")
 
     async def test_an_empty_dataset_and_odd_names(self, client: AsyncClient) -> None:
