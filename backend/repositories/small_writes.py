@@ -30,10 +30,12 @@ _HEAD = sql.SQL(
     "head AS MATERIALIZED (SELECT d.id, d.rows, d.next_id FROM {datasets} d WHERE d.id = {dataset}"
     " AND d.token = %(known)s AND d.deleted_at IS NULL AND %(ref)s IN (d.slug, d.id::text)"
     " AND (d.busy_import IS NULL OR d.busy_until <= statement_timestamp())"
-    " AND (%(pruned)s OR d.keep_versions IS NULL OR d.keep_days IS NOT NULL) FOR NO KEY UPDATE)"
+    " AND (%(pruned)s OR d.keep_versions IS NULL OR d.keep_days IS NOT NULL) FOR NO KEY UPDATE SKIP LOCKED)"
 )
 """When the row has changed since the statement began, PostgreSQL looks at the conditions again once it has the lock:
-so all that the statement sees belongs to the version of this token, or there is no row and nothing is written.
+so all that the statement sees belongs to the version of this token, or there is no row and nothing is written. Nor is
+there one while somebody else has the lock: to wait for it here, with the table in use, is to be in the way of who makes
+an index under it.
 """
 _PUBLISHED = sql.SQL(
     "size AS MATERIALIZED (SELECT pg_total_relation_size({name}::regclass) AS bytes),"

@@ -265,3 +265,22 @@ async def test_writers_to_another_dataset_do_not_wait(narrow: AsyncClient, postg
     assert not early
     answers = await asyncio.gather(*waiting)
     assert {answer.status_code for answer in answers} <= {200, 201, 204, 404, 409, 422}
+
+
+async def test_who_waits_for_the_head_is_not_in_the_way_of_an_index(narrow: AsyncClient, postgres_url: str) -> None:
+    columns = {"columns": [{"name": "value", "type": "integer"}]}
+    dataset = (await narrow.post("/datasets", json={"name": "held", **columns})).json()
+    await narrow.post("/datasets/held/records", json={"value": 1})
+    await narrow.patch("/datasets/held/records/1", json={"value": 2})
+    writes = [
+        lambda: narrow.patch("/datasets/held/records/1", json={"value": 3}),
+        lambda: narrow.post("/datasets/held/records", json={"value": 4}),
+        lambda: narrow.delete("/datasets/held/records/1"),
+    ]
+    name = psycopg.sql.Identifier(f"ws_{UUID(dataset['workspace']).hex}", f"records_{UUID(dataset['id']).hex}")
+    for write in writes:
+        with head_locked(postgres_url, dataset) as connection:
+            waiting = asyncio.create_task(write())
+            await until_waiting(postgres_url)
+            connection.execute(psycopg.sql.SQL("LOCK TABLE {} IN SHARE MODE NOWAIT").format(name))
+        assert (await waiting).is_success
