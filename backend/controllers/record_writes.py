@@ -105,13 +105,13 @@ class RecordWriteController(Controller):
         workspace: Workspace = None,
         dry_run: FromQuery[bool] = False,
         if_match: IfMatch = None,
-    ) -> Response[Record | Changed]:
+    ) -> ASGIApp:
         """Replace all fields of one record."""
         item = bodies.record(await request.body())
         record, etag, changed = await record_writes.replace(
             request.user, ref, workspace, record_id, item, if_match=if_match, dry_run=dry_run
         )
-        return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
+        return Response(changed).to_asgi_response(None, request) if dry_run else ready(record, etag)
 
     @delete(
         "/records/{record_id:int}",

@@ -33,6 +33,7 @@ from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
+from backend.services.preconditions import matches
 from backend.services.records import RecordService
 
 
@@ -101,7 +102,7 @@ class RecordController(Controller):
 
     @get(
         "/records/{record_id:int}",
-        responses=failures(304, 404, 410),
+        responses={200: success(Record, "The record"), **failures(304, 404, 410)},
         operation_class=documented(parameters=[IF_NONE_MATCH]),
     )
     async def read(
@@ -113,11 +114,12 @@ class RecordController(Controller):
         workspace: Workspace = None,
         version: FromQuery[str | None] = None,
         as_of: FromQuery[str | None] = None,
-    ) -> Response[Record | None]:
+    ) -> ASGIApp:
         """One record."""
         number, moment = version_asked(version, as_of)
         record, etag = await records.get(request.user, ref, workspace, record_id, version=number, as_of=moment)
-        return tagged(request, record, etag)
+        known = matches(header(request, b"if-none-match", None), etag, weak=True)
+        return ready(record, etag, status=304 if known else 200)
 
     @get(
         "/records/{record_id:int}/history",

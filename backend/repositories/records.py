@@ -130,21 +130,38 @@ async def total_bytes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> int:
     return int(row[0]) if row else 0
 
 
-async def find(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int) -> tuple[Record, str] | None:
+async def find(
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int, *, newest_of: str | None = None
+) -> tuple[Record, str] | None:
     """One record and the ETag of its image as this schema shows it.
 
-    Images of a record do not overlap: the last that began by then is the one, or none is, however many there are.
+    `newest_of`: what the dataset must be called, with the snapshot its newest version; None as well where it is not.
     """
-    query = sql.SQL(
-        "SELECT r.id, r.added_in, {}, (SELECT token FROM {} WHERE dataset_id = %(dataset)s AND version = r.added_in)"
-        " FROM (SELECT * FROM {} WHERE id = %(id)s AND added_in <= %(version)s ORDER BY added_in DESC LIMIT 1) r"
-        " WHERE r.removed_in > %(version)s"
-    ).format(record_json(snapshot.columns), table(scope, "versions"), records(scope, snapshot.dataset_id))
-    params = {"dataset": snapshot.dataset_id, "version": snapshot.version, "id": record_id}
-    row = await (await tx.execute(query, params)).fetchone()
+    params = {"id": record_id, "version": snapshot.version, "ref": newest_of, "token": snapshot.token}
+    statement = _find(scope, snapshot.dataset_id, snapshot.columns)
+    row = await (await tx.execute(statement, params)).fetchone()
     if row is None:
         return None
     return Record(row[0], row[1], Raw(row[2])), f'"{row[3]}.{row[0]}.{schema_tag(snapshot.columns)}"'
+
+
+@lru_cache(maxsize=256)
+def _find(scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) -> bytes:
+    """Images of a record do not overlap: the last that began by then is the one, or none is, however many there are."""
+    query = sql.SQL(
+        "SELECT r.id, r.added_in, {json}, (SELECT token FROM {versions} WHERE dataset_id = {dataset}"
+        " AND version = r.added_in)"
+        " FROM (SELECT * FROM {table} WHERE id = %(id)s AND added_in <= %(version)s ORDER BY added_in DESC LIMIT 1) r"
+        " WHERE r.removed_in > %(version)s AND (%(ref)s::text IS NULL OR EXISTS (SELECT FROM {datasets} h"
+        " WHERE h.id = {dataset} AND h.token = %(token)s AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)))"
+    )
+    return query.format(
+        json=record_json(columns),
+        versions=table(scope, "versions"),
+        datasets=table(scope, "datasets"),
+        table=records(scope, dataset_id),
+        dataset=dataset_id,
+    ).as_bytes()
 
 
 @lru_cache(maxsize=64)

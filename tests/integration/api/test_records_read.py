@@ -164,6 +164,21 @@ class TestRead:
         assert after[0] != before[0]
         assert after[1] == before[1]
 
+    async def test_shows_what_any_kind_of_write_left(self, client: AsyncClient) -> None:
+        path = "/datasets/people/records/1"
+        writes = [
+            ("PATCH", path, {"amount": 1}),
+            ("PATCH", "/datasets/people/records", {"changes": [{"id": 1, "set": {"amount": 2}}]}),
+            ("PUT", path, {"name": "Ann", "amount": 3}),
+            ("PATCH", "/datasets/people/records", {"where": {"name": "Ann"}, "set": {"amount": 4}}),
+        ]
+        for amount, (method, to, body) in enumerate(writes, start=1):
+            assert (await client.get(path)).status_code == 200
+            assert (await client.request(method, to, json=body)).status_code == 200
+            assert (await client.get(path)).json()["data"]["amount"] == amount
+        await client.delete("/datasets/people")
+        assert (await client.get(path)).json()["error_code"] == "DATASET_NOT_FOUND"
+
     @pytest.mark.parametrize("record", ["0", "6", "-1", "99999999999999999999", "1e3", "one", "1.5"])
     async def test_what_is_no_record_is_404(self, client: AsyncClient, record: str) -> None:
         answer = await client.get(f"/datasets/people/records/{record}")
