@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 def decoded(body: bytes | Raw, kind: type[T]) -> T:
     """The body as a `kind`. Raises BadRequest for what is no JSON, InvalidBody with a pointer for what does not fit."""
+    if not bytes(body).strip():
+        raise BadRequest("The body is empty; this call takes JSON.")
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

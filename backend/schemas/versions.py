@@ -52,4 +52,4 @@ class Restore(Struct, frozen=True, forbid_unknown_fields=True):
 class Tag(Struct, frozen=True, forbid_unknown_fields=True):
     """A version's name: 1 to 100 characters, and not only digits."""
 
-    tag: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+    tag: Annotated[str, Meta(min_length=1, max_length=100)]
