@@ -1,9 +1,22 @@
 """The running service for every integration test, and datasets in it."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
 from support.datasets import orders, people, typed
+from support.server import Server
 from support.service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
 
 __all__ = [
     "anonymous", "client", "connect", "make_user", "orders", "people", "reader", "service", "stranger", "typed",
     "upload", "user",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service of two workers to be killed; whoever kills it starts it again, or waits for another worker."""
+    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
+        yield running

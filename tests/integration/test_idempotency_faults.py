@@ -34,13 +34,6 @@ WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE sheaf.idempotency SET sta
 """What is told of the connections whose transactions wait to write down an answer."""
 
 
-@pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service of two workers to be killed; whoever kills it starts it again."""
-    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
-        yield running
-
-
 @pytest.fixture
 def user(mortal: Server) -> Iterator[Client]:
     """Has one small dataset, `small`."""

@@ -38,13 +38,6 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 TOLERANCE = 40 * MEBIBYTE
 
 
-@pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service with two workers; whoever kills them waits for others."""
-    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
-        yield running
-
-
 @pytest.fixture
 def user(mortal: Server) -> Iterator[Client]:
     """Has `first`, with one record."""

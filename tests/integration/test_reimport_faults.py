@@ -24,13 +24,6 @@ NEXT = FIRST.replace(b"city 7,", b"town 7,")
 CHANGED = NEXT.count(b"town 7,")
 
 
-@pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service with two workers; whoever kills it starts it again."""
-    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
-        yield running
-
-
 @pytest.fixture
 def user(mortal: Server) -> Iterator[Client]:
     """Has `first`, of as many rows as the next file."""
