@@ -63,7 +63,7 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
 def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     compiled = compile_query(query, snapshot.columns, fold=fold)
     source = records(scope, snapshot.dataset_id)
-    as_of = sql.SQL("r.added_in <= {version} AND r.removed_in > {version}").format(version=snapshot.version)
+    as_of = _as_of(snapshot.version)
     behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
     first = _page_statement(compiled, query, as_of, source=source, offset=query.offset)
     newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
@@ -78,6 +78,12 @@ def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: st
         _named(scope, snapshot, sql.SQL("h.token = {}").format(snapshot.token), newest),
         _named(scope, snapshot, _kept(scope, snapshot), following),
     )
+
+
+def _as_of(version: int) -> sql.Composed:
+    """Which images a version shows. None began before version 1, and `=` passes later ones at half the cost of `<=`."""
+    began = sql.SQL("r.added_in = 1" if version == 1 else "r.added_in <= {version}")
+    return sql.SQL("{} AND r.removed_in > {version}").format(began.format(version=version), version=version)
 
 
 def _kept(scope: WorkspaceScope, snapshot: Snapshot) -> sql.Composed:
