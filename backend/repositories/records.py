@@ -131,13 +131,14 @@ async def total_bytes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> int:
 
 
 async def find(
-    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int, *, newest_of: str | None = None
+    tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, record_id: int, *, ref: str | None = None, newest: bool = False
 ) -> tuple[Record, str] | None:
     """One record and the ETag of its image as this schema shows it.
 
-    `newest_of`: what the dataset must be called, with the snapshot its newest version; None as well where it is not.
+    `ref`: what the dataset must still be called, and its version be kept or, if so said, the `newest`; None as well
+    where that is not so.
     """
-    params = {"id": record_id, "version": snapshot.version, "ref": newest_of, "token": snapshot.token}
+    params = {"id": record_id, "version": snapshot.version, "ref": ref, "token": snapshot.token, "newest": newest}
     statement = _find(scope, snapshot.dataset_id, snapshot.columns)
     row = await (await tx.execute(statement, params)).fetchone()
     if row is None:
@@ -153,7 +154,9 @@ def _find(scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) 
         " AND version = r.added_in)"
         " FROM (SELECT * FROM {table} WHERE id = %(id)s AND added_in <= %(version)s ORDER BY added_in DESC LIMIT 1) r"
         " WHERE r.removed_in > %(version)s AND (%(ref)s::text IS NULL OR EXISTS (SELECT FROM {datasets} h"
-        " WHERE h.id = {dataset} AND h.token = %(token)s AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)))"
+        " WHERE h.id = {dataset} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND CASE WHEN %(newest)s"
+        " THEN h.token = %(token)s ELSE EXISTS (SELECT FROM {versions} v WHERE v.dataset_id = {dataset}"
+        " AND v.version = %(version)s AND v.token = %(token)s AND v.pruned_at IS NULL) END))"
     )
     return query.format(
         json=record_json(columns),

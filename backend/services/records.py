@@ -123,17 +123,18 @@ class RecordService:
         as_of: datetime | None,
     ) -> tuple[Record, str]:
         """One record and its ETag. Raises RecordNotFound."""
-        newest = version is None and as_of is None
-        if newest and (known := lookup.remembered(caller, ref, workspace, at=None)) is not None:
+        lasts = _means_one(version, as_of)
+        if lasts and (known := lookup.remembered(caller, ref, workspace, at=version)) is not None:
             async with self._database.read() as tx:
-                if (found := await records.find(tx, *known, record_id, newest_of=ref)) is not None:
+                found = await records.find(tx, *known, record_id, ref=ref, newest=version is None)
+                if found is not None:
                     return found
         async with self._database.snapshot() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
             found = await records.find(tx, scope, snapshot, record_id)
-        if newest:
-            lookup.remember(caller, ref, workspace, (scope, snapshot), at=None)
+        if lasts:
+            lookup.remember(caller, ref, workspace, (scope, snapshot), at=version)
         if found is None:
             raise RecordNotFound
         return found
@@ -166,8 +167,13 @@ class RecordService:
 
 
 def _lasts(query: Query, place: Cursor | None) -> bool:
-    """Whether what the request says of its version may be remembered: a tag or a moment may mean another one later."""
-    return place is not None or (query.as_of is None and (query.version is None or query.version.isdecimal()))
+    """Whether what the request says of its version may be remembered."""
+    return place is not None or _means_one(query.version, query.as_of)
+
+
+def _means_one(version: str | None, as_of: datetime | None) -> bool:
+    """A tag or a moment may mean another version later."""
+    return as_of is None and (version is None or version.isdecimal())
 
 
 async def _shown(tx: Tx, reading: Reading, ref: str, place: Cursor | None) -> Shown | None:
