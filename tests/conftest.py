@@ -31,6 +31,13 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return "packed" if isinstance(val, bytes) and val.startswith((b"\x1f\x8b", b"PK")) else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Thousands of cases of the same are run without coverage, in half of the time: what they reach others reach too."""
+    for item in items:
+        if {"acceptance", "property"} & set(item.path.parts):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
     """Each process of pytest-xdist measures its coverage by itself: not as a child of this one a second time."""

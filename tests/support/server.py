@@ -14,6 +14,10 @@ from support.program import Program, postmaster
 from support.waiting import until
 
 
+_UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
+"""Its coverage is not taken, for half of its processor time: `test_serve` measures what only such processes run."""
+
+
 def copied(server: Server) -> int:
     """Rows that running imports have sent to the database."""
     with psycopg.connect(server.database_url) as connection:
@@ -28,7 +32,7 @@ class Server:
         self._data = folder / "data"
         self._place = ["--ephemeral"] if ephemeral else ["--data", self._data]
         told = {"registration": "open", **settings}
-        self._environment = {f"SHEAF_{name.upper()}": value for name, value in told.items()}
+        self._environment = {f"SHEAF_{name.upper()}": value for name, value in told.items()} | _UNMEASURED
         self._program: Program | None = None
 
     def __enter__(self) -> Server:
