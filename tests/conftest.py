@@ -32,7 +32,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Thousands of cases of the same are run without coverage, in half of the time: what they reach others reach too."""
+    """Thousands of cases of the same run without coverage, in half of the time: what they reach others reach too."""
     for item in items:
         if {"acceptance", "property"} & set(item.path.parts):
             item.add_marker(pytest.mark.no_cover)

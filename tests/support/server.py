@@ -13,7 +13,6 @@ from support.processes import alive
 from support.program import Program, postmaster
 from support.waiting import until
 
-
 _UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 """Its coverage is not taken, for half of its processor time: `test_serve` measures what only such processes run."""
 
