@@ -24,7 +24,7 @@ T = TypeVar("T")
 def decoded(body: bytes | Raw, kind: type[T]) -> T:
     """The body as a `kind`. Raises BadRequest for what is no JSON, InvalidBody with a pointer for what does not fit."""
     if not bytes(body).strip():
-        raise BadRequest("The body is empty; this call takes JSON.")
+        raise BadRequest("This call takes a JSON body, and there is none.")
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
