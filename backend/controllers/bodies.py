@@ -110,11 +110,6 @@ def _check_text(body: bytes) -> None:
 
 
 def _pointer(message: str) -> str | None:
-    """`… - at `$.columns[0].type`` as a JSON Pointer."""
+    """`… - at `$.columns[0].type`` by RFC 6901; only down to a map, whose keys msgspec does not tell."""
     path = _PATH.search(message)
-    return json_pointer(path[1]) if path else None
-
-
-def json_pointer(path: str) -> str:
-    """A path as msgspec writes it, `.columns[0].type`, by RFC 6901; only down to a map, whose keys it does not tell."""
-    return re.sub(r"\[(\d+)\]", r"/\1", path.partition("[...]")[0]).replace(".", "/")
+    return re.sub(r"\[(\d+)\]", r"/\1", path[1].partition("[...]")[0]).replace(".", "/") if path else None

@@ -8,19 +8,15 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.controllers.bodies import json_pointer
-from backend.errors import AppError, BadRequest, InvalidBody, InvalidParameter, TooLarge
+from backend.errors import AppError, InvalidParameter, TooLarge
 from backend.schemas.problems import Current, ErrorItem, Problem
-from backend.services.record_lines import why_no_json
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
-_NO_BODY = "This call needs a JSON body."
-"""Litestar says only `'data'`, its own name for the body."""
 
 
 class ProblemAnswer(ProblemDetailsException):
@@ -62,35 +58,19 @@ def _from_app_error(error: AppError) -> ProblemAnswer:
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _from_app_error(TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {max_body:,} bytes."))
-    if isinstance(error.__cause__, SerializationException):
-        return _from_app_error(BadRequest(f"The body is not valid JSON: {why_no_json(error.detail)}."))
     code = HTTPStatus(error.status_code).name
     return ProblemAnswer(error.status_code, error.detail, code, (), dict(error.headers or {}))
 
 
 def _from_validation(error: ValidationException) -> ProblemAnswer:
-    """A body of the right syntax but the wrong content is 422; a wrong parameter is 400."""
-    found = [item for item in error.extra or [] if isinstance(item, dict)]
-    of_body = any(item.get("source") == "body" or item.get("key") == "data" for item in found)
-    items = tuple(_body_item(item) if of_body else _parameter_item(item) for item in found)
+    """A parameter that is not what its handler takes; bodies are decoded by handlers themselves."""
+    items = tuple(_parameter_item(item) for item in error.extra or [] if isinstance(item, dict))
     detail = "; ".join(item.message for item in items) or error.detail
-    detail = _NO_BODY if detail == "'data'" else detail
-    kind = InvalidBody if of_body else InvalidParameter
-    return _from_app_error(kind(detail, errors=items))
-
-
-def _body_item(item: dict[str, Any]) -> ErrorItem:
-    message = str(item.get("message", ""))
-    return ErrorItem(_NO_BODY if message == "'data'" else message, pointer=_pointer(item), code="INVALID_VALUE")
+    return _from_app_error(InvalidParameter(detail, errors=items))
 
 
 def _parameter_item(item: dict[str, Any]) -> ErrorItem:
     return ErrorItem(f"{item.get('key', 'A parameter')}: {item.get('message', '')}", code="INVALID_VALUE")
-
-
-def _pointer(item: dict[str, Any]) -> str | None:
-    path = str(item.get("key", "")).removeprefix("data").removeprefix(".")
-    return json_pointer(path if path.startswith("[") else f".{path}") if path else None
 
 
 def _from_bug(error: Exception) -> ProblemAnswer:
