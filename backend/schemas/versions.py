@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
-RecordId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+from backend.schemas.batches import RecordId
 
 
 class Version(Struct, frozen=True):

@@ -18,7 +18,7 @@ from backend.services import record_values
 from backend.services.batch_errors import DUPLICATE_KEY, Wrong
 from backend.services.batch_keys import check_keys
 from backend.services.conflicts import conflicts
-from backend.services.record_values import MOST_ERRORS, Values, merged
+from backend.services.record_values import MOST_ERRORS, Values, holds_object, merged_item
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, etag_after, publish
 
@@ -216,7 +216,8 @@ async def _checked(
     changes = {at: each for at, each in enumerate(batch.changes) if not wrong.has("changes", at)}
     stored = await _to_merge(tx, writing, list(changes.values()))
     for at, change in changes.items():
-        item = _merged_item(change.set, stored.get(change.id), writing)
+        there = stored.get(change.id)
+        item = change.set if there is None else merged_item(there, change.set, by_name)
         values, gone, errors = record_values.check_change(item, by_name, batch.places.values(at))
         wrong.add("changes", at, errors)
         if not errors:
@@ -227,13 +228,5 @@ async def _checked(
 
 async def _to_merge(tx: Tx, writing: Writing, changes: Sequence[RecordChange]) -> dict[int, dict[str, Raw]]:
     """What is stored of the records that an object is to be merged into."""
-    ids = [each.id for each in changes if any(bytes(raw)[:1] == b"{" for raw in each.set.values())]
+    ids = [each.id for each in changes if holds_object(each.set)]
     return await record_images.values(tx, writing.target, ids) if ids else {}
-
-
-def _merged_item(new: Item, stored: Mapping[str, Raw] | None, writing: Writing) -> Item:
-    if stored is None:
-        return new
-    by_name = writing.by_name
-    keys = {name: by_name[name].key for name in new if name in by_name}
-    return {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in new.items()}

@@ -107,6 +107,19 @@ def merged(current: Raw | None, patch: Raw) -> Raw:
     return Raw(msgspec.json.encode(target))
 
 
+def holds_object(patch: Mapping[str, Raw]) -> bool:
+    """Whether what is stored has to be known, to merge the patch into it."""
+    return any(bytes(raw)[:1] == b"{" for raw in patch.values())
+
+
+def merged_item(
+    stored: Mapping[str, Raw], patch: Mapping[str, Raw], by_name: Mapping[str, Column]
+) -> Mapping[str, Raw]:
+    """The patch with its objects merged into those that are stored by column key."""
+    keys = {name: by_name[name].key for name in patch if name in by_name}
+    return {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in patch.items()}
+
+
 def pointer(name: str, at: str) -> str:
     """A JSON Pointer (RFC 6901) to a member of what `at` points to; "" is the whole body."""
     token = name.replace("~", "~0").replace("/", "~1")

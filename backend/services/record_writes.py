@@ -24,7 +24,7 @@ from backend.services.conflicts import conflicts
 from backend.services.identifiers import new_token
 from backend.services.preconditions import matches, require_match
 from backend.services.record_keys import ByKey, located
-from backend.services.record_values import merged, refuse_values
+from backend.services.record_values import holds_object, merged_item, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.small_writes import SmallWrites
 from backend.services.writing import Writers, Writing, publish
@@ -131,10 +131,9 @@ class RecordWriteService:
             record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, item, if_match)
             await self._grow(tx, writing, item)
-            if any(bytes(raw)[:1] == b"{" for raw in item.values()):
-                stored = (await record_images.values(tx, writing.target, [record_id])).get(record_id, {})
-                keys = {name: column.key for name, column in writing.by_name.items() if name in item}
-                item = {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in item.items()}
+            if holds_object(item):
+                stored = await record_images.values(tx, writing.target, [record_id])
+                item = merged_item(stored.get(record_id, {}), item, writing.by_name)
             values, gone, errors = record_values.check_change(item, writing.by_name, "")
             await _refuse(tx, writing, record_id, errors)
             return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)

@@ -52,7 +52,7 @@ class SmallWrites:
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
     ) -> tuple[Record, str, Changed] | None:
         """A merge patch of fields that hold no objects: the record's image afterwards, its ETag, and what was done."""
-        if any(bytes(raw)[:1] == b"{" for raw in item.values()):
+        if record_values.holds_object(item):
             return None
 
         def edit(target: Target, by_name: Mapping[str, Column]) -> Edit | None:
