@@ -5,7 +5,6 @@ Old images are closed before new ones begin, so that no value of a key column is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -35,25 +34,11 @@ def by_query(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str)
     return Matching(records(scope, snapshot.dataset_id), compiled.where, compiled.params)
 
 
-def by_ids(scope: WorkspaceScope, snapshot: Snapshot, ids: Sequence[int]) -> Matching:
-    where = sql.SQL("r.id = ANY(%(ids)s::bigint[])")
-    return Matching(records(scope, snapshot.dataset_id), where, {"ids": list(ids)})
-
-
 async def count(tx: Tx, matching: Matching, *, at_most: int | None = None) -> int:
     """How many live records match; `at_most` stops counting there."""
     query = _filled("SELECT count(*) FROM (SELECT FROM {source} r WHERE {live} LIMIT %(at_most)s) AS x", matching)
     row = await (await tx.execute(query, {**matching.params, "at_most": at_most})).fetchone()
     return int(row[0]) if row else 0
-
-
-async def missing(tx: Tx, matching: Matching, ids: Sequence[int]) -> list[int]:
-    """Those of the ids that no live record has, in their order."""
-    query = sql.SQL(
-        "SELECT n.id FROM unnest(%s::bigint[]) WITH ORDINALITY AS n (id, place)"
-        " LEFT JOIN {} r ON r.id = n.id AND r.removed_in = {} WHERE r.id IS NULL ORDER BY n.place"
-    ).format(matching.source, sql.Literal(LIVE))
-    return [row[0] for row in await (await tx.execute(query, (list(ids),))).fetchall()]
 
 
 async def remove(tx: Tx, matching: Matching, version: int) -> int:

@@ -7,22 +7,24 @@ from contextlib import asynccontextmanager
 
 from msgspec import Raw, Struct
 
-from backend.errors import BadRequest, InvalidRecord, TooManyMatch
+from backend.errors import BadRequest, TooManyMatch
 from backend.query.merge_patch import MergePatch
 from backend.query.nodes import And, Query
 from backend.repositories import filtered_writes, lookup
 from backend.repositories.database import Database, Tx
 from backend.repositories.filtered_writes import Matching
-from backend.schemas.batches import Item
+from backend.schemas.batches import Batch, Item, Places, RecordRemoval
 from backend.schemas.callers import Caller
-from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change
 from backend.services import record_values
+from backend.services.batches import apply
 from backend.services.preconditions import require_match
-from backend.services.record_values import MOST_ERRORS, NULL, refuse_values
+from backend.services.record_values import NULL, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
+
+_IDS = Places(deletes="/ids/{}".format)
 
 
 class Terms(Struct, frozen=True):
@@ -81,11 +83,10 @@ class FilteredWriteService:
         """These records are gone, or none of them: raises InvalidRecord naming those that there are not."""
         async with self._writers.write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
             require_match(terms.if_match, writing.head.etag)
-            matching = filtered_writes.by_ids(writing.scope, writing.snapshot, ids)
-            gone = set(await filtered_writes.missing(tx, matching, ids))
-            _check_ids(ids, gone)
+            batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
+            done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=False, operation="delete")
             _check_most(len(ids), terms)
-            return await _removed(tx, writing, matching, terms)
+        return done.told(answer=False, dry_run=terms.dry_run), done.etag
 
     @asynccontextmanager
     async def _begun(
@@ -129,18 +130,6 @@ def _nothing(writing: Writing, unchanged: int, terms: Terms) -> Changed:
 def _check_most(found: int, terms: Terms) -> None:
     if terms.max_affected is not None and found > terms.max_affected:
         raise TooManyMatch(f"{found:,} records match, more than max_affected, {terms.max_affected:,}; nothing changed.")
-
-
-def _check_ids(ids: Sequence[int], gone: set[int]) -> None:
-    errors, seen = list[ErrorItem](), set[int]()
-    for at, record in enumerate(ids):
-        if record in seen:
-            errors.append(ErrorItem("This record is named twice.", f"/ids/{at}", code="DUPLICATE_ID", record=record))
-        elif record in gone:
-            errors.append(ErrorItem("There is no such record.", f"/ids/{at}", code="RECORD_NOT_FOUND", record=record))
-        seen.add(record)
-    if errors:
-        raise InvalidRecord(f"{len(errors)} id(s) cannot be deleted; nothing was.", errors=errors[:MOST_ERRORS])
 
 
 def _patch(changes: Item, writing: Writing) -> MergePatch:
