@@ -23,6 +23,12 @@ _BEAT = 10.0
 RETRY = {"Retry-After": "5"}
 
 
+def refuse_busy(head: Head, own: UUID | None = None) -> None:
+    """Raises DatasetBusy while somebody has the dataset to himself, other than the import `own`."""
+    if head.busy not in {None, own}:
+        raise DatasetBusy(headers=RETRY)
+
+
 class Lease:
     """One import's claim to one dataset."""
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from backend.errors import DatasetBusy, DuplicateKeys, InvalidSchema
+from backend.errors import DuplicateKeys, InvalidSchema
 from backend.query.text import nearest, shown
 from backend.repositories import datasets, record_keys
 from backend.repositories.database import Tx, translating
 from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
-from backend.services.dataset_leases import RETRY
+from backend.services.dataset_leases import refuse_busy
 from backend.services.writing import Writing, publish
 
 
@@ -23,8 +23,7 @@ async def declare(tx: Tx, writing: Writing, name: str | None) -> str | None:
     A column that could hold nulls cannot from now on, which makes a version. Raises InvalidSchema, DuplicateKeys,
     DatasetBusy.
     """
-    if writing.head.busy is not None:
-        raise DatasetBusy(headers=RETRY)
+    refuse_busy(writing.head)
     scope, dataset_id = writing.scope, writing.head.dataset.id
     column = None if name is None else _named(writing, name)
     await record_keys.drop(tx, scope, await record_keys.list_indexes(tx, scope, dataset_id))

@@ -8,14 +8,13 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from backend.errors import DatasetBusy
 from backend.readers.base import ReadLimits
 from backend.repositories import lookup, records
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.records import Appended, Written
 from backend.schemas.versions import Change
-from backend.services.dataset_leases import RETRY
+from backend.services.dataset_leases import refuse_busy
 from backend.services.line_loads import LineLoad, Survey
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
@@ -60,8 +59,7 @@ class RecordStreams:
         """Before a body is read: raises DatasetNotFound, DatasetBusy, PreconditionFailed."""
         async with self._database.read() as tx:
             _, head = await lookup.head(tx, caller, ref, workspace)
-        if head.busy is not None:
-            raise DatasetBusy(headers=RETRY)
+        refuse_busy(head)
         require_match(if_match, head.etag)
 
     async def append(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from backend.errors import DatasetBusy, DatasetNotFound, LimitExceeded
+from backend.errors import DatasetNotFound, LimitExceeded
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, records, staging, versions
 from backend.repositories.database import Database, Tx, translating
@@ -18,7 +18,7 @@ from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, ImportAnswer
 from backend.schemas.imports import Changes, ImportReport, ReadWarning
 from backend.schemas.versions import Change
-from backend.services.dataset_leases import RETRY, Lease
+from backend.services.dataset_leases import Lease, refuse_busy
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.preconditions import require_match
@@ -58,8 +58,8 @@ class Reimports:
         """Before a body is read: raises DatasetNotFound and, unless this one `waits` for its turn, DatasetBusy."""
         async with self._database.read() as tx:
             _, head = await lookup.head(tx, caller, ref, workspace)
-        if head.busy is not None and not waits:
-            raise DatasetBusy(headers=RETRY)
+        if not waits:
+            refuse_busy(head)
 
     async def run(self, job: Job) -> Imported:
         """The dataset with the file in it; with `dry_run` only what would come of it.
@@ -75,8 +75,7 @@ class Reimports:
             if (known := await _made_before(tx, job, scope, head)) is not None:
                 await job.settle(tx, known)
                 return Imported(known)
-            if head.busy not in {None, job.id}:
-                raise DatasetBusy(headers=RETRY)
+            refuse_busy(head, job.id)
             lease = Lease(self._database, scope, head.dataset.id, job.id)
             await lease.take(tx)
         async with lease.held():

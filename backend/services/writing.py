@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, structs
 
-from backend.errors import DatasetBusy
 from backend.repositories import lookup, records, versions
 from backend.repositories.database import Database, Tx, translating
 from backend.repositories.record_images import Target
@@ -16,7 +15,7 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.versions import Change
-from backend.services.dataset_leases import RETRY, Lease
+from backend.services.dataset_leases import Lease, refuse_busy
 from backend.services.identifiers import new_token, uuid7
 from backend.services.record_keys import follow
 from backend.services.turns import turn
@@ -101,8 +100,7 @@ class Writers:
 async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
     """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
-    if head.busy is not None:
-        raise DatasetBusy(headers=RETRY)
+    refuse_busy(head)
     snapshot = await lookup.snapshot(tx, scope, head)
     return Writing(caller, scope, head, snapshot, snapshot.columns)
 
