@@ -28,6 +28,8 @@ NEWEST = sql.SQL("r.removed_in = {}").format(LIVE)
 """What the newest version shows; with the constant spelled out PostgreSQL sees that the index on live images serves."""
 NDJSON = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02')")
 FROZEN = sql.SQL("(FORMAT csv, QUOTE e'\\x01', DELIMITER e'\\x02', FREEZE)")
+ROOMY = "SET LOCAL work_mem = '64MB'"
+"""For a join of a million images, whose hash table takes twice as long from disk."""
 HASHED = "SET LOCAL enable_nestloop = off"
 """For a join with images that the transaction has just closed: PostgreSQL thinks that there are none."""
 MARK = "SAVEPOINT mark"

@@ -11,14 +11,12 @@ from psycopg import sql
 
 from backend.repositories.database import Tx
 from backend.repositories.diffs import Between, different
-from backend.repositories.records import records
+from backend.repositories.records import ROOMY, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
 
 _DIFFERENT = sql.Identifier("pg_temp", "restored")
-_MEMORY = "SET LOCAL work_mem = '64MB'"
-"""Room for a join's hash table of a million images."""
 _BY_PLACE = ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off")
 """To go from place to place costs less than the scans and sorts that the planner would take for many of them."""
 _AS_USUAL = ("SET LOCAL enable_hashjoin TO DEFAULT", "SET LOCAL enable_mergejoin TO DEFAULT")
@@ -67,7 +65,7 @@ async def compare(tx: Tx, told: Between) -> Counts:
     query = sql.SQL(
         "CREATE TEMPORARY TABLE restored ON COMMIT DROP AS SELECT b.place AS now, a.place AS before FROM {}"
     ).format(different(told))
-    await tx.execute(_MEMORY)
+    await tx.execute(ROOMY)
     await tx.execute(query)
     await tx.execute(sql.SQL("ANALYZE {}").format(_DIFFERENT))
     counted = await tx.execute(

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from backend.query.compile import UNPACKED, csv_select
 from backend.repositories.database import Tx
-from backend.repositories.records import AS_OF, HASHED, NDJSON, records
+from backend.repositories.records import AS_OF, HASHED, NDJSON, ROOMY, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
@@ -17,8 +17,6 @@ from backend.schemas.columns import Column
 _AT_ONCE = 1_000
 """Columns that one SELECT returns."""
 _REWRITTEN = sql.SQL("pg_temp.rewritten")
-_MEMORY = "SET LOCAL work_mem = '64MB'"
-"""Room for a join's hash table of a million new values, which is half as fast from disk."""
 
 Texts = list[list[str | None]]
 
@@ -78,7 +76,7 @@ async def finish(
     close = sql.SQL(
         "UPDATE {source} r SET removed_in = {version} {chosen} r.removed_in = {live} AND r.added_in < {version}"
     ).format(chosen=chosen, **names)
-    await tx.execute(_MEMORY)
+    await tx.execute(ROOMY)
     await tx.execute(sql.SQL("ANALYZE {}").format(_REWRITTEN))
     if keyed:
         await tx.execute(HASHED)
