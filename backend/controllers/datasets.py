@@ -25,10 +25,11 @@ from backend.controllers.parameters import (
     refuse_unknown,
 )
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.datasets import Dataset, DatasetCreate, DatasetList, DatasetPatch, ImportAnswer, SheetsAnswer
 from backend.schemas.import_status import ImportStatus, UploadedDataset
 from backend.schemas.plans import AnyPlan
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.datasets import DatasetService
 from backend.services.importers import Importers
 from backend.services.jobs import Imported
@@ -37,11 +38,12 @@ from backend.services.jobs import Imported
 class DatasetController(Controller):
     path = "/datasets"
     tags = ("datasets",)
+    opt = may(Action.READ_DATASETS)
 
     @post(
         "/",
         request_max_body_size=None,
-        opt=WRITES | READS_PARAMETERS,
+        opt=may(Action.CHANGE_DATASETS) | READS_PARAMETERS,
         operation_class=documented(
             parameters=[*UPLOAD, PREFER],
             body={
@@ -100,7 +102,7 @@ class DatasetController(Controller):
 
     @patch(
         "/{ref:str}",
-        opt=WRITES,
+        opt=may(Action.CHANGE_DATASETS),
         responses=failures(403, 404, 409, 412, 413, 422),
         operation_class=documented(body={JSON: schema_of(DatasetPatch)}),
     )
@@ -117,7 +119,7 @@ class DatasetController(Controller):
         head = await datasets.patch(request.user, ref, workspace, changes, if_match=if_match)
         return Response(head.dataset, headers={"ETag": head.etag})
 
-    @delete("/{ref:str}", opt=WRITES, responses=failures(403, 404, 412))
+    @delete("/{ref:str}", opt=may(Action.CHANGE_DATASETS), responses=failures(403, 404, 412))
     async def remove(
         self,
         request: CallerRequest,
@@ -129,7 +131,7 @@ class DatasetController(Controller):
         """Delete a dataset; it can be restored for a grace time."""
         await datasets.delete(request.user, ref, workspace, if_match=if_match)
 
-    @post("/{ref:str}/undelete", opt=WRITES, status_code=200, responses=failures(403, 404, 409))
+    @post("/{ref:str}/undelete", opt=may(Action.CHANGE_DATASETS), status_code=200, responses=failures(403, 404, 409))
     async def undelete(
         self, request: CallerRequest, ref: Ref, datasets: NamedDependency[DatasetService], workspace: Workspace = None
     ) -> Response[Dataset]:

@@ -14,7 +14,9 @@ from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import IF_NONE_MATCH, RECORD_LINES, documented
 from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace, header
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.diffs import Diff, DiffSummary
+from backend.security.auth import may
 from backend.services.diffs import DiffService
 
 From = Annotated[str | None, QueryParameter(name="from")]
@@ -24,6 +26,7 @@ From = Annotated[str | None, QueryParameter(name="from")]
 class DiffController(Controller):
     path = "/datasets/{ref:str}/diff"
     tags = ("versions",)
+    opt = may(Action.READ_DATASETS)
 
     @get(
         "/",

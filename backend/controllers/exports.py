@@ -16,7 +16,9 @@ from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
 from backend.errors import InvalidQuery
 from backend.query.nodes import Query
+from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
+from backend.security.auth import may
 from backend.services.exports import ExportService
 from backend.writers import WRITERS
 
@@ -27,6 +29,7 @@ _MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values
 class ExportController(Controller):
     path = "/datasets/{ref:str}/export"
     tags = ("exports",)
+    opt = may(Action.READ_DATASETS)
 
     @get(
         "/",

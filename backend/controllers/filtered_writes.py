@@ -19,9 +19,10 @@ from backend.errors import BadRequest, InvalidParameter
 from backend.query.nodes import Query
 from backend.query.text import shown
 from backend.query.values import boolean, whole
+from backend.schemas.access import Action
 from backend.schemas.batches import RecordId
 from backend.schemas.records import Changed
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.batches import MOST_OPERATIONS
 from backend.services.filtered_writes import FilteredWriteService, Terms
 
@@ -55,11 +56,12 @@ WHERE = {**schema_of(FilteredPatch), "additionalProperties": False}
 class FilteredWriteController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
+    opt = may(Action.WRITE_RECORDS)
 
     @delete(
         "/records",
         status_code=200,
-        opt=WRITES | READS_PARAMETERS,
+        opt=READS_PARAMETERS,
         responses={200: success(Changed, "What was deleted"), **REFUSED_WRITE},
         operation_class=documented(
             parameters=[

@@ -15,8 +15,9 @@ from backend.controllers.answers import attachment, success
 from backend.controllers.documented import documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.import_status import ImportList, ImportStatus
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.import_watch import OPEN, ImportWatch
 from backend.services.rejected_files import RejectedFiles
 
@@ -26,6 +27,7 @@ EVENTS = "text/event-stream"
 class ImportStatusController(Controller):
     path = "/imports"
     tags = ("imports",)
+    opt = may(Action.READ_DATASETS)
 
     @get("/", responses=failures(404))
     async def list_page(
@@ -68,7 +70,7 @@ class ImportStatusController(Controller):
 
     @delete(
         "/{import_id:uuid}",
-        opt=WRITES,
+        opt=may(Action.WRITE_RECORDS),
         status_code=202,
         responses={**failures(403, 404, 409), 204: success(None, "It has ended; nothing of it is left")},
     )

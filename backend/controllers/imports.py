@@ -15,10 +15,11 @@ from backend.controllers.documented import FILE, FORM_INTO, JSON, UPLOAD_INTO, d
 from backend.controllers.importing import PREFER, import_kept, import_sent, wants_later
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.datasets import ImportAnswer
 from backend.schemas.import_status import ImportStatus, UploadedFile
 from backend.schemas.plans import Plan
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.importers import Importers
 from backend.services.jobs import Imported
 
@@ -26,11 +27,12 @@ from backend.services.jobs import Imported
 class ReimportController(Controller):
     path = "/datasets/{ref:str}/imports"
     tags = ("imports",)
+    opt = may(Action.WRITE_RECORDS)
 
     @post(
         "/",
         request_max_body_size=None,
-        opt=WRITES | READS_PARAMETERS,
+        opt=READS_PARAMETERS,
         operation_class=documented(
             parameters=[*UPLOAD_INTO, PREFER],
             body={"multipart/form-data": FORM_INTO, "text/csv": FILE, JSON: schema_of(UploadedFile)},

@@ -13,10 +13,11 @@ from backend.controllers.documented import FILE, UPLOAD, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refuse_unknown
 from backend.controllers.problems import failures
 from backend.errors import BadRequest
+from backend.schemas.access import Action
 from backend.schemas.import_status import KeptUpload
 from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.schemas.plans import AnyPlan, Plan
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.importers import Importers
 
 _OPTIONS = tuple(each for each in UPLOAD if each.name not in {"name", "dry_run"})
@@ -31,11 +32,12 @@ _FORM = {
 class KeptUploadController(Controller):
     path = "/uploads"
     tags = ("imports",)
+    opt = may(Action.READ_DATASETS)
 
     @post(
         "/",
         request_max_body_size=None,
-        opt=WRITES | READS_PARAMETERS,
+        opt=may(Action.WRITE_RECORDS) | READS_PARAMETERS,
         operation_class=documented(parameters=_OPTIONS, body={"multipart/form-data": _FORM, "text/csv": FILE}),
         responses=failures(403, 404, 413, 415, 422),
     )
@@ -71,7 +73,7 @@ class KeptUploadController(Controller):
             plan = await importers.runs.plan(request.user, upload, asked)
         return KeptUpload(found.id, found.filename, found.size, found.sha256, found.expires_at, *_plans(plan))
 
-    @delete("/{upload_id:uuid}", opt=WRITES, responses=failures(403, 404))
+    @delete("/{upload_id:uuid}", opt=may(Action.WRITE_RECORDS), responses=failures(403, 404))
     async def forget(
         self, request: CallerRequest, upload_id: FromPath[UUID], importers: NamedDependency[Importers]
     ) -> None:

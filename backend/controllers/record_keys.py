@@ -17,8 +17,9 @@ from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspac
 from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
 from backend.errors import InvalidParameter
+from backend.schemas.access import Action
 from backend.schemas.records import Changed, Record
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.record_keys import ByKey
 from backend.services.record_writes import RecordWriteService
@@ -32,6 +33,7 @@ class RecordKeyController(Controller):
 
     path = "/datasets/{ref:str}/records/by-key/{key:path}"
     tags = ("records",)
+    opt = may(Action.READ_DATASETS)
 
     @get(responses=failures(304, 404, 409, 410), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
@@ -52,7 +54,7 @@ class RecordKeyController(Controller):
         return tagged(request, record, etag)
 
     @patch(
-        opt=WRITES,
+        opt=may(Action.WRITE_RECORDS),
         responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -74,7 +76,7 @@ class RecordKeyController(Controller):
         return Response(changed) if dry_run else Response(record, headers={"ETag": etag})
 
     @put(
-        opt=WRITES,
+        opt=may(Action.WRITE_RECORDS),
         responses={**WRITTEN_RECORD, 201: success(Record, "A new record")},
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -110,7 +112,7 @@ class RecordKeyController(Controller):
         return Response(record, headers={"ETag": etag}, status_code=200 if changed else 201)
 
     @delete(
-        opt=WRITES,
+        opt=may(Action.WRITE_RECORDS),
         status_code=200,
         responses=REMOVED_RECORD,
     )

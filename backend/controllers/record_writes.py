@@ -15,8 +15,9 @@ from backend.controllers.filtered_writes import WHERE, MaxAffected, asked_patch,
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace, wants_minimal
 from backend.controllers.record_streams import MEDIA_TYPES, create_from_lines
 from backend.controllers.uploads import body_chunks
+from backend.schemas.access import Action
 from backend.schemas.records import Appended, Changed, Record, Written
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.filtered_writes import FilteredWriteService, Terms
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -25,10 +26,10 @@ from backend.services.record_writes import RecordWriteService
 class RecordWriteController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
+    opt = may(Action.WRITE_RECORDS)
 
     @post(
         "/records",
-        opt=WRITES,
         request_max_body_size=None,
         responses={200: success(Written | Appended, "A dry run"), **REFUSED_WRITE},
         operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
@@ -69,7 +70,6 @@ class RecordWriteController(Controller):
 
     @patch(
         "/records/{record_id:int}",
-        opt=WRITES,
         responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -92,7 +92,6 @@ class RecordWriteController(Controller):
 
     @put(
         "/records/{record_id:int}",
-        opt=WRITES,
         responses=WRITTEN_RECORD,
         operation_class=documented(body={JSON: RECORD}),
     )
@@ -115,7 +114,6 @@ class RecordWriteController(Controller):
 
     @delete(
         "/records/{record_id:int}",
-        opt=WRITES,
         status_code=200,
         responses=REMOVED_RECORD,
     )
@@ -135,7 +133,6 @@ class RecordWriteController(Controller):
 
     @patch(
         "/records",
-        opt=WRITES,
         responses=REFUSED_WRITE,
         operation_class=documented(parameters=[PREFER], body={JSON: {"oneOf": [BATCH, WHERE]}}),
     )

@@ -32,7 +32,9 @@ from backend.controllers.parameters import (
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
 from backend.query.nodes import Query
+from backend.schemas.access import Action
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
+from backend.security.auth import may
 from backend.services.preconditions import matches
 from backend.services.records import RecordService
 
@@ -40,6 +42,7 @@ from backend.services.records import RecordService
 class RecordController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
+    opt = may(Action.READ_DATASETS)
 
     @get(
         "/records",

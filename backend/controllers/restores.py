@@ -10,20 +10,21 @@ from backend.controllers.bodies import decoded
 from backend.controllers.documented import JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.records import Changed
 from backend.schemas.versions import Restore
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.restores import RestoreService
 
 
 class RestoreController(Controller):
     path = "/datasets/{ref:str}/restore"
     tags = ("versions",)
+    opt = may(Action.CHANGE_DATASETS)
 
     @post(
         "/",
         status_code=200,
-        opt=WRITES,
         responses=failures(403, 404, 409, 410, 412, 413, 422),
         operation_class=documented(body={JSON: schema_of(Restore)}),
     )

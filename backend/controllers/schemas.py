@@ -12,15 +12,17 @@ from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, sche
 from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspace
 from backend.controllers.problems import failures
 from backend.controllers.queries import version_asked
+from backend.schemas.access import Action
 from backend.schemas.datasets import Schema
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.schemas import SchemaService
 
 
 class SchemaController(Controller):
     path = "/datasets/{ref:str}/schema"
     tags = ("datasets",)
+    opt = may(Action.READ_DATASETS)
 
     @get("/", responses=failures(304, 404, 410), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
@@ -39,7 +41,7 @@ class SchemaController(Controller):
 
     @patch(
         "/",
-        opt=WRITES,
+        opt=may(Action.CHANGE_DATASETS),
         responses=failures(403, 404, 409, 412, 413, 422),
         operation_class=documented(body={JSON: schema_of(SchemaPatch)}),
     )

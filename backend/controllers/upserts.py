@@ -14,18 +14,19 @@ from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspac
 from backend.controllers.record_streams import MEDIA_TYPES
 from backend.query.spec import parse_names
 from backend.query.text import clean
+from backend.schemas.access import Action
 from backend.schemas.records import Changed
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.upserts import UpsertService, Wanted
 
 
 class UpsertController(Controller):
     path = "/datasets/{ref:str}"
     tags = ("records",)
+    opt = may(Action.WRITE_RECORDS)
 
     @put(
         "/records",
-        opt=WRITES,
         responses=REFUSED_WRITE,
         operation_class=documented(parameters=[PREFER], body={JSON: RECORDS, NDJSON: RECORD_LINES}),
     )

@@ -11,8 +11,9 @@ from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.users import KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Registered, UserCreate
-from backend.security.auth import PUBLIC, WRITES
+from backend.security.auth import PUBLIC, may
 from backend.security.idempotency import SECRET
 from backend.services.users import UserService
 
@@ -20,6 +21,7 @@ from backend.services.users import UserService
 class UserController(Controller):
     path = "/users"
     tags = ("users",)
+    opt = may(Action.READ_ACCOUNT)
 
     @post(
         "/",
@@ -43,7 +45,7 @@ class UserController(Controller):
 
     @post(
         "/me/keys",
-        opt=WRITES | SECRET,
+        opt=may(Action.CHANGE_ACCOUNT) | SECRET,
         responses=failures(403, 413, 422),
         operation_class=documented(body={JSON: schema_of(KeyCreate)}),
     )
@@ -51,14 +53,14 @@ class UserController(Controller):
         """One more key; it is shown this once."""
         return await users.issue_key(request.user, decoded(await request.body(), KeyCreate))
 
-    @delete("/me/keys/{key_id:uuid}", opt=WRITES, responses=failures(403, 404))
+    @delete("/me/keys/{key_id:uuid}", opt=may(Action.CHANGE_ACCOUNT), responses=failures(403, 404))
     async def revoke_key(
         self, request: CallerRequest, key_id: FromPath[UUID], users: NamedDependency[UserService]
     ) -> None:
         """Revokes a key at once."""
         await users.revoke_key(request.user, key_id)
 
-    @post("/me/keys/rotate", opt=WRITES | SECRET, status_code=200, responses=failures(403))
+    @post("/me/keys/rotate", opt=may(Action.CHANGE_ACCOUNT) | SECRET, status_code=200, responses=failures(403))
     async def rotate_key(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyRotated:
         """A new secret for the key of this request; the old one is dead at once."""
         return await users.rotate_key(request.user)

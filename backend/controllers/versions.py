@@ -11,14 +11,16 @@ from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
 from backend.controllers.problems import failures
+from backend.schemas.access import Action
 from backend.schemas.versions import Tag, Version, VersionList
-from backend.security.auth import WRITES
+from backend.security.auth import may
 from backend.services.versions import VersionService
 
 
 class VersionController(Controller):
     path = "/datasets/{ref:str}/versions"
     tags = ("versions",)
+    opt = may(Action.READ_DATASETS)
 
     @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
@@ -48,7 +50,7 @@ class VersionController(Controller):
 
     @put(
         "/{version:int}/tag",
-        opt=WRITES,
+        opt=may(Action.CHANGE_DATASETS),
         responses=failures(403, 404, 409, 410, 413, 422),
         operation_class=documented(body={JSON: schema_of(Tag)}),
     )
@@ -64,7 +66,7 @@ class VersionController(Controller):
         named = decoded(await request.body(), Tag)
         return await versions.tag(request.user, ref, workspace, version, named.tag)
 
-    @delete("/{version:int}/tag", opt=WRITES, responses=failures(403, 404, 410))
+    @delete("/{version:int}/tag", opt=may(Action.CHANGE_DATASETS), responses=failures(403, 404, 410))
     async def untag(
         self,
         request: CallerRequest,

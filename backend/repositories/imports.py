@@ -76,7 +76,7 @@ WHERE id = %s AND worker = %s AND state = 'running'
 _CANCEL = """
 UPDATE sheaf.imports SET cancelled = true, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
     finished_at = CASE state WHEN 'queued' THEN now() END
-WHERE id = %s AND workspace_id = ANY(%s) AND state IN ('queued', 'running') RETURNING state
+WHERE id = %s AND workspace_id = %s AND state IN ('queued', 'running') RETURNING state
 """
 _DROP = "DELETE FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"
 _DROP_ABANDONED = "DELETE FROM sheaf.imports WHERE state = 'running' AND NOT answered AND lease_until < now()"
@@ -148,6 +148,13 @@ async def find(tx: Tx, workspace_ids: Sequence[UUID], import_id: UUID) -> Import
         return await cursor.fetchone()
 
 
+async def workspace_id_of(tx: Tx, workspace_ids: Sequence[UUID], import_id: UUID) -> UUID | None:
+    """Which of these workspaces an import belongs to."""
+    query = "SELECT workspace_id FROM sheaf.imports WHERE id = %s AND workspace_id = ANY(%s)"
+    row = await (await tx.execute(query, (import_id, list(workspace_ids)))).fetchone()
+    return row[0] if row else None
+
+
 async def list_page(tx: Tx, workspace_id: UUID, *, limit: int, offset: int) -> tuple[list[ImportStatus], int]:
     """One page of a workspace's imports, the newest first and without their reports, and how many there are."""
     async with tx.cursor(row_factory=class_row(ImportStatus)) as cursor:
@@ -197,9 +204,9 @@ async def release(tx: Tx, worker: UUID, import_id: UUID, *, counts: bool, wait: 
     await tx.execute(_RELEASE, (wait, 0 if counts else 1, import_id, worker))
 
 
-async def cancel(tx: Tx, workspace_ids: Sequence[UUID], import_id: UUID) -> str | None:
+async def cancel(tx: Tx, workspace_id: UUID, import_id: UUID) -> str | None:
     """`cancelled` where nobody has begun with it, `running` where its worker is to stop; None where it has ended."""
-    row = await (await tx.execute(_CANCEL, (import_id, list(workspace_ids)))).fetchone()
+    row = await (await tx.execute(_CANCEL, (import_id, workspace_id))).fetchone()
     if row is not None and row[0] == "cancelled":
         await tx.execute(_DROP_UPLOAD, (import_id,))
     return None if row is None else str(row[0])

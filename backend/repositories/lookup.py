@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from backend.errors import DatasetNotFound, VersionNotFound, WorkspaceNotFound
+from backend.errors import Conflict, DatasetNotFound, VersionNotFound, WorkspaceNotFound
+from backend.query.text import shown
 from backend.repositories import datasets, versions, workspaces
 from backend.repositories.database import Tx
 from backend.repositories.remembered import Remembered
+from backend.schemas.access import permit
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
@@ -22,13 +24,35 @@ _found = Remembered[tuple[tuple[WorkspaceScope, ...], str, str | None, str | Non
 
 
 def workspace(caller: Caller, ref: str | None) -> WorkspaceScope:
-    """The caller's workspace with this id or slug; the default one without. Raises WorkspaceNotFound."""
-    if ref is None:
-        return caller.workspaces[0]
+    """The caller's workspace with this id or slug; the default one without.
+
+    Raises WorkspaceNotFound, Forbidden, and Conflict for a slug that several of them have.
+    """
+    return _permitted(caller, caller.workspaces[0] if ref is None else _named(caller, ref))
+
+
+def workspace_of(caller: Caller, workspace_id: UUID) -> WorkspaceScope:
+    """The caller's workspace that something was found in. Raises Forbidden."""
+    return _permitted(caller, next(scope for scope in caller.workspaces if scope.id == workspace_id))
+
+
+def _permitted(caller: Caller, scope: WorkspaceScope) -> WorkspaceScope:
+    permit(caller.action, scope.role)
+    return scope
+
+
+def _named(caller: Caller, ref: str) -> WorkspaceScope:
+    """By slug the default workspace comes first: its owner's other memberships never change what its slug means."""
     for scope in caller.workspaces:
-        if ref in {str(scope.id), scope.slug}:
+        if ref == str(scope.id):
             return scope
-    raise WorkspaceNotFound
+    found = [scope for scope in caller.workspaces if ref == scope.slug]
+    if not found:
+        raise WorkspaceNotFound
+    if len(found) > 1 and found[0] is not caller.workspaces[0]:
+        ids = ", ".join(str(scope.id) for scope in found)
+        raise Conflict(f"Several of your workspaces are called {shown(ref)}; name the one you mean by its id: {ids}.")
+    return found[0]
 
 
 async def head(
@@ -40,16 +64,19 @@ async def head(
     deleted_since: datetime | None = None,
     lock: bool = False,
 ) -> tuple[WorkspaceScope, Head]:
-    """The dataset by id, in any of the caller's workspaces, or by slug, in one. Raises DatasetNotFound."""
+    """The dataset by id, in any of the caller's workspaces, or by slug, in one.
+
+    Raises DatasetNotFound, WorkspaceNotFound, and Forbidden where the caller's role there does not suffice.
+    """
     dataset_id = as_uuid(ref)
     if workspace_ref is not None or dataset_id is None or len(caller.workspaces) == 1:
-        scope: WorkspaceScope | None = workspace(caller, workspace_ref)
+        scope: WorkspaceScope | None = caller.workspaces[0] if workspace_ref is None else _named(caller, workspace_ref)
     else:
         scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
     if scope is not None and "\0" not in ref:
         found = await datasets.find(tx, scope, dataset_id or ref, deleted_since=deleted_since, lock=lock)
         if found is not None:
-            return scope, found
+            return _permitted(caller, scope), found
     raise DatasetNotFound
 
 
@@ -84,8 +111,11 @@ def remember(
 def remembered(
     caller: Caller, ref: str, workspace_ref: str | None, *, at: str | None
 ) -> tuple[WorkspaceScope, Snapshot] | None:
-    """What was found before, for a caller with just these workspaces."""
-    return _found.get((caller.workspaces, ref, workspace_ref, at))
+    """What was found before, for a caller with just these workspaces. Raises Forbidden."""
+    known = _found.get((caller.workspaces, ref, workspace_ref, at))
+    if known is not None:
+        permit(caller.action, known[0].role)
+    return known
 
 
 def remember_columns(token: str, columns: tuple[Column, ...]) -> None:

@@ -49,7 +49,9 @@ users = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     _moment("created_at"),
+    _moment("disabled_at", nullable=True),
 )
+"""A disabled user is one without keys: none of theirs works."""
 
 api_keys = Table(
     "api_keys",
@@ -62,8 +64,13 @@ api_keys = Table(
     _moment("created_at"),
     _moment("expires_at", nullable=True),
     _moment("revoked_at", nullable=True),
+    Column("origin", Text, nullable=False, server_default="issued"),
     CheckConstraint("scope IN ('read', 'write')", name="scope"),
+    CheckConstraint("origin IN ('issued', 'bootstrap', 'presented')", name="origin"),
 )
+"""`origin`: made by this service, given by the operator for the first start, or brought by its holder, who became a
+user by it where the key policy allows that.
+"""
 
 workspaces = Table(
     "workspaces",
@@ -71,9 +78,14 @@ workspaces = Table(
     Column("id", Uuid, primary_key=True),
     Column("slug", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("description", Text),
     Column("has_schema", Boolean, nullable=False, server_default=text("false")),
+    Column("revision", Integer, nullable=False, server_default="1"),
     _moment("created_at"),
+    _moment("updated_at"),
+    _moment("deleted_at", nullable=True),
 )
+"""`revision` counts its changes, for its ETag. A deleted one can be restored for a grace time."""
 
 memberships = Table(
     "memberships",
@@ -82,6 +94,7 @@ memberships = Table(
     Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("role", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at"),
     CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),
 )
 
@@ -172,10 +185,22 @@ idempotency = Table(
     Column("status", Integer),
     Column("headers", JSON),
     Column("body", LargeBinary),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), index=True),
     _moment("created_at"),
 )
-"""A request that may be repeated; without a `status` it is still running, as long as its lease goes."""
+"""A request that may be repeated; without a `status` it is still running, as long as its lease goes.
+
+`workspace_id`: the one that it wrote to; its answer is told to members of it alone.
+"""
 Index("ix_idempotency_created_at", idempotency.c.created_at)
+
+secrets = Table(
+    "secrets",
+    central,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Random bytes that all workers share and nobody else knows, such as those that sign cursors."""
 
 datasets = Table(
     "datasets",

@@ -23,7 +23,7 @@ FOR KEY SHARE
 """
 _EXPIRE = """
 UPDATE sheaf.uploads SET expires_at = now()
-WHERE id = %s AND workspace_id = ANY(%s) AND kept AND expires_at > now()
+WHERE id = %s AND workspace_id = %s AND kept AND expires_at > now()
 """
 _SWEEP = """
 DELETE FROM sheaf.uploads u WHERE (NOT u.kept OR u.expires_at <= now()) AND NOT EXISTS (
@@ -92,9 +92,9 @@ async def chunks(database: Database, upload_id: UUID) -> AsyncIterator[bytes]:
         number += 1
 
 
-async def expire(tx: Tx, workspace_ids: Sequence[UUID], upload_id: UUID) -> bool:
+async def expire(tx: Tx, workspace_id: UUID, upload_id: UUID) -> bool:
     """Nobody finds it from now on; whether there was one."""
-    return (await tx.execute(_EXPIRE, (upload_id, list(workspace_ids)))).rowcount == 1
+    return (await tx.execute(_EXPIRE, (upload_id, workspace_id))).rowcount == 1
 
 
 async def sweep(tx: Tx) -> None:

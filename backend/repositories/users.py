@@ -20,15 +20,16 @@ JOIN sheaf.users u ON u.id = k.user_id
 JOIN sheaf.memberships m ON m.user_id = u.id
 JOIN sheaf.workspaces w ON w.id = m.workspace_id
 WHERE k.hash = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-ORDER BY m.is_default DESC, w.created_at, w.id
+    AND u.disabled_at IS NULL AND w.deleted_at IS NULL
+ORDER BY m.is_default DESC, m.created_at, w.id
 """
 _MEMBER = """
 SELECT u.id, u.name, u.id, 'write', NULL, w.id, w.slug, w.name, m.role, w.has_schema
 FROM sheaf.users u
 JOIN sheaf.memberships m ON m.user_id = u.id
 JOIN sheaf.workspaces w ON w.id = m.workspace_id
-WHERE u.id = %s
-ORDER BY m.is_default DESC, w.created_at, w.id
+WHERE u.id = %s AND u.disabled_at IS NULL AND w.deleted_at IS NULL
+ORDER BY m.is_default DESC, m.created_at, w.id
 """
 _KEYS = """
 SELECT id, name, scope, created_at, expires_at FROM sheaf.api_keys

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from backend.schemas.access import Action
 from backend.schemas.users import KeyScope, Role
 
 
@@ -27,7 +28,10 @@ class WorkspaceScope(Struct, frozen=True, cache_hash=True):
 
 
 class Caller(Struct, frozen=True):
-    """The owner of the key that came with a request; `workspaces` has the default one first."""
+    """The owner of the key that came with a request; `workspaces` has the default one first.
+
+    `action`: what the call does, and so which role it takes in the workspace that it touches.
+    """
 
     user_id: UUID
     user_name: str
@@ -35,3 +39,4 @@ class Caller(Struct, frozen=True):
     key_scope: KeyScope
     workspaces: tuple[WorkspaceScope, ...]
     key_expires_at: datetime | None = None
+    action: Action = Action.READ_ACCOUNT

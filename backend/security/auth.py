@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
+from msgspec import structs
 
 from backend.errors import Forbidden, Unauthorized
 
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
     from litestar.types import ASGIApp, Receive, Scope, Send
 
+    from backend.schemas.access import Action
     from backend.services.users import UserService
 
 PUBLIC = {"public": True}
 """Handler option: no key is needed."""
-WRITES = {"writes": True}
-"""Handler option: keys that may only read are refused. No guard: for those Litestar copies the handler each time."""
+
+
+def may(action: Action) -> dict[str, Action]:
+    """Handler option: what the call does. No guard: for those Litestar copies the handler each time."""
+    return {"action": action}
 
 
 class Authentication(ASGIMiddleware):
@@ -36,9 +41,10 @@ class Authentication(ASGIMiddleware):
         key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
-        if caller.key_scope != "write" and writes(scope["route_handler"]):
+        action = action_of(scope["route_handler"])
+        if caller.key_scope not in action.key_scopes:
             raise Forbidden("This key may only read.")
-        scope["user"], scope["auth"] = caller, caller.key_id
+        scope["user"], scope["auth"] = structs.replace(caller, action=action), caller.key_id
         await next_app(scope, receive, send)
 
 
@@ -51,6 +57,7 @@ def _bearer(header: bytes) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-def writes(handler: BaseRouteHandler) -> bool:
-    """Whether only keys that may write are let through to it."""
-    return "writes" in handler.opt
+def action_of(handler: BaseRouteHandler) -> Action:
+    """What a handler that needs a key does."""
+    action: Action = handler.opt["action"]
+    return action

@@ -22,6 +22,7 @@ from backend.errors import (
 )
 from backend.repositories import imports, users
 from backend.repositories.database import Database, Tx
+from backend.schemas.access import Action
 from backend.schemas.callers import Caller
 from backend.schemas.import_status import ImportStatus
 from backend.schemas.imports import ImportRequest
@@ -149,7 +150,9 @@ class ImportQueue:
     async def _run(self, claimed: imports.Claimed, progress: Progress) -> Imported:
         async with self._database.read() as tx:
             caller = await _caller(tx, claimed)
-        request = msgspec.json.decode(claimed.request, type=ImportRequest)
+        request = structs.replace(
+            msgspec.json.decode(claimed.request, type=ImportRequest), workspace=str(claimed.workspace_id)
+        )
         if claimed.upload_id is None:
             raise UploadNotFound
         async with self._uploads.open(caller, claimed.upload_id, even_expired=True) as (upload, found):
@@ -175,7 +178,7 @@ async def _caller(tx: Tx, claimed: imports.Claimed) -> Caller:
     caller = await users.find_member(tx, claimed.user_id)
     if caller is None or all(scope.id != claimed.workspace_id for scope in caller.workspaces):
         raise WorkspaceNotFound
-    return caller
+    return structs.replace(caller, action=Action.WRITE_RECORDS)
 
 
 async def _either(wake: asyncio.Event, seconds: float) -> None:

@@ -56,12 +56,14 @@ class ImportWatch:
     async def cancel(self, caller: Caller, import_id: UUID) -> ImportStatus:
         """Ends it; where its worker has not stopped within a few seconds the state is still `running`.
 
-        Raises ImportNotFound, and ImportEnded for one that is over.
+        Raises ImportNotFound, Forbidden, and ImportEnded for one that is over.
         """
         async with self._database.transaction() as tx:
-            state = await imports.cancel(tx, [scope.id for scope in caller.workspaces], import_id)
+            found = await imports.workspace_id_of(tx, [scope.id for scope in caller.workspaces], import_id)
+            if found is None:
+                raise ImportNotFound
+            state = await imports.cancel(tx, lookup.workspace_of(caller, found).id, import_id)
         if state is None:
-            await self.get(caller, import_id)
             raise ImportEnded
         self._leases.stop(import_id)
         status = await self.get(caller, import_id)

@@ -70,9 +70,13 @@ class KeptUploads:
             yield upload, found
 
     async def forget(self, caller: Caller, upload_id: UUID) -> None:
-        """Nobody can ask for it from now on; imports that wait for it still get it. Raises UploadNotFound."""
+        """Nobody can ask for it from now on; imports that wait for it still get it.
+
+        Raises UploadNotFound, Forbidden.
+        """
         async with self._database.transaction() as tx:
-            if not await uploads.expire(tx, [scope.id for scope in caller.workspaces], upload_id):
+            scope = lookup.workspace_of(caller, (await self.find(tx, caller, upload_id)).workspace_id)
+            if not await uploads.expire(tx, scope.id, upload_id):
                 raise UploadNotFound
             await uploads.sweep(tx)
 
