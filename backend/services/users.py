@@ -115,18 +115,18 @@ class UserService:
         async with self._database.transaction() as tx:
             if not await users.revoke_key(tx, caller.user_id, key_id, datetime.now(UTC)):
                 raise KeyNotFound
-        await self._forgotten_everywhere()
+        await self.forgotten_everywhere()
 
     async def rotate_key(self, caller: Caller) -> KeyRotated:
         """A new secret for the key that was used; the old one is dead at once."""
         secret, key_hash = _new_key()
         async with self._database.transaction() as tx:
             await users.replace_key_hash(tx, caller.user_id, caller.key_id, key_hash)
-        await self._forgotten_everywhere()
+        await self.forgotten_everywhere()
         return KeyRotated(secret)
 
-    async def _forgotten_everywhere(self) -> None:
-        """Returns when no worker remembers what was committed before."""
+    async def forgotten_everywhere(self) -> None:
+        """Returns when no worker remembers what was committed before: what took rights away then holds on all."""
         self._remembered.clear()
         await asyncio.sleep(REMEMBERED_SECONDS)
 
