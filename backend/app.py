@@ -28,7 +28,9 @@ from backend.controllers.schema_page import SchemaPage
 from backend.errors import AppError
 from backend.logs import configure_logging
 from backend.observing import observed
+from backend.query.seal import Seal
 from backend.readers.base import ReadLimits
+from backend.repositories import secrets
 from backend.repositories.database import Database
 from backend.security.auth import Authentication
 from backend.security.idempotency import Idempotency
@@ -91,17 +93,17 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     users = UserService(database, registration_open=settings.registration == "open")
     datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
     cache = Cache(settings.redis_url) if settings.redis_url else None
-    leases, repeats = Leases(database), IdempotencyService(database)
+    leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
     work = (*_work(datasets, watch, importers, leases, repeats), PruningService(database).work)
     made = {"users": users, "datasets": datasets, "importers": importers, "import_watch": watch}
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
-        dependencies=_dependencies(settings, database, **made, health=HealthService(database, cache)),
+        dependencies=_dependencies(settings, database, seal, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users), Idempotency(repeats, most=_largest(settings))],
         plugins=[problem_details(settings.max_body), Summaries(), Retries()],
-        lifespan=[_running(database, cache, work)],
+        lifespan=[_running(database, seal, cache, work)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
@@ -138,13 +140,13 @@ def _limits(settings: Settings) -> ReadLimits:
     )
 
 
-def _dependencies(settings: Settings, database: Database, **made: object) -> dict[str, Provide]:
+def _dependencies(settings: Settings, database: Database, seal: Seal, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     writers = Writers(database)
     writes = RecordWriteService(writers, SmallWrites(database), max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
-        "records": RecordService(database, streams),
+        "records": RecordService(database, streams, seal),
         "record_writes": writes,
         "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
         "upserts": UpsertService(writers, max_columns=settings.max_columns),
@@ -152,7 +154,7 @@ def _dependencies(settings: Settings, database: Database, **made: object) -> dic
         "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "versions": VersionService(database),
-        "diffs": DiffService(database, streams),
+        "diffs": DiffService(database, streams, seal),
         "restores": RestoreService(database, writers),
         "exports": ExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
@@ -175,10 +177,12 @@ def _spool(settings: Settings) -> Path:
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def _running(database: Database, cache: Cache | None, work: Sequence[Work]) -> Callable[[Litestar], Any]:
+def _running(database: Database, seal: Seal, cache: Cache | None, work: Sequence[Work]) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await database.open()
+        async with database.read() as tx:
+            seal.use(await secrets.cursors(tx))
         tasks = [asyncio.create_task(each()) for each in work]
         try:
             yield

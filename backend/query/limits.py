@@ -15,9 +15,7 @@ from backend.query.text import clean
 MAX_CONDITIONS = 100
 MAX_DEPTH = 10
 MAX_ITEMS = 1_000
-_MAX_NODES_DEEP = 3 * MAX_DEPTH
 _MAX_EXPONENT = 10_000
-_COUNTS = {"none": 0, "one": 1, "pair": 2}
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -69,24 +67,3 @@ def _check_json(value: Any, depth: int) -> None:
             raise InvalidQuery(f"A number in a filter has at most {_MAX_EXPONENT:,} digits.")
         case _:
             pass
-
-
-def check_foreign(node: Node, depth: int = 1) -> None:
-    """Raises InvalidQuery or ValueError if a node that came from outside is none that a caller could have written."""
-    if depth > _MAX_NODES_DEEP:
-        raise InvalidQuery(f"A filter may be nested {MAX_DEPTH} deep.")
-    match node:
-        case Not():
-            check_foreign(node.item, depth + 1)
-        case And() | Or():
-            for item in node.items:
-                check_foreign(item, depth + 1)
-        case Condition():
-            operator = OPERATORS.get(node.operator)
-            if operator is None or len(node.values) != _COUNTS.get(operator.takes, len(node.values)):
-                raise InvalidQuery("There is no such condition.")
-            for value in check_values(node.operator, node.values):
-                if isinstance(value, Json):
-                    json_value(msgspec.json.decode(value.text))
-                elif value is not None:
-                    clean(value)

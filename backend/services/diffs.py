@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal
+from uuid import UUID
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from backend.errors import InvalidCursor
+from backend.query.seal import Seal
 from backend.repositories import diffs, lookup, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
@@ -21,13 +22,25 @@ from backend.services import spool
 
 _NULL = Raw(b"null")
 _values = msgspec.json.Decoder(dict[str, Raw])
-_CURSOR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,18})")
+
+
+class Place(Struct, frozen=True, array_like=True, tag="diff"):
+    """Where a page ended: between which versions of which dataset, behind which record."""
+
+    dataset: UUID
+    versions: tuple[int, int]
+    tokens: tuple[str, str]
+    last: int
+
+
+_places = msgspec.msgpack.Decoder(Place)
 
 
 class DiffService:
-    def __init__(self, database: Database, streams: spool.Streams) -> None:
+    def __init__(self, database: Database, streams: spool.Streams, seal: Seal) -> None:
         self._database = database
         self._streams = streams
+        self._seal = seal
 
     async def summary(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
@@ -53,15 +66,18 @@ class DiffService:
 
         Raises DatasetNotFound, VersionNotFound, VersionPruned, InvalidCursor.
         """
-        behind = 0
-        if cursor is not None:
-            before, after, behind = _place(cursor, before, after)
+        place = None if cursor is None else self._opened(cursor, before, after)
+        if place is not None:
+            before, after = map(str, place.versions)
         async with self._database.snapshot() as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
+            if place is not None and place != _place(told, place.last):
+                raise InvalidCursor
             counts = await diffs.summary(tx, told)
-            images = await diffs.list_page(tx, told, behind=behind, limit=limit + 1)
+            images = await diffs.list_page(tx, told, behind=place.last if place else 0, limit=limit + 1)
         data = tuple(map(_comparing(told), images[:limit]))
-        following = _cursor(told, data[-1].id) if len(images) > limit else None
+        more = len(images) > limit
+        following = self._seal.sealed(msgspec.msgpack.encode(_place(told, data[-1].id))) if more else None
         return Diff(
             told.before.version,
             told.after.version,
@@ -69,9 +85,20 @@ class DiffService:
             _columns(told),
             data,
             len(data),
-            following is not None,
+            more,
             following,
         )
+
+    def _opened(self, cursor: str, before: str | None, after: str | None) -> Place:
+        """What a cursor says; the same versions may be named beside it, no others. Raises InvalidCursor."""
+        try:
+            place = _places.decode(self._seal.opened(cursor))
+        except msgspec.MsgspecError as error:
+            raise InvalidCursor from error
+        for named, version in zip((before, after), place.versions, strict=True):
+            if named is not None and named.isdecimal() and named != str(version):
+                raise InvalidCursor
+        return place
 
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
@@ -104,19 +131,9 @@ async def _between(
     return await diffs.between(tx, scope, await lookup.snapshot(tx, scope, head, version=wanted), later)
 
 
-def _cursor(told: Between, last: int) -> str:
-    return f"{told.before.version}-{told.after.version}-{last}"
-
-
-def _place(cursor: str, before: str | None, after: str | None) -> tuple[str, str, int]:
-    """Both versions and the record that a cursor is behind; the same versions may be named beside it, no others."""
-    found = _CURSOR.fullmatch(cursor)
-    if found is None or any(
-        named is not None and named.isdecimal() and named != pinned
-        for named, pinned in zip((before, after), found.groups(), strict=False)
-    ):
-        raise InvalidCursor
-    return found[1], found[2], int(found[3])
+def _place(told: Between, last: int) -> Place:
+    before, after = told.before, told.after
+    return Place(before.dataset_id, (before.version, after.version), (before.token, after.token), last)
 
 
 def _comparing(told: Between) -> Callable[[Images], RecordDifference]:

@@ -13,6 +13,7 @@ from backend.errors import InvalidCursor, InvalidQuery, RecordNotFound, VersionP
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
+from backend.query.seal import Seal
 from backend.repositories import lookup, records, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
@@ -46,16 +47,17 @@ Shown = tuple[Reading, Page, Total]
 
 
 class RecordService:
-    def __init__(self, database: Database, streams: spool.Streams) -> None:
+    def __init__(self, database: Database, streams: spool.Streams, seal: Seal) -> None:
         self._database = database
         self._streams = streams
+        self._seal = seal
 
     async def page(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, *, if_none_match: str | None
     ) -> tuple[RecordPage | None, str]:
         """A page and its ETag; no page when `if_none_match` names that. Raises InvalidQuery, InvalidCursor."""
         started = perf_counter()
-        place = None if query.cursor is None else cursors.decode(query.cursor)
+        place = None if query.cursor is None else cursors.decode(query.cursor, self._seal)
         if place is not None:
             query = cursors.resume(place, query)
         found = None if if_none_match else await self._known(caller, ref, workspace, query, place)
@@ -66,7 +68,9 @@ class RecordService:
                     return None, etag
                 found = cast("Shown", await _shown(tx, reading, str(reading.snapshot.dataset_id), place))
         reading, page, (total, total_is) = found
-        following = None if page.last is None else _cursor(reading, page.last, total, total_is)
+        following = (
+            None if page.last is None else cursors.encode(_place(reading, page.last, total, total_is), self._seal)
+        )
         took = round((perf_counter() - started) * 1000, 2)
         data, version = cast("list[Record]", page.records), reading.snapshot.version
         answer = RecordPage(data, page.count, page.last is not None, following, version, took, total, total_is)
@@ -198,9 +202,10 @@ async def _total(tx: Tx, reading: Reading, place: Cursor | None, page: Page) -> 
     return counted, "at_least" if counted == BOUNDED else None
 
 
-def _cursor(reading: Reading, last: int, total: int | None, total_is: TotalIs) -> str:
+def _place(reading: Reading, last: int, total: int | None, total_is: TotalIs) -> Cursor:
+    """Where the next page begins."""
     snapshot, query = reading.snapshot, reading.query
-    place = Cursor(
+    return Cursor(
         snapshot.dataset_id,
         snapshot.version,
         snapshot.token,
@@ -210,7 +215,6 @@ def _cursor(reading: Reading, last: int, total: int | None, total_is: TotalIs) -
         total,
         total_is,
     )
-    return cursors.encode(place)
 
 
 def _etag(reading: Reading, place: Cursor | None) -> str:

@@ -24,6 +24,7 @@ from support.waiting import until
 
 from backend.errors import VersionPruned
 from backend.query.nodes import Query
+from backend.query.seal import Seal
 from backend.repositories import lookup, selections
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database
@@ -127,8 +128,8 @@ class TestReaders:
             "export": lambda: ExportService(database, streams).start(
                 caller, "edited", None, query, ExportOptions(format="csv"), if_none_match=None
             ),
-            "stream": lambda: RecordService(database, streams).stream(caller, "edited", None, query),
-            "diff": lambda: DiffService(database, streams).stream(caller, "edited", None, "1", "2"),
+            "stream": lambda: RecordService(database, streams, Seal()).stream(caller, "edited", None, query),
+            "diff": lambda: DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2"),
         }
         free = threading.Event()
 

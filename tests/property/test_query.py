@@ -17,9 +17,11 @@ from record_table import AT, RecordTable, X, record_table
 
 from backend.query import cursor as cursors
 from backend.query.compile import csv_select, record_json
+from backend.query.seal import Seal
 from backend.query.spec import parse_body, parse_params
 from backend.schemas.columns import Column
 
+SEAL = Seal()
 DATASET = UUID("0190a000-0000-7000-8000-000000000000")
 ZONES = {
     "": None,
@@ -203,7 +205,7 @@ def test_pages_by_cursor_are_the_sorted_list(records: RecordTable, table: Any, d
     seen = page = records.ids(records.compiled(query, columns), limit=size)
     while len(page) == size:
         place = cursors.Cursor(DATASET, AT, "token", page[-1], cursors.fingerprint(query), query)
-        query = cursors.resume(cursors.decode(cursors.encode(place)), parse_params([("cursor", "…")]))
+        query = cursors.resume(cursors.decode(cursors.encode(place, SEAL), SEAL), parse_params([("cursor", "…")]))
         page = records.ids(records.compiled(query, columns), limit=size, after=page[-1])
         seen = seen + page
     assert seen == expected

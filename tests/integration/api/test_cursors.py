@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from hashlib import blake2b
+from pathlib import Path
+from secrets import token_bytes
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from support.calls import names, page, refused
 from support.datasets import PEOPLE
-from support.service import Upload
+from support.service import ADDRESS, Upload, User, running
+
+from backend.app import create_app
+from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def second(postgres_url: str, tmp_path: Path) -> AsyncIterator[ASGITransport]:
+    """Another worker of the service."""
+    app = create_app(Settings(database_url=postgres_url, data=tmp_path, log_level="error"))
+    async with running(app):
+        yield ASGITransport(app)
 
 
 class TestCursor:
@@ -60,10 +77,37 @@ class TestCursor:
     async def test_a_damaged_one_is_refused(self, client: AsyncClient) -> None:
         following = (await page(client, limit=1))["next"]
         for damaged in (following[:-5], following[5:], following[::-1], "é", "=", following + "A" * 5000):
-            answer = await client.get("/datasets/people/records", params={"cursor": damaged})
-            assert answer.status_code in {200, 400}
-            if answer.status_code == 400:
-                assert answer.json()["error_code"] == "INVALID_CURSOR"
+            answer = await refused(client, cursor=damaged)
+            assert answer.json()["error_code"] == "INVALID_CURSOR"
+
+    @pytest.mark.usefixtures("people")
+    async def test_a_forged_one_is_refused(self, client: AsyncClient) -> None:
+        """Signed with another secret, not at all, or only against damage, as they once were."""
+        raw = urlsafe_b64decode((await page(client, limit=1))["next"] + "===")
+        told = raw[16:]
+        for signature in (b"", bytes(16), token_bytes(16), blake2b(told, digest_size=16).digest()):
+            forged = urlsafe_b64encode(signature + told).rstrip(b"=").decode()
+            answer = await refused(client, cursor=forged)
+            assert answer.json()["error_code"] == "INVALID_CURSOR"
+
+    @pytest.mark.usefixtures("people")
+    async def test_every_worker_knows_it(self, client: AsyncClient, user: User, second: ASGITransport) -> None:
+        """The secret is the database's, so another process takes what this one signed."""
+        following = (await page(client, limit=1))["next"]
+        async with AsyncClient(transport=second, base_url=ADDRESS, headers={"X-API-Key": user.key}) as elsewhere:
+            assert await page(elsewhere, cursor=following) == await page(client, cursor=following) | {
+                "execution_time_ms": ANY
+            }
+
+    async def test_of_a_diff_opens_no_page_and_no_other_diff(self, client: AsyncClient, upload: Upload) -> None:
+        for name in ("one", "two"):
+            await upload(PEOPLE, name=name)
+            await client.patch(f"/datasets/{name}/records", json={"where": {}, "set": {"amount": 7}})
+        diff = (await client.get("/datasets/one/diff?limit=1")).json()["next"]
+        following = (await page(client, "one", limit=1))["next"]
+        for path, cursor in (("one/records", diff), ("one/diff", following), ("two/diff", diff), ("one/diff", "1-2-1")):
+            answer = await client.get(f"/datasets/{path}", params={"cursor": cursor})
+            assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_CURSOR"), path
 
 
 class TestOlderVersions:
