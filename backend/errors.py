@@ -69,6 +69,9 @@ class Unauthorized(AppError):
 
     status = 401
 
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
 
 class Forbidden(AppError):
     """This key may not do that."""
@@ -78,6 +81,10 @@ class Forbidden(AppError):
 
 class RegistrationClosed(Forbidden):
     """Registration is closed on this server; ask its operator for a key."""
+
+
+class OnlyListedKeys(Forbidden):
+    """Only the keys that its operator has listed work on this server; it registers nobody and makes no keys."""
 
 
 class NotFound(AppError):
@@ -114,6 +121,14 @@ class KeyNotFound(NotFound):
     """Key not found"""
 
 
+class UserNotFound(NotFound):
+    """User not found"""
+
+
+class MemberNotFound(NotFound):
+    """Member not found"""
+
+
 class Conflict(AppError):
     """The request conflicts with what is there."""
 
@@ -122,6 +137,14 @@ class Conflict(AppError):
 
 class DatasetNameTaken(Conflict):
     """A dataset of this name exists already in this workspace."""
+
+
+class WorkspaceSlugTaken(Conflict):
+    """Another one of your workspaces has this slug."""
+
+
+class LastOwner(Conflict):
+    """A workspace needs an owner: make somebody else one first."""
 
 
 class IdempotencyKeyInUse(Conflict):
@@ -236,6 +259,10 @@ class DuplicateKeys(Invalid):
 
 class LimitExceeded(Invalid):
     """The file or request goes past one of this server's limits."""
+
+
+class QuotaExceeded(Invalid):
+    """The workspace would hold more than it may; nothing was stored."""
 
 
 class InvalidRecord(Invalid):

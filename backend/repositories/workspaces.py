@@ -10,9 +10,13 @@ from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
+from backend.errors import WorkspaceNotFound
 from backend.repositories.database import Tx
 from backend.repositories.tables import workspace
 from backend.schemas.callers import WorkspaceScope
+
+_LOCK = "SELECT has_schema FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE"
+_SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
 
 
 def in_schema(schema: str) -> MetaData:
@@ -41,7 +45,7 @@ def _ddl(schema: str) -> list[bytes]:
 
 
 async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
-    """Makes the workspace's schema and tables if this is its first dataset.
+    """Makes the workspace's schema and tables if this is its first dataset. Raises WorkspaceNotFound.
 
     Otherwise not a word of it is said: even `CREATE INDEX IF NOT EXISTS` locks out whoever writes to the table.
     """
@@ -53,17 +57,20 @@ async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
 
 
 async def lock(tx: Tx, scope: WorkspaceScope) -> bool:
-    """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace.
+    """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace, changes its members
+    or deletes it.
 
-    Whether the workspace has a schema by now.
+    Whether the workspace has a schema by now. Raises WorkspaceNotFound where it was deleted meanwhile.
     """
-    found = await tx.execute("SELECT has_schema FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (scope.id,))
-    return await found.fetchone() == (True,)
+    found = await (await tx.execute(_LOCK, (scope.id,))).fetchone()
+    if found is None:
+        raise WorkspaceNotFound
+    return found == (True,)
 
 
 async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
-    """Every workspace that holds datasets, for the service's own upkeep."""
-    found = await tx.execute("SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces WHERE has_schema")
+    """Every workspace that holds datasets and is not deleted, for the service's own upkeep."""
+    found = await tx.execute(f"{_SCOPE} WHERE has_schema AND deleted_at IS NULL")
     return [WorkspaceScope(*row) for row in await found.fetchall()]
 
 

@@ -22,6 +22,7 @@ class Action(Enum):
 
     READ_WORKSPACE = "see a workspace and its members", "viewer", "read"
     EXPORT_WORKSPACE = "export a workspace", "viewer", "read"
+    CHOOSE_DEFAULT = "make a workspace one's default", "viewer", "write"
     LEAVE_WORKSPACE = "leave a workspace", "viewer", "write"
     CHANGE_MEMBERS = "add and remove members, change their roles", "owner", "write"
     CHANGE_WORKSPACE = "rename, describe, delete and undelete a workspace", "owner", "write"
