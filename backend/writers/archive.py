@@ -9,6 +9,7 @@ _LEVEL = 1
 _RAW_DEFLATE = -15
 _DEFLATED = 8
 _SIZES_FOLLOW = 0x08
+_UTF8_NAME = 0x800
 _DATE = (0 << 9) | (1 << 5) | 1  # 1980-01-01, the first that ZIP knows
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 
@@ -16,6 +17,7 @@ _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 class _Entry(Struct):
     name: bytes
     offset: int
+    large: bool
     crc: int = 0
     packed: int = 0
     size: int = 0
@@ -23,12 +25,16 @@ class _Entry(Struct):
     def is_large(self) -> bool:
         return self.packed >= _MAX32 or self.size >= _MAX32
 
+    @property
+    def flags(self) -> int:
+        return _SIZES_FOLLOW if self.name.isascii() else _SIZES_FOLLOW | _UTF8_NAME
+
 
 class Archive:
     """Entries one after the other; each call returns the bytes to send next.
 
-    Sizes follow the data (flag bit 3). The fields of ZIP64 appear only from 4 GB on and only in the central directory,
-    because spreadsheet programs refuse them in the headers of small entries.
+    Sizes follow the data (flag bit 3). The fields of ZIP64 appear in the central directory only from 4 GB on, and in
+    the header of an entry only where it is begun as a `large` one: spreadsheet programs refuse them there.
     """
 
     def __init__(self) -> None:
@@ -36,13 +42,15 @@ class Archive:
         self._sent = 0
         self._begin_deflate()
 
-    def begin(self, name: str) -> bytes:
-        """Start the next entry; `name` is ASCII."""
-        entry = _Entry(name.encode("ascii"), self._sent)
+    def begin(self, name: str, *, large: bool = False) -> bytes:
+        """Start the next entry; `large`: it may have 4 GB or more, and who reads it as it comes must know that."""
+        entry = _Entry(name.encode(), self._sent, large)
         self._entries.append(entry)
         self._begin_deflate()
-        header = pack("<4s5H3I2H", b"PK\3\4", 20, _SIZES_FOLLOW, _DEFLATED, 0, _DATE, 0, 0, 0, len(entry.name), 0)
-        return self._send(header + entry.name)
+        version, sizes = (45, _MAX32) if large else (20, 0)
+        extra = pack("<2H2Q", 1, 16, 0, 0) if large else b""
+        told = (version, entry.flags, _DEFLATED, 0, _DATE, 0, sizes, sizes, len(entry.name), len(extra))
+        return self._send(pack("<4s5H3I2H", b"PK\3\4", *told) + entry.name + extra)
 
     def add(self, data: bytes | memoryview) -> bytes:
         """More of the entry begun last."""
@@ -55,7 +63,7 @@ class Archive:
         """Close the entry begun last."""
         entry = self._entries[-1]
         rest = self._pack(self._deflate.flush())
-        sizes = "<4sI2Q" if entry.is_large() else "<4s3I"
+        sizes = "<4sI2Q" if entry.large or entry.is_large() else "<4s3I"
         return rest + self._send(pack(sizes, b"PK\7\x08", entry.crc, entry.packed, entry.size))
 
     def finish(self) -> bytes:
@@ -85,6 +93,6 @@ def _directory_entry(entry: _Entry) -> bytes:
     large = entry.is_large() or entry.offset >= _MAX32
     extra = pack("<2H3Q", 1, 24, entry.size, entry.packed, entry.offset) if large else b""
     packed, size, offset = (_MAX32,) * 3 if large else (entry.packed, entry.size, entry.offset)
-    version = 45 if large else 20
-    fixed = (version, version, _SIZES_FOLLOW, _DEFLATED, 0, _DATE, entry.crc, packed, size, len(entry.name), len(extra))
+    version = 45 if large or entry.large else 20
+    fixed = (version, version, entry.flags, _DEFLATED, 0, _DATE, entry.crc, packed, size, len(entry.name), len(extra))
     return pack("<4s6H3I2H3H2I", b"PK\1\2", *fixed, 0, 0, 0, 0, offset) + entry.name + extra

@@ -2,8 +2,12 @@
 
 import io
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from zipfile import ZipFile
+
+import pytest
 
 from backend.writers.archive import Archive
 
@@ -37,3 +41,18 @@ def test_sizes_and_offsets_beyond_4_gigabytes(tmp_path: Path) -> None:
         with ZipFile(file) as package:
             assert package.getinfo("large").file_size == 65 << 26
             assert package.read("last") == b"x"
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_name_of_any_script(tmp_path: Path, large: bool) -> None:
+    """Also by unzip, where there is one: it looks at the header of each entry and at what follows its data."""
+    archive, name = Archive(), "datasets/straße-東京/data.csv"
+    sent = archive.begin(name, large=large) + archive.add(b"a\r\n") + archive.end() + archive.finish()
+    with ZipFile(io.BytesIO(sent)) as package:
+        (info,) = package.infolist()
+        assert (info.filename, info.flag_bits & 0x800) == (name, 0x800)
+        assert package.read(name) == b"a\r\n"
+    if program := shutil.which("unzip"):
+        (tmp_path / "a.zip").write_bytes(sent)
+        tested = subprocess.run([program, "-t", tmp_path / "a.zip"], capture_output=True, text=True, check=False)
+        assert tested.returncode == 0, tested.stdout + tested.stderr
