@@ -34,6 +34,7 @@ from backend.repositories import secrets
 from backend.repositories.database import Database
 from backend.security.auth import Authentication
 from backend.security.idempotency import Idempotency
+from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
 from backend.services.exports import ExportService
@@ -90,7 +91,8 @@ def _database(settings: Settings) -> Database:
 
 
 def _litestar(settings: Settings, database: Database) -> Litestar:
-    users = UserService(database, registration_open=settings.registration == "open")
+    policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
+    users = UserService(database, registration_open=settings.registration == "open", policy=policy)
     datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
     cache = Cache(settings.redis_url) if settings.redis_url else None
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()

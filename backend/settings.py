@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from backend.schemas.users import WELL_FORMED
+
 PREFIX = "SHEAF_"
+_KEYS_ARE = "a key has 8 to 64 letters, digits, hyphens and underscores"
+_SCHEMES = {"DATABASE_URL": {"postgresql", "postgres"}, "REDIS_URL": {"redis", "rediss", "unix"}}
+_ENCODED = r"(?:[^%@/?#\s]|%[0-9A-Fa-f]{2})*"
+_HOST = r"(?:\[[^]@/\s]*\]|[^]\[:,@/?#\s]*)(?::\d*)?"
+_ADDRESS = re.compile(
+    rf"\w+://(?:{_ENCODED}@)?{_HOST}(?:,{_HOST})*(?:/[^@?#\s]*)?(?:\?(?:[^%#\s]|%[0-9A-Fa-f]{{2}})*)?"
+)
+"""An address that every driver reads alike."""
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -38,6 +48,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     registration: Literal["open", "closed"] = "closed"
     """Whether anyone may register a user by `POST /users`."""
     database_pool: Count = 10
+    key_policy: Literal["issued", "listed", "any"] = "issued"
+    """Which keys work: those that the service issued, those listed (where some are), or all well-formed ones."""
+    allowed_keys: str = ""
+    """The keys that work, with commas between them; each is its own user."""
+    bootstrap_key: str = ""
+    """A key that is there from the start, of a user `bootstrap`; empty makes none."""
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True
     """Whether the driver may prepare statements on the server; switch off behind a pooler that cannot keep them."""
@@ -79,6 +95,11 @@ class SettingsError(ValueError):
 
 def _size(text: str) -> Size:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.IGNORECASE)
+    @property
+    def listed_keys(self) -> tuple[str, ...]:
+        """The allowed keys, one by one."""
+        return tuple(key.strip() for key in self.allowed_keys.split(",")) if self.allowed_keys.strip() else ()
+
     if match is None or match[2].lower() not in _UNITS:
         raise ValueError(f"{text!r} is no size; write for example 2GiB or 500MB")
     return Size(float(match[1]) * _UNITS[match[2].lower()])
@@ -102,16 +123,47 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     if unknown:
         raise SettingsError("no such setting: " + ", ".join(PREFIX + name.upper() for name in unknown))
     try:
-        return convert(named, Settings, strict=False, dec_hook=_decode)
+        settings = convert(named, Settings, strict=False, dec_hook=_decode)
     except (ValidationError, ValueError) as error:
         raise SettingsError(_explained(str(error), named, given)) from error
 
 
 def _explained(reason: str, named: Mapping[str, object], given: Mapping[str, object]) -> str:
+    if str(named.get("allowed_keys", "")).strip():
+        named.setdefault("key_policy", "listed")
     """msgspec's sentence about a value, with the value and the name by which it was given."""
     found = re.fullmatch(r"(.*) - at `\$\.(\w+)`", reason)
     if found is None:
         return reason
+    _check_keys(settings)
+    _check_address("DATABASE_URL", settings.database_url, "postgresql://user:password@host/name")
+    _check_address("REDIS_URL", settings.redis_url, "redis://:password@host:6379/0")
+    return settings
+
+
+def _check_keys(settings: Settings) -> None:
+    """Raises SettingsError for keys that could not work; they are named by their place, never by their text."""
+    listed, policy = settings.listed_keys, settings.key_policy
+    if listed and policy != "listed":
+        raise SettingsError(f"SHEAF_ALLOWED_KEYS is given, but SHEAF_KEY_POLICY is {policy}; leave out one of the two")
+    if policy == "listed" and not listed:
+        raise SettingsError("SHEAF_KEY_POLICY is listed, but SHEAF_ALLOWED_KEYS lists no key, so none would work")
+    if listed and settings.bootstrap_key:
+        raise SettingsError("SHEAF_BOOTSTRAP_KEY would not work beside SHEAF_ALLOWED_KEYS; list it there")
+    for place, key in enumerate(listed, 1):
+        if WELL_FORMED.fullmatch(key) is None:
+            raise SettingsError(f"SHEAF_ALLOWED_KEYS: key {place} of {len(listed)} is malformed; {_KEYS_ARE}")
+    if settings.bootstrap_key and WELL_FORMED.fullmatch(settings.bootstrap_key) is None:
+        raise SettingsError(f"SHEAF_BOOTSTRAP_KEY is malformed; {_KEYS_ARE}")
+
+
+def _check_address(name: str, address: str, example: str) -> None:
+    """Raises SettingsError for an address that drivers cannot read: their own words would tell the password in it."""
+    scheme = address.partition(":")[0]
+    if address and (scheme not in _SCHEMES[name] or (scheme != "unix" and _ADDRESS.fullmatch(address) is None)):
+        raise SettingsError(
+            f"SHEAF_{name} is no address like {example}; signs such as @ : / % in a password are written %40 and so on"
+        )
     name = found[2]
     source = PREFIX + name.upper() if given.get(name) is None else f"--{name}"
     why = re.sub(r"^Expected `int`(, got `str`)?", "it must be a whole number", found[1])

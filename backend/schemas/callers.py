@@ -39,4 +39,5 @@ class Caller(Struct, frozen=True):
     key_scope: KeyScope
     workspaces: tuple[WorkspaceScope, ...]
     key_expires_at: datetime | None = None
+    key_hash: bytes = b""
     action: Action = Action.READ_ACCOUNT

@@ -1,12 +1,17 @@
 """Users, their keys and their workspaces, as they go over the wire."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""What an API key looks like, whoever made it up."""
 KeyScope = Literal["read", "write"]
+KeyOrigin = Literal["issued", "bootstrap", "presented"]
+"""Where a key comes from: this service, its configuration, or whoever was the first to send it."""
 Role = Literal["owner", "editor", "viewer"]
 PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
@@ -52,13 +57,14 @@ class KeyCreate(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Key(Struct, frozen=True):
-    """An API key without its secret."""
+    """An API key without its secret; `current`: the one that the request came with."""
 
     id: UUID
     name: str | None
     scope: KeyScope
     created_at: datetime
     expires_at: datetime | None
+    current: bool
 
 
 class KeyIssued(Struct, frozen=True):
@@ -79,3 +85,26 @@ class KeyList(Struct, frozen=True):
     data: tuple[Key, ...]
     total: int
     has_more: bool = False
+
+
+class Account(Struct, frozen=True):
+    """A user as the operator sees them; `keys`: how many are neither revoked nor expired."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    disabled_at: datetime | None
+    keys: int
+
+
+class AccountKey(Struct, frozen=True):
+    """A key that is not revoked, as the operator sees it."""
+
+    id: UUID
+    user_id: UUID
+    user_name: str
+    name: str | None
+    scope: KeyScope
+    origin: KeyOrigin
+    created_at: datetime
+    expires_at: datetime | None

@@ -40,7 +40,7 @@ class Authentication(ASGIMiddleware):
         headers = dict(scope["headers"])
         key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
-            raise Unauthorized(headers={"WWW-Authenticate": "Bearer"})
+            raise Unauthorized
         action = action_of(scope["route_handler"])
         if caller.key_scope not in action.key_scopes:
             raise Forbidden("This key may only read.")

@@ -1,59 +1,78 @@
-"""Registration and keys."""
+"""Registration, whose key this is, and what users do with their own keys."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import re
-import secrets
 from datetime import UTC, datetime
+from hmac import compare_digest
 from time import monotonic
 from uuid import UUID
 
-from backend.errors import Invalid, KeyNotFound, RegistrationClosed
+from backend.errors import KeyNotFound, RegistrationClosed, Unauthorized
 from backend.repositories import users
-from backend.repositories.database import Database
+from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller
-from backend.schemas.problems import ErrorItem
-from backend.schemas.users import Key, KeyCreate, KeyIssued, KeyList, KeyRotated, Me, Membership, Registered, User
+from backend.schemas.users import (
+    WELL_FORMED,
+    Key,
+    KeyCreate,
+    KeyIssued,
+    KeyList,
+    KeyRotated,
+    Me,
+    Membership,
+    Registered,
+    User,
+)
+from backend.services.api_keys import KeyPolicy, expiry, hash_of, new_key
 from backend.services.identifiers import slugify, uuid7
 
-_KEY = re.compile(r"[A-Za-z0-9_-]{8,64}")
 REMEMBERED_SECONDS = 1.0
 """For how long a worker takes a key's owner for known. Revoking waits as long before it answers, so that by then no
 worker, on whatever machine, still takes the old key."""
 _MOST_REMEMBERED = 10_000
-
-
-def _new_key() -> tuple[str, bytes]:
-    secret = f"sheaf_{secrets.token_urlsafe(32)}"
-    return secret, _hash(secret)
-
-
-def _hash(secret: str) -> bytes:
-    """SHA-256: our keys are 256 random bits, which no dictionary can guess, so a slow hash would buy nothing."""
-    return hashlib.sha256(secret.encode()).digest()
+_ISSUED_ONLY = KeyPolicy()
 
 
 class UserService:
-    def __init__(self, database: Database, *, registration_open: bool) -> None:
+    def __init__(self, database: Database, *, registration_open: bool, policy: KeyPolicy = _ISSUED_ONLY) -> None:
         self._database = database
         self._registration_open = registration_open
+        self._policy = policy
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
 
     async def identify(self, secret: str) -> Caller | None:
-        """Who this key belongs to; None for a malformed, unknown, expired or revoked one."""
-        if _KEY.fullmatch(secret) is None:
+        """Who this key belongs to; None for a malformed, unknown, expired, revoked or unlisted one.
+
+        Where the policy says so, a key that is sent for the first time makes its own user.
+        """
+        if WELL_FORMED.fullmatch(secret) is None:
             return None
-        key_hash, now = _hash(secret), monotonic()
+        key_hash, now = hash_of(secret), monotonic()
         until, caller = self._remembered.get(key_hash, (0.0, None))
         if caller is not None and now < until and not _expired(caller):
             return caller
-        async with self._database.read() as tx:
-            caller = await users.find_caller(tx, key_hash)
+        if not self._policy.admits(key_hash):
+            return None
+        caller = await self._find(key_hash)
+        if caller is None and self._policy.makes_users:
+            await self._present(key_hash)
+            caller = await self._find(key_hash)
         if caller is not None:
             self._remember(key_hash, now + REMEMBERED_SECONDS, caller)
         return caller
+
+    async def _find(self, key_hash: bytes) -> Caller | None:
+        async with self._database.read() as tx:
+            caller = await users.find_caller(tx, key_hash, self._policy.origins)
+        return caller if caller is not None and compare_digest(caller.key_hash, key_hash) else None
+
+    async def _present(self, key_hash: bytes) -> None:
+        """Makes the user of a key that was never here before; one that is dead stays so."""
+        async with self._database.transaction() as tx:
+            if not await users.key_exists(tx, key_hash):
+                user, _ = await add_user(tx)
+                await users.add_key(tx, user.id, uuid7(), key_hash, origin="presented")
 
     def _remember(self, key_hash: bytes, until: float, caller: Caller) -> None:
         """Not while a workspace has no schema yet: its first dataset must be seen by the next request."""
@@ -63,20 +82,20 @@ class UserService:
             self._remembered[key_hash] = (until, caller)
 
     async def register(self, name: str) -> Registered:
-        """A user, a default workspace and a key. Raises RegistrationClosed."""
+        """A user, a default workspace and a key. Raises RegistrationClosed, OnlyListedKeys."""
+        self._policy.permit_new_keys()
         if not self._registration_open:
             raise RegistrationClosed
         return await self.create(name)
 
     async def create(self, name: str) -> Registered:
-        """What `register` does, for the operator: whether or not registration is open."""
-        user_id, workspace_id, slug = uuid7(), uuid7(), slugify(name) or "workspace"
-        secret, key_hash = _new_key()
+        """What `register` does, for the operator: whether or not registration is open. Raises OnlyListedKeys."""
+        self._policy.permit_new_keys()
+        secret, key_hash = new_key()
         async with self._database.transaction() as tx:
-            await users.add_user(tx, user_id, name)
-            await users.add_workspace(tx, user_id, workspace_id, slug, name)
-            await users.add_key(tx, user_id, uuid7(), key_hash, name="first key")
-        return Registered(User(user_id, name), Membership(workspace_id, slug, name, "owner"), secret)
+            user, workspace = await add_user(tx, name)
+            await users.add_key(tx, user.id, uuid7(), key_hash, name="first key")
+        return Registered(user, workspace, secret)
 
     @staticmethod
     def me(caller: Caller) -> Me:
@@ -85,43 +104,34 @@ class UserService:
 
     async def list_keys(self, caller: Caller) -> KeyList:
         async with self._database.read() as tx:
-            keys: tuple[Key, ...] = await users.list_keys(tx, caller.user_id)
+            keys: tuple[Key, ...] = await users.list_keys(tx, caller)
         return KeyList(keys, len(keys))
 
     async def issue_key(self, caller: Caller, wanted: KeyCreate) -> KeyIssued:
-        """Raises Invalid for a key that would be dead from the start."""
-        expires_at = wanted.expires_at
-        if expires_at is not None and expires_at.tzinfo is None:
-            expires_at = expires_at.replace(tzinfo=UTC)
-        if expires_at is not None and expires_at <= datetime.now(UTC):
-            reason = "expires_at lies in the past: such a key would never work."
-            raise Invalid(reason, errors=[ErrorItem(reason, pointer="/expires_at", code="INVALID_VALUE")])
-        secret, key_hash = _new_key()
-        key_id = uuid7()
+        """Raises OnlyListedKeys, Invalid for a key that would be dead at once, Unauthorized where the caller's is."""
+        self._policy.permit_new_keys()
         async with self._database.transaction() as tx:
-            await users.add_key(
-                tx,
-                caller.user_id,
-                key_id,
-                key_hash,
-                name=wanted.name,
-                scope=wanted.scope,
-                expires_at=expires_at,
-            )
-        return KeyIssued(key_id, wanted.name, wanted.scope, expires_at, secret)
+            if not await users.still_works(tx, caller):
+                raise Unauthorized
+            return await add_key(tx, caller.user_id, wanted)
 
     async def revoke_key(self, caller: Caller, key_id: UUID) -> None:
         """Raises KeyNotFound, for a key of somebody else too."""
         async with self._database.transaction() as tx:
-            if not await users.revoke_key(tx, caller.user_id, key_id, datetime.now(UTC)):
+            if not await users.revoke_key(tx, key_id, of=caller.user_id):
                 raise KeyNotFound
         await self.forgotten_everywhere()
 
     async def rotate_key(self, caller: Caller) -> KeyRotated:
-        """A new secret for the key that was used; the old one is dead at once."""
-        secret, key_hash = _new_key()
+        """A new secret for the key of the request; the old one is dead at once.
+
+        Raises OnlyListedKeys, and Unauthorized when the key was rotated or revoked meanwhile.
+        """
+        self._policy.permit_new_keys()
+        secret, key_hash = new_key()
         async with self._database.transaction() as tx:
-            await users.replace_key_hash(tx, caller.user_id, caller.key_id, key_hash)
+            if not await users.replace_key_hash(tx, caller, key_hash, bury=uuid7()):
+                raise Unauthorized
         await self.forgotten_everywhere()
         return KeyRotated(secret)
 
@@ -129,6 +139,25 @@ class UserService:
         """Returns when no worker remembers what was committed before: what took rights away then holds on all."""
         self._remembered.clear()
         await asyncio.sleep(REMEMBERED_SECONDS)
+
+
+async def add_user(tx: Tx, name: str | None = None) -> tuple[User, Membership]:
+    """A user with a default workspace; called by the end of the id where nobody gave a name."""
+    user_id, workspace_id = uuid7(), uuid7()
+    name = name or f"user {user_id.hex[-8:]}"
+    slug = slugify(name) or "workspace"
+    await users.add_user(tx, user_id, name)
+    await users.add_workspace(tx, user_id, workspace_id, slug, name)
+    return User(user_id, name), Membership(workspace_id, slug, name, "owner")
+
+
+async def add_key(tx: Tx, user_id: UUID, wanted: KeyCreate) -> KeyIssued:
+    """One more key of a user. Raises Invalid for one that would be dead from the start."""
+    expires_at = expiry(wanted.expires_at)
+    secret, key_hash = new_key()
+    key_id = uuid7()
+    await users.add_key(tx, user_id, key_id, key_hash, name=wanted.name, scope=wanted.scope, expires_at=expires_at)
+    return KeyIssued(key_id, wanted.name, wanted.scope, expires_at, secret)
 
 
 def _expired(caller: Caller) -> bool:

@@ -68,3 +68,78 @@ def test_each_setting_is_explained_in_the_code_and_in_the_docs() -> None:
     docs = (ROOT / "docs/configuration.md").read_text()
     documented = re.findall(r"^\| `SHEAF_(\w+)` \|", docs, re.MULTILINE)
     assert [name.lower() for name in documented] == list(Settings.__struct_fields__) == explained()
+
+
+GOOD, SECRET = "abcdefgh", "hunter2-is/secret"
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        ("told", "said"),
+        [
+            ({"ALLOWED_KEYS": GOOD, "KEY_POLICY": "any"}, "SHEAF_KEY_POLICY is any; leave out one of the two"),
+            ({"ALLOWED_KEYS": GOOD, "KEY_POLICY": "issued"}, "SHEAF_KEY_POLICY is issued; leave out one"),
+            ({"ALLOWED_KEYS": " ", "KEY_POLICY": "listed"}, "lists no key, so none would work"),
+            ({"ALLOWED_KEYS": GOOD, "BOOTSTRAP_KEY": GOOD}, "SHEAF_BOOTSTRAP_KEY would not work"),
+            ({"ALLOWED_KEYS": f"{GOOD},{SECRET},{GOOD}"}, "SHEAF_ALLOWED_KEYS: key 2 of 3 is malformed"),
+            ({"ALLOWED_KEYS": f"{GOOD},"}, "SHEAF_ALLOWED_KEYS: key 2 of 2 is malformed"),
+            ({"ALLOWED_KEYS": f"{GOOD},{'k' * 65}"}, "key 2 of 2 is malformed; a key has 8 to 64 letters"),
+            ({"BOOTSTRAP_KEY": SECRET}, "SHEAF_BOOTSTRAP_KEY is malformed"),
+            ({"BOOTSTRAP_KEY": "short"}, "SHEAF_BOOTSTRAP_KEY is malformed"),
+            ({"KEY_POLICY": "all"}, "SHEAF_KEY_POLICY cannot be 'all'"),
+        ],
+    )
+    def test_what_cannot_be_used_is_refused_and_not_shown(self, told: dict[str, str], said: str) -> None:
+        with pytest.raises(SettingsError, match=said) as refused:
+            load({f"SHEAF_{name}": value for name, value in told.items()})
+        assert GOOD not in str(refused.value)
+        assert "hunter2" not in str(refused.value)
+
+    def test_listed_keys_imply_their_policy(self) -> None:
+        settings = load({"SHEAF_ALLOWED_KEYS": f" {GOOD}, {GOOD[::-1]} "})
+        assert (settings.key_policy, settings.listed_keys) == ("listed", (GOOD, GOOD[::-1]))
+
+    def test_an_empty_list_is_none(self) -> None:
+        settings = load({"SHEAF_ALLOWED_KEYS": "", "SHEAF_BOOTSTRAP_KEY": ""})
+        assert (settings.key_policy, settings.listed_keys) == ("issued", ())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgres//u:hunter2@h/db",
+        "postgresql://u:hunter2%zz@h/db",
+        "postgresql://u:hunter2/x@h/db",
+        "postgresql://u:12/hunter2@h/db",
+        "postgresql://u:x@hunter2@h/db",
+        "postgresql://u:hunter2@h:port/db",
+        "postgresql://u:hunter2 @h/db",
+        "http://u:hunter2@h/db",
+        "u:hunter2",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_shown(address: str) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        with pytest.raises(SettingsError, match=f"SHEAF_{name} is no address like") as refused:
+            load({f"SHEAF_{name}": address})
+        assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://h",
+        "postgresql:///db",
+        "postgres://u:p%40%2F-_@h:5,h2/db?connect_timeout=2",
+        "postgresql://u:p@/db?host=%2Ftmp%2Fx",
+        "postgresql://u@%2Ftmp/db",
+        "postgresql://[::1]:5432/db",
+    ],
+)
+def test_addresses_of_databases(address: str) -> None:
+    assert load({"SHEAF_DATABASE_URL": address}).database_url == address
+
+
+@pytest.mark.parametrize("address", ["redis://x", "rediss://:p@h:6379/0", "unix:///tmp/a b/valkey?password=x&db=0"])
+def test_addresses_of_caches(address: str) -> None:
+    assert load({"SHEAF_REDIS_URL": address}).redis_url == address

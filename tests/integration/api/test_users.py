@@ -112,7 +112,9 @@ class TestListKeys:
         assert listed["total"] == 2
         assert user.key not in answer.text
         assert issued["api_key"] not in answer.text
-        assert all(set(each) == {"id", "name", "scope", "created_at", "expires_at"} for each in listed["data"])
+        fields = {"id", "name", "scope", "created_at", "expires_at", "current"}
+        assert [set(each) for each in listed["data"]] == [fields, fields]
+        assert [each["current"] for each in listed["data"]] == [True, False]
 
 
 class TestIssueKey:
