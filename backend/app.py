@@ -62,6 +62,7 @@ from backend.services.uploads import UploadFolder
 from backend.services.upserts import UpsertService
 from backend.services.users import UserService
 from backend.services.versions import VersionService
+from backend.services.workspace_exports import WorkspaceExportService
 from backend.services.writing import Writers
 from backend.settings import Settings
 
@@ -159,6 +160,7 @@ def _dependencies(settings: Settings, database: Database, seal: Seal, **made: ob
         "diffs": DiffService(database, streams, seal),
         "restores": RestoreService(database, writers),
         "exports": ExportService(database, streams),
+        "workspace_exports": WorkspaceExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }
     return {name: Provide(_give(part), sync_to_thread=False) for name, part in parts.items()}

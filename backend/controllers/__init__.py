@@ -19,6 +19,7 @@ from backend.controllers.upserts import UpsertController
 from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
 from backend.controllers.wellformed import only_well_formed
+from backend.controllers.workspace_archives import WorkspaceArchiveController
 
 _CONTROLLERS = (
     UserController,
@@ -36,6 +37,7 @@ _CONTROLLERS = (
     DiffController,
     VersionController,
     RestoreController,
+    WorkspaceArchiveController,
 )
 
 API = (Router("/", route_handlers=_CONTROLLERS, before_request=only_well_formed),)

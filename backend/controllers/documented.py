@@ -160,6 +160,7 @@ PAGE = (
 STREAM = (*_SELECTION, _LIMIT)
 COUNT = (*_SELECTION, IF_NONE_MATCH)
 EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), IF_NONE_MATCH)
+EXPORT_OPTIONS = tuple(_options(ExportOptions))
 EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
 _FILE_OPTIONS = (
     parameter("format", {"enum": list(MEDIA_TYPE_BY_FORMAT)}, "Where the media type does not say."),

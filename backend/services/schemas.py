@@ -59,7 +59,7 @@ class SchemaService:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
             evidence = await datasets.list_evidence(tx, scope, snapshot.dataset_id, snapshot.version)
-        return _etag(snapshot.token), Schema(snapshot.version, _infos(snapshot.columns, evidence))
+        return _etag(snapshot.token), Schema(snapshot.version, column_infos(snapshot.columns, evidence))
 
     async def patch(
         self,
@@ -103,7 +103,7 @@ class SchemaService:
         if total and keep:
             raise BadCells(f"{errors[0].message} Nothing was changed.", errors=errors)
         outcome = _outcome(writing.columns, plan, retyping, known)
-        infos = _infos(outcome.columns, outcome.evidence)
+        infos = column_infos(outcome.columns, outcome.evidence)
         if outcome.columns == writing.columns and not outcome.changed:
             return SchemaChanged(dataset.version, infos, 0, tuple(errors), total), etag
         if keep:
@@ -218,7 +218,8 @@ async def _store(tx: Tx, writing: Writing, plan: SchemaPlan, outcome: _Outcome) 
     return await publish(tx, writing, Change("schema", changed=outcome.changed), next_id=writing.head.next_id)
 
 
-def _infos(columns: Sequence[Column], evidence: Told) -> tuple[ColumnInfo, ...]:
+def column_infos(columns: Sequence[Column], evidence: Told) -> tuple[ColumnInfo, ...]:
+    """The columns as they are answered."""
     return tuple(_info(column, evidence.get(column.key)) for column in columns)
 
 

@@ -43,6 +43,9 @@ OWN = [
     Call("POST", "/uploads"),
     Call("GET", "/imports"),
 ]
+OF_A_WORKSPACE = [
+    Call("GET", "/workspaces/{ref}/export"),
+]
 OF_A_DATASET = [
     Call("GET", "/datasets/{ref}"),
     Call("PATCH", "/datasets/{ref}", {"description": "mine now"}, {"name": 7}),
@@ -88,7 +91,7 @@ OF_AN_UPLOAD = [
     Call("GET", "/uploads/{ref}"),
     Call("DELETE", "/uploads/{ref}"),
 ]
-EVERY = OWN + OF_A_DATASET + OF_AN_IMPORT + OF_AN_UPLOAD
+EVERY = OWN + OF_A_WORKSPACE + OF_A_DATASET + OF_AN_IMPORT + OF_AN_UPLOAD
 PUBLIC = {("POST", "/users")}
 
 
