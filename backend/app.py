@@ -32,7 +32,8 @@ from backend.query.seal import Seal
 from backend.readers.base import ReadLimits
 from backend.repositories import secrets
 from backend.repositories.database import Database
-from backend.security.auth import Authentication
+from backend.schemas.limits import Quotas
+from backend.security.auth import PUBLIC, Authentication
 from backend.security.idempotency import Idempotency
 from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
@@ -94,7 +95,12 @@ def _database(settings: Settings) -> Database:
 def _litestar(settings: Settings, database: Database) -> Litestar:
     policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
     users = UserService(database, registration_open=settings.registration == "open", policy=policy)
-    datasets = DatasetService(database, grace=timedelta(days=settings.undelete_days), max_columns=settings.max_columns)
+    datasets = DatasetService(
+        database,
+        grace=timedelta(days=settings.undelete_days),
+        max_columns=settings.max_columns,
+        quotas=_quotas(settings),
+    )
     cache = Cache(settings.redis_url) if settings.redis_url else None
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
     importers = _importers(settings, database, leases)
@@ -114,7 +120,9 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
 
 
 def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:
-    service = ImportService(database, _limits(settings), concurrency=settings.concurrent_imports)
+    service = ImportService(
+        database, _limits(settings), concurrency=settings.concurrent_imports, quotas=_quotas(settings)
+    )
     folder = _folder(settings)
     uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
     queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
@@ -131,6 +139,10 @@ def _largest(settings: Settings) -> int:
 
 
 def _limits(settings: Settings) -> ReadLimits:
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(settings.workspace_datasets, settings.workspace_rows, settings.workspace_bytes)
+
+
     return ReadLimits(
         max_line=settings.max_line,
         max_cell=settings.max_cell,
@@ -145,8 +157,9 @@ def _limits(settings: Settings) -> ReadLimits:
 
 def _dependencies(settings: Settings, database: Database, seal: Seal, **made: object) -> dict[str, Provide]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
-    writers = Writers(database)
-    writes = RecordWriteService(writers, SmallWrites(database), max_columns=settings.max_columns)
+    quotas = _quotas(settings)
+    writers = Writers(database, quotas)
+    writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
         "records": RecordService(database, streams, seal),

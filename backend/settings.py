@@ -28,6 +28,7 @@ class Size(int):
 
 
 Count = Annotated[int, Meta(ge=1)]
+Quota = Annotated[int, Meta(ge=0)]
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +76,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Most columns of a dataset."""
     max_rows: Count = 50_000_000
     """Most rows of a dataset."""
+    workspace_datasets: Quota = 0
+    """Most datasets of a workspace; 0: any number."""
+    workspace_rows: Quota = 0
+    """Most live records of a workspace; 0: any number."""
+    workspace_bytes: Size = Size(0)
+    """Most bytes that the datasets of a workspace may take; 0: any number."""
     workbook_memory: Size = Size(2 * 2**30)
     """Memory that reading one workbook or Parquet file may take, in bytes."""
     workbook_seconds: Count = 300

@@ -21,6 +21,7 @@ from backend.schemas.datasets import (
     DatasetPatch,
     Head,
 )
+from backend.schemas.limits import Quotas
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
@@ -28,6 +29,7 @@ from backend.services.identifiers import check_name, first_free, slugify, uuid7
 from backend.services.key_declarations import declare
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
+from backend.services.quotas import NO_QUOTAS, check
 from backend.services.turns import turn
 from backend.services.writing import Writing
 
@@ -36,8 +38,9 @@ SORTABLE = ("name", "slug", "created_at", "updated_at", "rows", "columns", "byte
 
 
 class DatasetService:
-    def __init__(self, database: Database, *, grace: timedelta, max_columns: int) -> None:
+    def __init__(self, database: Database, *, grace: timedelta, max_columns: int, quotas: Quotas = NO_QUOTAS) -> None:
         """`grace`: how long a deleted dataset can be restored; `max_columns`: the most that one may have."""
+        self._quotas = quotas
         self._max_columns = max_columns
         self._database = database
         self._grace = grace
@@ -59,7 +62,7 @@ class DatasetService:
         return head
 
     async def create(self, caller: Caller, wanted: DatasetCreate, *, workspace: str | None) -> Head:
-        """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken, WorkspaceNotFound."""
+        """An empty dataset at version 1. Raises InvalidName, DatasetNameTaken, WorkspaceNotFound, QuotaExceeded."""
         if None not in {wanted.workspace, workspace}:
             raise InvalidQuery("The workspace is named twice, in the query string and in the body.")
         scope = lookup.workspace(caller, wanted.workspace or workspace)
@@ -84,7 +87,7 @@ class DatasetService:
             )
             await records.create_table(tx, scope, new.id)
             await records.add_indexes(tx, scope, new.id)
-            return await publish(tx, caller, scope, new)
+            return await publish(tx, caller, scope, new, self._quotas)
 
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, changes: DatasetPatch, *, if_match: str | None
@@ -105,7 +108,7 @@ class DatasetService:
                 values["slug"] = await _slug_for(tx, scope, str(values["name"]), own=head.dataset.slug)
             if changes.key is not UNSET and changes.key != head.dataset.key:
                 snapshot = await lookup.snapshot(tx, scope, head)
-                writing = Writing(caller, scope, head, snapshot, snapshot.columns)
+                writing = Writing(caller, scope, head, snapshot, snapshot.columns, self._quotas)
                 values["key"] = await declare(tx, writing, changes.key)
             now = datetime.now(UTC)
             if values:
@@ -135,7 +138,7 @@ class DatasetService:
                     await workspaces.remove_from_directory(tx, scope, dataset_id)
 
     async def undelete(self, caller: Caller, ref: str, workspace: str | None) -> Head:
-        """Raises DatasetNameTaken when another dataset has taken the name meanwhile."""
+        """Raises DatasetNameTaken when another dataset has taken the name meanwhile, QuotaExceeded."""
         if lookup.as_uuid(ref) is None:
             raise DatasetNotFound
         async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
@@ -143,6 +146,7 @@ class DatasetService:
             scope, head = await lookup.head(tx, caller, ref, workspace, deleted_since=since, lock=True)
             slug = await _slug_for(tx, scope, head.dataset.name)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": None, "slug": slug})
+            await check(tx, scope, self._quotas, head.dataset.id)
             return cast("Head", await datasets.find(tx, scope, head.dataset.id))
 
 

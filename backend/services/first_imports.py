@@ -53,7 +53,7 @@ async def publish_table(
 ) -> Head:
     """Makes the dataset of a loaded table visible, under this name or one like it. The workspace is locked.
 
-    Raises DatasetNameTaken where it has to be `exactly` this name.
+    Raises DatasetNameTaken where it has to be `exactly` this name, QuotaExceeded.
     """
     name, slug = await _free_names(tx, scope, name, exactly=exactly)
     source = {"filename": job.upload.filename, "format": load.source.format, "sha256": job.upload.sha256}
@@ -65,7 +65,7 @@ async def publish_table(
         evidence=[msgspec.json.encode(each) for each in load.inference.evidence()],
         change=Change("import", added=load.rows, source=source),
     )
-    return await publish(tx, job.caller, scope, new)
+    return await publish(tx, job.caller, scope, new, load.room.quotas)
 
 
 async def _free_names(tx: Tx, scope: WorkspaceScope, name: str, *, exactly: bool) -> tuple[str, str]:

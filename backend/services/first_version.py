@@ -14,8 +14,10 @@ from backend.repositories.database import Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head
+from backend.schemas.limits import Quotas
 from backend.schemas.versions import Change
 from backend.services.identifiers import new_token
+from backend.services.quotas import check
 
 
 class NewDataset(Struct, frozen=True):
@@ -34,8 +36,8 @@ class NewDataset(Struct, frozen=True):
     open_schema: bool = False
 
 
-async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset) -> Head:
-    """Make the dataset visible at version 1, with the caller as its owner."""
+async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset, quotas: Quotas) -> Head:
+    """Make the dataset visible at version 1, with the caller as its owner. Raises QuotaExceeded."""
     at, token, rows = datetime.now(UTC), new_token(), new.change.added
     head = {
         "id": new.id,
@@ -58,4 +60,5 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
     await datasets.add_columns(tx, scope, new.id, 1, columns)
     await versions.add(tx, scope, new.id, 1, token=token, author=caller.user_id, at=at, rows=rows, change=new.change)
     await workspaces.add_to_directory(tx, scope, new.id)
+    await check(tx, scope, quotas, new.id)
     return cast("Head", await datasets.find(tx, scope, new.id))

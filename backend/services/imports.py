@@ -13,21 +13,25 @@ from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, workspaces
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.limits import Quotas
 from backend.services.first_imports import store
 from backend.services.identifiers import check_name, slugify
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load
 from backend.services.plans import look
+from backend.services.quotas import NO_QUOTAS, Room, room
 from backend.services.reimports import Reimports
 from backend.services.sheet_imports import look_at_sheets, store_sheets
 
 
 class ImportService:
-    def __init__(self, database: Database, limits: ReadLimits, *, concurrency: int) -> None:
+    def __init__(self, database: Database, limits: ReadLimits, *, concurrency: int, quotas: Quotas = NO_QUOTAS) -> None:
+        """`limits`: of a file; `quotas`: of a workspace; `concurrency`: so many imports run at a time."""
+        self._quotas = quotas
         self._database = database
         self._limits = limits
         self._places = asyncio.Semaphore(concurrency)
-        self.reimports = Reimports(database, limits, self._open)
+        self.reimports = Reimports(database, limits, quotas, self._open)
 
     @property
     def has_room(self) -> bool:
@@ -35,13 +39,15 @@ class ImportService:
         return not self._places.locked()
 
     async def check_free(self, caller: Caller, name: str, workspace: str | None) -> None:
-        """Before a body is read: raises WorkspaceNotFound, InvalidName, DatasetNameTaken."""
+        """Before a body is read: raises WorkspaceNotFound, InvalidName, DatasetNameTaken, QuotaExceeded."""
         scope = lookup.workspace(caller, workspace)
         wanted = check_name(name)
         async with self._database.read() as tx:
             names, _ = await datasets.taken(tx, scope, name=wanted, slug=slugify(wanted) or "dataset")
+            place = await room(tx, scope, self._quotas)
         if wanted.lower() in names:
             raise DatasetNameTaken
+        place.check(datasets=1, size=1)
 
     async def run(self, job: Job) -> Imported:
         """New datasets at version 1, a new version of one that is there, or nothing at all.
@@ -57,31 +63,34 @@ class ImportService:
     async def _run_new(self, job: Job) -> Imported:
         scope = lookup.workspace(job.caller, job.request.workspace)
         wanted = check_name(job.request.name) if job.request.name is not None else None
+        async with self._database.read() as tx:
+            place = await room(tx, scope, self._quotas)
+        place.check(datasets=1, size=1)
         run = self._run_sheets if job.request.options.sheet == "*" else self._run_one
-        return await run(job, scope, wanted)
+        return await run(job, scope, wanted, place)
 
-    async def _run_one(self, job: Job, scope: WorkspaceScope, wanted: str | None) -> Imported:
+    async def _run_one(self, job: Job, scope: WorkspaceScope, wanted: str | None, place: Room) -> Imported:
         started, request = perf_counter(), job.request
         source = await asyncio.to_thread(self._open, job)
         try:
             if request.dry_run:
-                return Imported(await asyncio.to_thread(look, job, source, self._limits))
+                return Imported(await asyncio.to_thread(look, job, source, self._limits, place))
             scope = await self._with_schema(scope)
-            load = Load(source, request.options, self._limits, job.progress, rejects=job.rejects)
+            load = Load(source, request.options, self._limits, job.progress, rejects=job.rejects, room=place)
             async with self._database.publishing() as tx:
                 return await store(tx, job, scope, load, wanted, started)
         finally:
             await asyncio.to_thread(source.close)
 
-    async def _run_sheets(self, job: Job, scope: WorkspaceScope, wanted: str | None) -> Imported:
+    async def _run_sheets(self, job: Job, scope: WorkspaceScope, wanted: str | None, place: Room) -> Imported:
         request = job.request
         sheets = await asyncio.to_thread(self._open_sheets, job)
         try:
             if request.dry_run:
-                return Imported(await asyncio.to_thread(look_at_sheets, job, sheets, self._limits))
+                return Imported(await asyncio.to_thread(look_at_sheets, job, sheets, self._limits, place))
             scope = await self._with_schema(scope)
             async with self._database.publishing() as tx:
-                return await store_sheets(tx, job, scope, sheets, self._limits, wanted)
+                return await store_sheets(tx, job, scope, sheets, self._limits, wanted, place)
         finally:
             await asyncio.to_thread(sheets.close)
 

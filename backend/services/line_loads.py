@@ -14,6 +14,7 @@ from backend.schemas.batches import Item
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
+from backend.services.quotas import Room
 from backend.services.record_codec import RecordCodec
 from backend.services.record_lines import Faults, Piece, item_of, pieces
 from backend.services.schema_growth import kind_of, unnameable, widened
@@ -32,9 +33,18 @@ class LineLoad:
     """Lines on their way into a record table. `count`: the records so far, whose ids begin with `first_id`."""
 
     def __init__(
-        self, file: BinaryIO, limits: ReadLimits, columns: Sequence[Column], *, first_id: int, version: int, rows: int
+        self,
+        file: BinaryIO,
+        limits: ReadLimits,
+        columns: Sequence[Column],
+        *,
+        first_id: int,
+        version: int,
+        rows: int,
+        room: Room,
     ) -> None:
-        """`rows`: the records that the dataset has already."""
+        """`rows`: the records that the dataset has already; `room`: what its workspace has for more."""
+        self._place = room
         self.count = 0
         self._file = file
         self._limits = limits
@@ -48,13 +58,14 @@ class LineLoad:
     def lines(self) -> Iterator[bytes]:
         r"""`id \x02 version \x02 {json}` a record; nothing more once one was wrong. Blocking, for a worker thread.
 
-        Raises BadRequest, LimitExceeded, and at the end InvalidRecord.
+        Raises BadRequest, LimitExceeded, QuotaExceeded, and at the end InvalidRecord.
         """
         for piece in pieces(self._file, self._limits.max_line):
             copied = self._copied(piece)
             if self.count > self._room:
                 text = f"The dataset would have more records than SHEAF_MAX_ROWS, {self._limits.max_rows:,}, allows."
                 raise LimitExceeded(text)
+            self._place.check(rows=self.count)
             yield b"" if self._faults.total else copied
         self._faults.check()
 

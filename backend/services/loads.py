@@ -14,6 +14,7 @@ from backend.schemas.columns import Column
 from backend.schemas.imports import ImportOptions, ImportReport, Warnings
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
+from backend.services.quotas import Room
 from backend.services.rejects import Rejects
 from backend.services.uploads import Upload
 
@@ -45,6 +46,7 @@ class Target(Struct, frozen=True):
 
 
 NEW = Target()
+ANY = Room()
 SHOWN_ROWS = 20
 """First rows of the file that a plan shows."""
 
@@ -67,13 +69,15 @@ class Load:
         bad_cells: Warnings | None = None,
         target: Target = NEW,
         rejects: Rejects | None = None,
+        room: Room = ANY,
     ) -> None:
         """`bad_cells` takes what is wrong with single cells, for a plan, which that does not refuse; without it the
         source's own warnings do.
 
-        `rejects` takes the rows that are left out.
+        `rejects` takes the rows that are left out. `room`: what the workspace has for the file.
         """
         self.source = source
+        self.room = room
         self._typed = target.typed
         noted = source.warnings if bad_cells is None else bad_cells
         self.inference = Inference(options, noted, known=self._typed, planning=bad_cells is not None)
@@ -127,12 +131,13 @@ class Load:
         )
 
     def _count(self, cleaned: Batch) -> None:
-        """Rows that are taken, the first ones kept to be shown. Raises LimitExceeded."""
+        """Rows that are taken, the first ones kept to be shown. Raises LimitExceeded, QuotaExceeded."""
         if len(self.first) < SHOWN_ROWS:
             self.first += cleaned.frame.head(SHOWN_ROWS - len(self.first)).rows()
         self.rows += cleaned.frame.height
         if self.rows > self._limits.max_rows:
             raise LimitExceeded(f"The file has more rows than SHEAF_MAX_ROWS, {self._limits.max_rows:,}.")
+        self.room.check(rows=self.rows)
 
     def _encoded(self, cleaned: Batch) -> bytes:
         """The rows as COPY lines; they are counted."""

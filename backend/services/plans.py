@@ -10,12 +10,13 @@ from backend.schemas.imports import ImportOptions, Warnings
 from backend.schemas.plans import Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
+from backend.services.quotas import Room
 
 
-def look(job: Job, source: Source, limits: ReadLimits, options: ImportOptions | None = None) -> Plan:
+def look(job: Job, source: Source, limits: ReadLimits, room: Room, options: ImportOptions | None = None) -> Plan:
     """What a new dataset would be made of, under the job's options or others. Blocking; for a worker thread."""
     started, options, bad = perf_counter(), options or job.request.options, Warnings()
-    load = Load(source, options, limits, job.progress, bad_cells=bad)
+    load = Load(source, options, limits, job.progress, bad_cells=bad, room=room)
     load.look()
     evidence = load.inference.evidence()
     columns = [

@@ -18,6 +18,7 @@ from backend.services.dataset_leases import refuse_busy
 from backend.services.line_loads import LineLoad, Survey
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
+from backend.services.quotas import room
 from backend.services.record_lines import items
 from backend.services.record_writes import RecordWriteService
 from backend.services.schema_growth import grow
@@ -56,11 +57,13 @@ class RecordStreams:
         self._short = short
 
     async def check(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
-        """Before a body is read: raises DatasetNotFound, DatasetBusy, PreconditionFailed."""
+        """Before a body is read: raises DatasetNotFound, DatasetBusy, PreconditionFailed, QuotaExceeded."""
         async with self._database.read() as tx:
-            _, head = await lookup.head(tx, caller, ref, workspace)
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            place = await room(tx, scope, self._writers.quotas)
         refuse_busy(head)
         require_match(if_match, head.etag)
+        place.check(rows=1, size=1)
 
     async def append(
         self,
@@ -75,7 +78,7 @@ class RecordStreams:
     ) -> tuple[Written | Appended, str]:
         """What came of the lines in `upload`, and the dataset's ETag; `answer`: few records are wanted themselves.
 
-        Raises BadRequest, LimitExceeded, and InvalidRecord naming each bad value.
+        Raises BadRequest, LimitExceeded, QuotaExceeded, and InvalidRecord naming each bad value.
         """
         if upload.size <= self._short.bytes:
             few = await asyncio.to_thread(items, upload.file, self._limits, self._short.records)
@@ -95,7 +98,10 @@ class RecordStreams:
                 example = await asyncio.to_thread(Survey(file, limits).example)
                 await grow(tx, writing, [example], max_columns=limits.max_columns)
             first, dataset, version = writing.head.next_id, writing.head.dataset, writing.version
-            load = LineLoad(file, limits, writing.columns, first_id=first, version=version, rows=dataset.rows)
+            place = await room(tx, writing.scope, writing.quotas)
+            load = LineLoad(
+                file, limits, writing.columns, first_id=first, version=version, rows=dataset.rows, room=place
+            )
             async with aclosing(prefetch(load.lines())) as lines:
                 await records.append(tx, writing.scope, dataset.id, lines)
             if not load.count:

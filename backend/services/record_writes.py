@@ -27,7 +27,7 @@ from backend.services.record_keys import ByKey, located
 from backend.services.record_values import holds_object, merged_item, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.small_writes import SmallWrites
-from backend.services.writing import Writers, Writing, publish
+from backend.services.writing import Writers, Writing, check_quotas, publish
 
 _ONE = Places(creates=lambda _: "")
 _LISTED = Places(creates="/{}".format)
@@ -99,13 +99,14 @@ class RecordWriteService:
             return writing.head.dataset.id, *await self.add(tx, writing, item)
 
     async def add(self, tx: Tx, writing: Writing, item: Item) -> tuple[Record, str]:
-        """A new record and its ETag, within a write. Raises InvalidRecord."""
+        """A new record and its ETag, within a write. Raises InvalidRecord, QuotaExceeded."""
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
         refuse_values(errors)
         made = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
         if made is None:
             raise DatasetNotFound
+        await check_quotas(tx, writing)
         return made
 
     async def patch(
@@ -224,6 +225,7 @@ async def _written(tx: Tx, writing: Writing, edit: Edit, *, dry_run: bool) -> tu
     found = await small_writes.change(tx, writing.target, _publication(writing, "update"), edit)
     if found is None:
         raise RecordNotFound
+    await check_quotas(tx, writing)
     record, etag = found
     changed, grown = record.version == writing.version, writing.columns != writing.snapshot.columns
     if grown and not changed:

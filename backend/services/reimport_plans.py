@@ -18,6 +18,7 @@ from backend.schemas.imports import Changes, Warnings
 from backend.schemas.plans import Against, Cell, Plan
 from backend.services.jobs import Job
 from backend.services.loads import Load, report
+from backend.services.quotas import Room
 from backend.services.reimport_stage import check_declared, pair, stage_rows
 from backend.services.reimport_targets import (
     BY_KEY,
@@ -42,10 +43,10 @@ def as_before(plan: Plan, rows: int) -> Plan:
     return structs.replace(plan, against=against)
 
 
-async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -> Plan:
-    """Everything that the import does but publishing it; the caller rolls `tx` back."""
+async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits, room: Room) -> Plan:
+    """Everything that the import does but publishing it; the caller rolls `tx` back. Raises QuotaExceeded."""
     started, options, bad = perf_counter(), job.request.options, Warnings()
-    load = Load(source, options, limits, job.progress, bad_cells=bad, target=aim.target)
+    load = Load(source, options, limits, job.progress, bad_cells=bad, target=aim.target, room=room)
     stage = await stage_rows(tx, job, aim, load)
     columns = columns_after(aim, load, limits.max_columns)
     evidence = dict(zip((each.key for each in load.columns), load.inference.evidence(), strict=True))
@@ -54,6 +55,7 @@ async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits) -
         for each in columns
     ]
     against = await _against(tx, stage, aim, load, columns)
+    room.check(rows=room.freed + against.added - against.removed)
     report_columns(aim, load)
     return Plan(
         report=report(job.id, job.upload, load, perf_counter() - started),

@@ -17,12 +17,14 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, ImportAnswer
 from backend.schemas.imports import Changes, ImportReport, ReadWarning
+from backend.schemas.limits import Quotas
 from backend.schemas.versions import Change
 from backend.services.dataset_leases import Lease, refuse_busy
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
+from backend.services.quotas import Room, room
 from backend.services.reimport_plans import as_before, plan
 from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
@@ -47,9 +49,10 @@ OpenSource = Callable[[Job], Source]
 
 
 class Reimports:
-    """`limits`: of what a file may ask, and of the dataset afterwards."""
+    """`limits`: of what a file may ask, and of the dataset afterwards; `quotas`: of its workspace."""
 
-    def __init__(self, database: Database, limits: ReadLimits, open_source: OpenSource) -> None:
+    def __init__(self, database: Database, limits: ReadLimits, quotas: Quotas, open_source: OpenSource) -> None:
+        self._quotas = quotas
         self._database = database
         self._limits = limits
         self._open = open_source
@@ -64,7 +67,8 @@ class Reimports:
     async def run(self, job: Job) -> Imported:
         """The dataset with the file in it; with `dry_run` only what would come of it.
 
-        Raises DatasetNotFound, DatasetBusy, PreconditionFailed, BadRequest, UnknownColumn, BadCells, DuplicateKeys.
+        Raises DatasetNotFound, DatasetBusy, PreconditionFailed, BadRequest, UnknownColumn, BadCells, DuplicateKeys,
+        QuotaExceeded.
         """
         check_request(job.request)
         if job.request.dry_run:
@@ -89,8 +93,8 @@ class Reimports:
                 by_key = job.request.mode in BY_KEY
                 aimed = await aim(tx, job, scope, head, staged=by_key)
                 check_begun(aimed, source.names)
-                options, target = job.request.options, aimed.target
-                load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects)
+                place, options, target = await self._room(tx, aimed), job.request.options, aimed.target
+                load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects, room=place)
                 with translating(head.dataset.key):
                     changes = await (_merge if by_key else _add)(tx, job, aimed, load)
                 changes = with_columns(aimed, load, changes)
@@ -108,12 +112,20 @@ class Reimports:
                 scope, head = await _find(tx, job, lock=False)
                 aimed = await aim(tx, job, scope, head, staged=True)
                 check_begun(aimed, source.names)
-                found = await plan(tx, job, aimed, source, self._limits)
+                found = await plan(tx, job, aimed, source, self._limits, await self._room(tx, aimed))
                 if await _made_before(tx, job, scope, head) is not None:
                     found = as_before(found, head.dataset.rows)
                 return Imported(found)
         finally:
             await asyncio.to_thread(source.close)
+
+    async def _room(self, tx: Tx, aimed: Aim) -> Room:
+        """For the file's rows, which are those of the dataset but for an append. Raises QuotaExceeded."""
+        mode = aimed.request.mode
+        found = await room(tx, aimed.scope, self._quotas, freed=0 if mode == "append" else aimed.head.dataset.rows)
+        if mode != "sync":  # that may only remove
+            found.check(size=1)
+        return found
 
     def _columns(self, aimed: Aim, load: Load, changes: Changes) -> tuple[Column, ...]:
         """The columns afterwards. Raises LimitExceeded, also for too many records."""
@@ -212,7 +224,7 @@ async def _publish(
     head = await lease.lock(tx, aimed.head.dataset.version)
     if not unchanged:
         await _change_columns(tx, aimed, load, columns)
-        writing = Writing(job.caller, aimed.scope, head, aimed.snapshot, columns)
+        writing = Writing(job.caller, aimed.scope, head, aimed.snapshot, columns, load.room.quotas)
         source = {**aimed.source, "format": load.source.format}
         next_id = head.next_id + changes.added
         await publish(tx, writing, Change(job.request.mode, *rows, source=source), next_id=next_id)

@@ -17,6 +17,7 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
 from backend.services.preconditions import require_match
+from backend.services.quotas import room
 from backend.services.record_keys import follow
 from backend.services.restored_records import restore_records
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
@@ -32,8 +33,8 @@ class RestoreService:
     ) -> tuple[Changed, str]:
         """What it did, and the dataset's ETag afterwards. What is as it was already makes no version.
 
-        Raises DatasetNotFound, VersionNotFound, VersionPruned, DatasetBusy, PreconditionFailed, Conflict, and
-        InvalidRecord for records that never were or whose old values do not fit the columns of today.
+        Raises DatasetNotFound, VersionNotFound, VersionPruned, DatasetBusy, PreconditionFailed, Conflict,
+        QuotaExceeded, and InvalidRecord for records that never were or whose old values do not fit today's columns.
         """
         if (wanted.version is None) == (wanted.as_of is None):
             raise BadRequest("Say either `version`, a number or a tag, or `as_of`, a moment.")
@@ -55,6 +56,8 @@ class RestoreService:
             elif not dry_run:
                 change = Change("restore", *rows, note=wanted.note, source=source)
                 etag = etag_after(writing, await publish(tx, writing, change, next_id=writing.head.next_id))
+            else:
+                (await room(tx, writing.scope, writing.quotas)).check(rows=counts.added - counts.removed)
         unchanged = kept - counts.added - counts.changed - (counts.removed if wanted.ids else 0)
         return Changed(version, *rows, unchanged, dry_run=dry_run), etag
 

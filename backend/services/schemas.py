@@ -80,7 +80,7 @@ class SchemaService:
             async with self._database.snapshot() as tx:
                 scope, head = await lookup.head(tx, caller, ref, workspace)
                 snapshot = await lookup.snapshot(tx, scope, head)
-                reading = Writing(caller, scope, head, snapshot, snapshot.columns)
+                reading = Writing(caller, scope, head, snapshot, snapshot.columns, self._writers.quotas)
                 return await self._change(tx, reading, changes, if_match, keep=False)
         async with self._writers.write(caller, ref, workspace) as (tx, writing):
             return await self._change(tx, writing, changes, if_match, keep=True)

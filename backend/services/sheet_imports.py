@@ -16,24 +16,30 @@ from backend.repositories.database import Tx
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import ImportAnswer, SheetsAnswer
 from backend.schemas.imports import ImportOptions
-from backend.schemas.plans import SheetPlans
+from backend.schemas.plans import Plan, SheetPlans
 from backend.services.first_imports import load_table, publish_table
 from backend.services.identifiers import name_from_file
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.plans import look
+from backend.services.quotas import Room
 from backend.services.rejects import store_rejects
 
 
 async def store_sheets(
-    tx: Tx, job: Job, scope: WorkspaceScope, sheets: SheetSources, limits: ReadLimits, wanted: str | None
+    tx: Tx, job: Job, scope: WorkspaceScope, sheets: SheetSources, limits: ReadLimits, wanted: str | None, room: Room
 ) -> Imported:
-    """A dataset for each sheet, called after file (or `wanted`) and sheet, in the order of the sheets."""
+    """A dataset for each sheet, called after file (or `wanted`) and sheet, in the order of the sheets.
+
+    Raises DatasetNameTaken, QuotaExceeded.
+    """
     started = perf_counter()
     loaded: list[tuple[UUID, Load, float]] = []
     async for source in _in_turn(sheets):
-        load = Load(source, _own(job.request.options, source), limits, job.progress, rejects=job.rejects)
+        room.check(datasets=1)
+        load = Load(source, _own(job.request.options, source), limits, job.progress, rejects=job.rejects, room=room)
         loaded.append((await load_table(tx, job, scope, load), load, perf_counter() - started))
+        room = room.after(load.rows)
     job.progress.begin("publishing")
     await workspaces.lock(tx, scope)
     base = wanted or name_from_file(job.upload.filename)
@@ -48,10 +54,14 @@ async def store_sheets(
     return Imported(answer)
 
 
-def look_at_sheets(job: Job, sheets: SheetSources, limits: ReadLimits) -> SheetPlans:
-    """The plan of each sheet. Blocking; for a worker thread."""
-    plans = tuple(look(job, source, limits, _own(job.request.options, source)) for source in sheets)
-    return SheetPlans(plans, tuple(sheets.warnings.items))
+def look_at_sheets(job: Job, sheets: SheetSources, limits: ReadLimits, room: Room) -> SheetPlans:
+    """The plan of each sheet. Blocking; for a worker thread. Raises QuotaExceeded."""
+    plans = list[Plan]()
+    for source in sheets:
+        room.check(datasets=1)
+        plans.append(look(job, source, limits, room, _own(job.request.options, source)))
+        room = room.after(plans[-1].report.rows)
+    return SheetPlans(tuple(plans), tuple(sheets.warnings.items))
 
 
 def _own(options: ImportOptions, source: Source) -> ImportOptions:

@@ -22,9 +22,11 @@ from backend.schemas.batches import Item
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
+from backend.schemas.limits import Quotas
 from backend.schemas.records import Changed, Record
 from backend.services import record_values
 from backend.services.identifiers import new_token
+from backend.services.quotas import NO_QUOTAS
 from backend.services.turns import turn
 
 T = TypeVar("T")
@@ -33,8 +35,10 @@ Work = Callable[[Tx, Target, Publication], Awaitable[tuple[T, bool] | None]]
 
 
 class SmallWrites:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
+        """`quotas`: what one workspace may hold; whatever may make it larger goes the usual way, which looks."""
         self._database = database
+        self._bounded = quotas != Quotas(quotas.datasets)
 
     async def add(self, caller: Caller, ref: str, workspace: str | None, item: Item) -> tuple[UUID, Record, str] | None:
         """The dataset's id, the new record and its ETag; None: not by this way."""
@@ -105,7 +109,7 @@ class SmallWrites:
         self, caller: Caller, ref: str, workspace: str | None, operation: str, work: Work[T], *, more: int = 0
     ) -> T | None:
         """On the version that is remembered, then on the one that is found; `more`: records."""
-        if held.get() is not None:
+        if held.get() is not None or (self._bounded and more >= 0):
             return None
         async with turn(self._database, caller, ref, workspace), self._database.read() as tx:
             known = lookup.remembered(caller, ref, workspace, at=None)

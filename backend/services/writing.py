@@ -14,9 +14,11 @@ from backend.repositories.record_images import Target
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
+from backend.schemas.limits import Quotas, Usage
 from backend.schemas.versions import Change
 from backend.services.dataset_leases import Lease, refuse_busy
 from backend.services.identifiers import new_token, uuid7
+from backend.services.quotas import NO_QUOTAS, check
 from backend.services.record_keys import follow
 from backend.services.turns import turn
 
@@ -35,6 +37,7 @@ class Writing(Struct):
     head: Head
     snapshot: Snapshot
     columns: tuple[Column, ...]
+    quotas: Quotas
     lease: Lease | None = None
     indexed: Column | None = None
 
@@ -56,7 +59,9 @@ class Writing(Struct):
 class Writers:
     """Where each write begins. Within a process writers to one dataset take turns, see `turns`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
+        """`quotas`: what one workspace may hold."""
+        self.quotas = quotas
         self._database = database
 
     @asynccontextmanager
@@ -68,7 +73,7 @@ class Writers:
             turn(self._database, caller, ref, workspace),
             self._database.rolled_back() if dry_run else self._database.publishing() as tx,
         ):
-            writing = await begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace, self.quotas)
             with translating(writing.head.dataset.key):
                 yield tx, writing
 
@@ -81,7 +86,7 @@ class Writers:
         Raises DatasetNotFound, DatasetBusy.
         """
         async with turn(self._database, caller, ref, workspace), self._database.transaction() as tx:
-            writing = await begin(tx, caller, ref, workspace)
+            writing = await begin(tx, caller, ref, workspace, self.quotas)
             lease = Lease(self._database, writing.scope, writing.head.dataset.id, uuid7())
             await lease.take(tx)
         writing.lease = lease
@@ -97,16 +102,16 @@ class Writers:
             await lease.release(tx)
 
 
-async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None) -> Writing:
+async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None, quotas: Quotas) -> Writing:
     """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
     refuse_busy(head)
     snapshot = await lookup.snapshot(tx, scope, head)
-    return Writing(caller, scope, head, snapshot, snapshot.columns)
+    return Writing(caller, scope, head, snapshot, snapshot.columns, quotas)
 
 
 async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> str:
-    """The new version's token. Raises DatasetBusy when the write's lease was lost."""
+    """The new version's token. Raises DatasetBusy when the write's lease was lost, QuotaExceeded."""
     if writing.lease is not None:
         writing.head = await writing.lease.lock(tx, writing.head.dataset.version)
     await follow(tx, writing)
@@ -123,9 +128,18 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
         next_id=next_id,
         size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
     )
+    if change.added or change.changed or not change.removed:
+        await check_quotas(tx, writing)
     if writing.columns == writing.snapshot.columns:
         lookup.remember_columns(token, writing.columns)
     return token
+
+
+async def check_quotas(tx: Tx, writing: Writing) -> None:
+    """Once a version is published that does more than remove. Raises QuotaExceeded."""
+    dataset = writing.head.dataset
+    before = Usage(1, dataset.rows, dataset.bytes)
+    await check(tx, writing.scope, writing.quotas, dataset.id, before)
 
 
 def after(writing: Writing, token: str) -> Snapshot:

@@ -1,0 +1,71 @@
+"""What one workspace may hold: a write that goes past it is refused before it commits, or earlier where that is known.
+
+Writers to different datasets do not wait for one another, so writes at the same moment may together go past a quota of
+rows or bytes; the next one is refused. New datasets come one after the other: their number is exact.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import Struct, structs
+
+from backend.errors import QuotaExceeded
+from backend.repositories import quotas
+from backend.repositories.database import Tx
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.limits import Quotas, Usage
+from backend.schemas.problems import ErrorItem
+
+NO_QUOTAS = Quotas()
+_NOTHING = Usage()
+_UNITS = {"datasets": "datasets", "rows": "records", "bytes": "bytes"}
+
+
+class Room(Struct, frozen=True):
+    """What the quotas leave to a file that is read. `used`: without it; `freed`: rows whose place it may take."""
+
+    quotas: Quotas = NO_QUOTAS
+    used: Usage = _NOTHING
+    freed: int = 0
+
+    def check(self, *, datasets: int = 0, rows: int = 0, size: int = 0) -> None:
+        """Raises QuotaExceeded where no more than these would be too much; `size` in bytes."""
+        used = self.used
+        after = Usage(used.datasets + datasets, used.rows - self.freed + rows, used.bytes + size)
+        _refuse(self.quotas, used, after, at_least=" at least")
+
+    def after(self, rows: int) -> Room:
+        """The room once a dataset of so many rows is stored."""
+        return structs.replace(self, used=Usage(self.used.datasets + 1, self.used.rows + rows, self.used.bytes))
+
+
+async def room(tx: Tx, scope: WorkspaceScope, limits: Quotas, *, freed: int = 0) -> Room:
+    """What is left before a write; without quotas nothing is asked."""
+    if limits == NO_QUOTAS:
+        return Room()
+    used, _ = await quotas.used(tx, scope)
+    return Room(limits, used, freed)
+
+
+async def check(tx: Tx, scope: WorkspaceScope, limits: Quotas, dataset_id: UUID, before: Usage = _NOTHING) -> None:
+    """After all that a transaction writes to a dataset. `before`: what it was; nothing, for one that was not there.
+
+    Raises QuotaExceeded where the workspace has grown past a quota.
+    """
+    if limits != NO_QUOTAS:
+        total, own = await quotas.used(tx, scope, dataset_id)
+        others = Usage(total.datasets - own.datasets, total.rows - own.rows, total.bytes - own.bytes)
+        was = Usage(others.datasets + before.datasets, others.rows + before.rows, others.bytes + before.bytes)
+        _refuse(limits, was, total)
+
+
+def _refuse(limits: Quotas, used: Usage, after: Usage, *, at_least: str = "") -> None:
+    """Raises QuotaExceeded for the first quota that is passed by what has grown."""
+    for name, unit in _UNITS.items():
+        quota, was, now = (getattr(each, name) for each in (limits, used, after))
+        if quota and now > max(quota, was):
+            code = f"WORKSPACE_{name.upper()}"
+            told = f"SHEAF_{code} is {quota:,}, {was:,} are used"
+            text = f"The workspace would have{at_least} {now:,} {unit}; {told}. Nothing was stored."
+            raise QuotaExceeded(text, errors=[ErrorItem(text, code=code)])

@@ -1,0 +1,233 @@
+"""Quotas: what one workspace may hold, whichever way things come into it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+from openpyxl import Workbook
+from support.calls import CSV, make, raw
+from support.service import ADDRESS, running
+
+from backend.app import create_app
+from backend.settings import Settings
+
+pytestmark = pytest.mark.anyio
+JSON_LINES = {"Content-Type": "application/x-ndjson"}
+JSON = {"Content-Type": "application/json"}
+THREE = b"name,amount\nAnn,1\nBob,2\nCem,3\n"
+FOUR = THREE + b"Dan,4\n"
+Limited = Callable[..., Awaitable[AsyncClient]]
+
+
+@pytest.fixture
+async def limited(postgres_url: str, tmp_path: Path) -> AsyncIterator[Limited]:
+    """A client of a new user of a service with these settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**quotas: Any) -> AsyncClient:
+            quotas |= {"registration": "open", "log_level": "error", "database_pool": 3}
+            app = create_app(Settings(database_url=postgres_url, data=tmp_path, **quotas))
+            await stack.enter_async_context(running(app))
+            client = await stack.enter_async_context(AsyncClient(transport=ASGITransport(app), base_url=ADDRESS))
+            registered = await client.post("/users", json={"name": "Ada"})
+            client.headers["X-API-Key"] = registered.json()["api_key"]
+            return client
+
+        yield start
+
+
+@pytest.fixture
+async def full(limited: Limited) -> AsyncClient:
+    """Three records are all that the workspace may hold, and it has them."""
+    client = await limited(workspace_rows=3)
+    assert (await raw(client, THREE, name="orders")).status_code == 201
+    return client
+
+
+def refused(answer: Response, code: str, *parts: str) -> None:
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["error_code"] == "QUOTA_EXCEEDED"
+    assert [each["code"] for each in problem["errors"]] == [code]
+    for part in (f"SHEAF_{code}", *parts):
+        assert part in problem["detail"]
+
+
+def book(*rows: int) -> bytes:
+    """A workbook with a sheet of so many rows for each number."""
+    workbook, file = Workbook(), BytesIO()
+    workbook.remove(workbook.worksheets[0])
+    for number, count in enumerate(rows, 1):
+        sheet = workbook.create_sheet(f"s{number}")
+        for row in [["name"], *([f"n{n}"] for n in range(count))]:
+            sheet.append(row)
+    workbook.save(file)
+    return file.getvalue()
+
+
+async def state(client: AsyncClient) -> list[tuple[str, int, int]]:
+    listed = (await client.get("/datasets?sort=name")).json()["data"]
+    return [(each["name"], each["version"], each["rows"]) for each in listed]
+
+
+GROWS: dict[str, Callable[[AsyncClient, str], Awaitable[Response]]] = {
+    "one": lambda c, q: c.post(f"/datasets/orders/records{q}", json={"name": "Eve"}),
+    "several": lambda c, q: c.post(f"/datasets/orders/records{q}", json=[{"name": "Eve"}]),
+    "lines": lambda c, q: c.post(f"/datasets/orders/records{q}", content=b'{"name":"Eve"}\n', headers=JSON_LINES),
+    "batch": lambda c, q: c.patch(f"/datasets/orders/records{q}", json={"creates": [{"name": "Eve"}]}),
+    "upsert": lambda c, q: c.put(f"/datasets/orders/records{q or '?'}&key=name", json=[{"name": "Eve"}]),
+    "append": lambda c, q: c.post(f"/datasets/orders/imports{q}", content=b"name\nEve\n", headers=CSV),
+    "replace": lambda c, q: c.post(f"/datasets/orders/imports{q or '?'}&mode=replace", content=FOUR, headers=CSV),
+    "merge": lambda c, q: c.post(f"/datasets/orders/imports{q or '?'}&mode=upsert&key=name", content=FOUR, headers=CSV),
+    "sync": lambda c, q: c.post(f"/datasets/orders/imports{q or '?'}&mode=sync&key=name", content=FOUR, headers=CSV),
+    "upload": lambda c, q: c.post(f"/datasets{q or '?'}&name=new", content=b"name\nEve\n", headers=CSV),
+    "sheets": lambda c, q: c.post(f"/datasets{q or '?'}&name=new&format=xlsx&sheet=*", content=book(0, 1)),
+}
+
+
+class TestRows:
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    @pytest.mark.parametrize("way", GROWS)
+    async def test_a_write_that_goes_past_it_is_refused(self, full: AsyncClient, way: str, query: str) -> None:
+        refused(await GROWS[way](full, query), "WORKSPACE_ROWS", "is 3, 3 are used", "4 records")
+        assert await state(full) == [("orders", 1, 3)]
+
+    async def test_a_key_that_makes_a_record(self, full: AsyncClient) -> None:
+        assert (await full.patch("/datasets/orders", json={"key": "name"})).status_code == 200
+        refused(await full.put("/datasets/orders/records/by-key/Eve", json={"amount": 1}), "WORKSPACE_ROWS")
+        assert (await full.put("/datasets/orders/records/by-key/Ann", json={"amount": 7})).status_code == 200
+
+    async def test_a_restore_that_brings_records_back(self, full: AsyncClient) -> None:
+        assert (await full.delete("/datasets/orders/records/1")).status_code == 204
+        assert (await full.post("/datasets/orders/records", json={"name": "Eve"})).status_code == 201
+        for query in ("?dry_run=true", ""):
+            answer = await full.post(f"/datasets/orders/restore{query}", json={"version": 1, "ids": [1]})
+            refused(answer, "WORKSPACE_ROWS", "4 records", "3 are used")
+        for query in ("?dry_run=true", ""):
+            answer = await full.post(f"/datasets/orders/restore{query}", json={"version": 1})
+            assert answer.status_code == 200, answer.text
+
+    async def test_a_dataset_that_comes_back(self, full: AsyncClient) -> None:
+        orders = (await full.get("/datasets/orders")).json()
+        assert (await full.delete("/datasets/orders")).status_code == 204
+        assert (await raw(full, b"name\nEve\n", name="new")).status_code == 201
+        refused(await full.post(f"/datasets/{orders['id']}/undelete"), "WORKSPACE_ROWS", "would have 4", "1 are used")
+        assert (await full.delete("/datasets/new")).status_code == 204
+        assert (await full.post(f"/datasets/{orders['id']}/undelete")).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("PATCH", "/records/1", {"amount": 9}),
+            ("PUT", "/records/1", {"amount": 9}),
+            ("PATCH", "/records", {"changes": [{"id": 1, "set": {"amount": 9}}]}),
+            ("PATCH", "/records", {"deletes": [1], "creates": [{"name": "Eve"}]}),
+            ("PATCH", "/records", {"where": {}, "set": {"amount": 9}}),
+            ("PATCH", "/schema", {"add": [{"name": "more", "type": "text"}]}),
+            ("PATCH", "", {"name": "other"}),
+            ("DELETE", "/records/1", None),
+            ("DELETE", "/records", {"ids": [1, 2]}),
+            ("DELETE", "", None),
+        ],
+    )
+    async def test_what_adds_no_records_goes_on(self, full: AsyncClient, method: str, path: str, body: Any) -> None:
+        answer = await full.request(method, f"/datasets/orders{path}", json=body)
+        assert answer.status_code < 300, answer.text
+        assert (await full.post("/datasets", json={"name": "empty"})).status_code == 201
+
+    async def test_as_many_as_it_takes(self, limited: Limited) -> None:
+        client = await limited(workspace_rows=7)
+        assert (await raw(client, THREE, name="a")).status_code == 201
+        assert (await raw(client, THREE, name="b")).status_code == 201
+        assert (await client.post("/datasets/b/records", json={"name": "Eve"})).status_code == 201
+        refused(await client.post("/datasets/a/records", json={"name": "Eve"}), "WORKSPACE_ROWS", "7 are used")
+
+    async def test_a_workspace_beyond_it_can_shrink(self, limited: Limited) -> None:
+        before = await limited()
+        assert (await raw(before, FOUR, name="orders")).status_code == 201
+        client = await limited(workspace_rows=2)
+        client.headers["X-API-Key"] = before.headers["X-API-Key"]
+        for mode, file in (("replace", THREE), ("sync&key=name", THREE.removesuffix(b"Cem,3\n"))):
+            answer = await client.post(f"/datasets/orders/imports?mode={mode}", content=file, headers=CSV)
+            assert answer.status_code == 201, answer.text
+        refused(await client.post("/datasets/orders/records", json={"name": "Eve"}), "WORKSPACE_ROWS")
+        assert (await client.get("/datasets/orders/export")).status_code == 200
+
+    async def test_a_promised_import_fails_with_it(self, full: AsyncClient) -> None:
+        answer = await raw(full, b"name\nEve\n", {**CSV, "Prefer": "respond-async"}, name="new")
+        assert answer.status_code == 202
+        told = (await full.get(f"/imports/{answer.json()['id']}/events")).text
+        assert "event: failed" in told
+        assert "QUOTA_EXCEEDED" in told
+        assert await state(full) == [("orders", 1, 3)]
+
+    async def test_a_long_file_is_read_no_further(self, full: AsyncClient) -> None:
+        lines = b"".join(b'{"name":"%06d"}\n' % n for n in range(50_000))
+        for path, headers in (("orders/records", JSON_LINES), ("orders/imports", JSON_LINES)):
+            answer = await full.post(f"/datasets/{path}", content=lines, headers=headers)
+            refused(answer, "WORKSPACE_ROWS", "at least")
+
+
+class TestDatasets:
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    async def test_no_more_than_it_says(self, limited: Limited, query: str) -> None:
+        client = await limited(workspace_datasets=2)
+        await make(client, "a")
+        gone = await make(client, "b")
+        if not query:
+            refused(await client.post("/datasets", json={"name": "c"}), "WORKSPACE_DATASETS", "3 datasets", "2 are")
+        for name in ("&name=c", ""):
+            answer = await client.post(f"/datasets{query or '?'}{name}", content=THREE, headers=CSV)
+            refused(answer, "WORKSPACE_DATASETS")
+        assert (await client.delete("/datasets/b")).status_code == 204
+        answer = await client.post(f"/datasets{query or '?'}&format=xlsx&sheet=*", content=book(1, 1))
+        refused(answer, "WORKSPACE_DATASETS")
+        assert await state(client) == [("a", 1, 0)]
+        await make(client, "c")
+        refused(await client.post(f"/datasets/{gone['id']}/undelete"), "WORKSPACE_DATASETS")
+
+    async def test_the_number_is_exact_whoever_comes_at_once(self, limited: Limited) -> None:
+        client = await limited(workspace_datasets=3)
+        await make(client, "first")
+        answers = await asyncio.gather(
+            *(client.post("/datasets", json={"name": f"d{n}"}) for n in range(6)),
+            *(raw(client, THREE, name=f"f{n}") for n in range(6)),
+        )
+        assert sorted(each.status_code for each in answers) == [201] * 2 + [422] * 10
+        assert len(await state(client)) == 3
+
+
+class TestBytes:
+    async def test_a_full_workspace_takes_nothing_more(self, limited: Limited) -> None:
+        before = await limited()
+        orders = await make(before, "orders")
+        await make(before, "more")
+        client = await limited(workspace_bytes=1)
+        client.headers["X-API-Key"] = before.headers["X-API-Key"]
+        refused(await client.post("/datasets", json={"name": "c"}), "WORKSPACE_BYTES", " bytes; ")
+        refused(await raw(client, THREE, name="c"), "WORKSPACE_BYTES")
+        long = {"name": "x" * 20, "text": ["".join(map(str, range(n, n + 9_000))) for n in range(30)]}
+        refused(await client.post("/datasets/orders/records", json=long), "WORKSPACE_BYTES")
+        refused(await client.post("/datasets/orders/imports", content=THREE, headers=CSV), "WORKSPACE_BYTES")
+        assert (await client.delete("/datasets/more")).status_code == 204
+        assert (await client.get("/datasets/orders")).json() == orders
+
+    async def test_what_was_removed_counts_until_its_versions_go(self, limited: Limited) -> None:
+        client = await limited(workspace_bytes=2**18)
+        assert (await raw(client, b"name\n" + b"%d\n" * 1, name="orders")).status_code == 201
+        for _ in range(40):
+            answer = await client.post("/datasets/orders/records", json=[{"name": f"n{n}"} for n in range(200)])
+            if answer.status_code != 201:
+                break
+        refused(answer, "WORKSPACE_BYTES", "262,144")
+        assert (await client.get("/datasets/orders")).json()["bytes"] <= 2**18
+        assert (await client.delete("/datasets/orders/records/1")).status_code == 204
+        answer = await client.request("DELETE", "/datasets/orders/records", json={"where": {"name": "n1"}})
+        assert answer.status_code == 200
