@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 
@@ -194,13 +194,13 @@ class Database:
             await waiting.roll_back()
 
     @staticmethod
-    def once_published(call: Callable[[], None]) -> None:
-        """Calls at once, or as soon as what the request holds is committed."""
+    async def once_published(call: Callable[[], Awaitable[None] | None]) -> None:
+        """Calls at once, or as soon as what the request holds is committed, before its answer leaves."""
         waiting = held.get()
-        if waiting is None or waiting.tx is None:
-            call()
-        else:
+        if waiting is not None and waiting.tx is not None:
             waiting.then.append(call)
+        elif (called := call()) is not None:
+            await called
 
     @asynccontextmanager
     async def rolled_back(self) -> AsyncIterator[Tx]:

@@ -96,6 +96,15 @@ async def list_page(
     return [_to_head(scope, row) for row in await page.fetchall()], total
 
 
+async def list_all(tx: Tx, scope: WorkspaceScope) -> list[Head]:
+    """Every dataset of the workspace, by slug."""
+    if not scope.has_schema:
+        return []
+    query = sql.SQL('SELECT {} FROM {} d WHERE deleted_at IS NULL ORDER BY slug COLLATE "C"')
+    found = await tx.execute(query.format(_head(scope), table(scope, "datasets")))
+    return [_to_head(scope, row) for row in await found.fetchall()]
+
+
 async def taken(tx: Tx, scope: WorkspaceScope, *, name: str, slug: str) -> tuple[set[str], set[str]]:
     """Names (lower case) and slugs in use that begin like these."""
     if not scope.has_schema:
@@ -131,6 +140,12 @@ async def expired(tx: Tx, scope: WorkspaceScope, before: datetime) -> list[UUID]
     """Datasets deleted before a moment, their head rows locked; those that somebody else has locked are left out."""
     query = sql.SQL("SELECT id FROM {} WHERE deleted_at < %s FOR UPDATE SKIP LOCKED").format(table(scope, "datasets"))
     return [row[0] for row in await (await tx.execute(query, (before,))).fetchall()]
+
+
+async def list_some(tx: Tx, scope: WorkspaceScope, most: int) -> list[UUID]:
+    """Ids of some of the workspace's datasets, deleted ones among them."""
+    query = sql.SQL("SELECT id FROM {} LIMIT %s").format(table(scope, "datasets"))
+    return [row[0] for row in await (await tx.execute(query, (most,))).fetchall()]
 
 
 async def remove(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ class Held:
     def __init__(self) -> None:
         self.tx: Tx | None = None
         self.ended = False
-        self.then: list[Callable[[], None]] = []
+        self.then: list[Callable[[], Awaitable[None] | None]] = []
         self._stack = AsyncExitStack()
 
     def hold(self, tx: Tx, stack: AsyncExitStack) -> None:
@@ -31,11 +31,12 @@ class Held:
         self._stack = stack
 
     async def commit(self) -> None:
-        """Commits what is held, and calls what waits for it."""
+        """Commits what is held, and calls, or awaits, what waits for it."""
         self.tx = None
         await self._stack.aclose()
         for call in self.then:
-            call()
+            if (called := call()) is not None:
+                await called
 
     async def roll_back(self) -> None:
         """Undoes what is held, if there is anything."""

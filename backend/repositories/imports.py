@@ -65,7 +65,8 @@ WHERE id = %s AND worker = %s AND state = 'running' AND NOT cancelled RETURNING 
 """
 _OURS = "SELECT 1 FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"
 _END = """
-UPDATE sheaf.imports SET state = %s, problem = %s, finished_at = now(), lease_until = NULL
+UPDATE sheaf.imports SET state = CASE WHEN cancelled THEN 'cancelled' ELSE %s END,
+    problem = CASE WHEN cancelled THEN NULL ELSE %s::json END, finished_at = now(), lease_until = NULL
 WHERE id = %s AND worker = %s AND state = 'running'
 """
 _RELEASE = """
@@ -77,6 +78,11 @@ _CANCEL = """
 UPDATE sheaf.imports SET cancelled = true, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
     finished_at = CASE state WHEN 'queued' THEN now() END
 WHERE id = %s AND workspace_id = %s AND state IN ('queued', 'running') RETURNING state
+"""
+_CANCEL_ALL = """
+UPDATE sheaf.imports SET cancelled = true, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
+    finished_at = CASE state WHEN 'queued' THEN now() END
+WHERE workspace_id = %s AND (%s::uuid IS NULL OR user_id = %s) AND state IN ('queued', 'running')
 """
 _DROP = "DELETE FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"
 _DROP_ABANDONED = "DELETE FROM sheaf.imports WHERE state = 'running' AND NOT answered AND lease_until < now()"
@@ -193,7 +199,7 @@ async def is_ours(tx: Tx, worker: UUID, import_id: UUID) -> bool:
 
 
 async def end(tx: Tx, worker: UUID, import_id: UUID, problem: bytes | None) -> None:
-    """Failed, or cancelled without a `problem` (JSON). Its file goes, unless it is kept."""
+    """Failed, or cancelled without a `problem` (JSON) or when told to stop. Its file goes, unless it is kept."""
     state, told = ("cancelled", None) if problem is None else ("failed", _json(problem))
     if (await tx.execute(_END, (state, told, import_id, worker))).rowcount == 1:
         await tx.execute(_DROP_UPLOAD, (import_id,))
@@ -210,6 +216,11 @@ async def cancel(tx: Tx, workspace_id: UUID, import_id: UUID) -> str | None:
     if row is not None and row[0] == "cancelled":
         await tx.execute(_DROP_UPLOAD, (import_id,))
     return None if row is None else str(row[0])
+
+
+async def cancel_all(tx: Tx, workspace_id: UUID, user_id: UUID | None = None) -> None:
+    """Ends those of a workspace that wait or run, or only those of one user; files of theirs go with the next sweep."""
+    await tx.execute(_CANCEL_ALL, (workspace_id, user_id, user_id))
 
 
 async def drop(tx: Tx, worker: UUID, import_id: UUID) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from psycopg import sql
@@ -16,7 +17,17 @@ from backend.repositories.tables import workspace
 from backend.schemas.callers import WorkspaceScope
 
 _LOCK = "SELECT has_schema FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE"
+_ADD = "INSERT INTO sheaf.workspaces (id, slug, name, description) VALUES (%s, %s, %s, %s)"
+_DELETE = "UPDATE sheaf.workspaces SET deleted_at = %s WHERE id = %s RETURNING has_schema"
+_RESTORE = """
+UPDATE sheaf.workspaces SET deleted_at = NULL, slug = %s, updated_at = %s, revision = revision + 1 WHERE id = %s
+"""
+_CLAIM = """
+SELECT FROM sheaf.workspaces WHERE id = %s AND deleted_at <= %s FOR NO KEY UPDATE SKIP LOCKED
+"""
 _SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
+
+_PATIENCE = "5s"
 
 
 def in_schema(schema: str) -> MetaData:
@@ -72,6 +83,66 @@ async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
     """Every workspace that holds datasets and is not deleted, for the service's own upkeep."""
     found = await tx.execute(f"{_SCOPE} WHERE has_schema AND deleted_at IS NULL")
     return [WorkspaceScope(*row) for row in await found.fetchall()]
+
+
+async def add(tx: Tx, workspace_id: UUID, slug: str, name: str, description: str | None = None) -> None:
+    """A workspace that nobody belongs to yet."""
+    await tx.execute(_ADD, (workspace_id, slug, name, description))
+
+
+async def patch(tx: Tx, scope: WorkspaceScope, values: Mapping[str, object]) -> None:
+    """Sets columns of a workspace; its revision goes up."""
+    named = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values]
+    query = sql.SQL("UPDATE sheaf.workspaces SET {}, revision = revision + 1 WHERE id = %(id)s")
+    await tx.execute(query.format(sql.SQL(", ").join(named)), {**values, "id": scope.id})
+
+
+async def delete(tx: Tx, scope: WorkspaceScope, at: datetime) -> None:
+    """Hides a workspace that is locked, and with it all its datasets that are not deleted already."""
+    found = await (await tx.execute(_DELETE, (at, scope.id))).fetchone()
+    if found == (True,):
+        query = sql.SQL("UPDATE {} SET deleted_at = %s WHERE deleted_at IS NULL").format(table(scope, "datasets"))
+        await tx.execute(query, (at,))
+
+
+async def lock_datasets(tx: Tx, scope: WorkspaceScope) -> None:
+    """Waits for the writes to its datasets that have begun; further ones wait. To be called before `lock`, never after:
+    who renames a dataset locks in this order, too.
+    """
+    if scope.has_schema:
+        query = sql.SQL("SELECT FROM {} WHERE deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE")
+        await tx.execute(query.format(table(scope, "datasets")))
+
+
+async def restore(tx: Tx, scope: WorkspaceScope, deleted_at: datetime, slug: str, at: datetime) -> None:
+    """Brings back a workspace that was deleted then, and is locked, with the datasets that were deleted with it."""
+    if scope.has_schema:
+        query = sql.SQL("UPDATE {} SET deleted_at = NULL WHERE deleted_at = %s").format(table(scope, "datasets"))
+        await tx.execute(query, (deleted_at,))
+    await tx.execute(_RESTORE, (slug, at, scope.id))
+
+
+async def list_expired(tx: Tx, before: datetime) -> list[WorkspaceScope]:
+    """The workspaces that were deleted before then."""
+    found = await tx.execute(f"{_SCOPE} WHERE deleted_at <= %s", (before,))
+    return [WorkspaceScope(*row) for row in await found.fetchall()]
+
+
+async def claim_expired(tx: Tx, scope: WorkspaceScope, before: datetime) -> bool:
+    """Locks a workspace that was deleted before then; False where it is not there, or somebody else has it.
+
+    Who waits for more than a few seconds for somebody who still reads from it gives up: raises Unavailable.
+    """
+    await tx.execute("SELECT set_config('lock_timeout', %s, true)", (_PATIENCE,))
+    return (await tx.execute(_CLAIM, (scope.id, before))).rowcount == 1
+
+
+async def remove(tx: Tx, scope: WorkspaceScope) -> None:
+    """The workspace with all that is left of it, for good; most of its tables are to be gone by then, since each that
+    is dropped takes room for its locks.
+    """
+    await tx.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(scope.schema)))
+    await tx.execute("DELETE FROM sheaf.workspaces WHERE id = %s", (scope.id,))
 
 
 async def remove_from_directory(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:

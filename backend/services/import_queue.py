@@ -73,7 +73,7 @@ class ImportQueue:
             import_id, placed = uuid7(), msgspec.json.encode(structs.replace(request, workspace=str(scope.id)))
             await imports.add(tx, import_id, scope.id, caller.user_id, upload_id, placed, size)
             status = await imports.get(tx, import_id, scope.id)
-        self._database.once_published(self._wake.set)
+        await self._database.once_published(self._wake.set)
         return status
 
     async def work(self) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from backend.errors import ImportEnded, ImportNotFound
-from backend.repositories import imports, lookup
+from backend.repositories import imports, lookup, users
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.import_status import ImportList, ImportStatus
@@ -43,14 +43,19 @@ class ImportWatch:
         return ImportList(tuple(found), total, offset + len(found) < total)
 
     async def events(self, caller: Caller, status: ImportStatus) -> AsyncIterator[ImportStatus]:
-        """How far it is, twice a second until it has ended. Between two looks no connection is held."""
+        """How far it is, twice a second until it has ended or its caller may not see it any more.
+
+        Between two looks no connection is held.
+        """
         while status.state in OPEN:
             yield status
             await asyncio.sleep(_EVERY)
-            try:
-                status = await self.get(caller, status.id)
-            except ImportNotFound:
+            async with self._database.read() as tx:
+                member = await users.find_member(tx, caller.user_id)
+                found = member and await imports.find(tx, [scope.id for scope in member.workspaces], status.id)
+            if not found:
                 return
+            status = found
         yield status
 
     async def cancel(self, caller: Caller, import_id: UUID) -> ImportStatus:

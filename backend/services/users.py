@@ -136,7 +136,13 @@ class UserService:
         return KeyRotated(secret)
 
     async def forgotten_everywhere(self) -> None:
-        """Returns when no worker remembers what was committed before: what took rights away then holds on all."""
+        """Returns when no worker remembers what was committed before: what took rights away then holds on all.
+
+        Where a write is held until its answer is known, the answer waits instead.
+        """
+        await self._database.once_published(self._forget)
+
+    async def _forget(self) -> None:
         self._remembered.clear()
         await asyncio.sleep(REMEMBERED_SECONDS)
 

@@ -1,0 +1,204 @@
+"""Workspaces: list, read, make, change, choose as default, delete, undelete; and the end of deleted ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+from msgspec import UNSET
+
+from backend.errors import AppError, InvalidName, WorkspaceNotFound, WorkspaceSlugTaken
+from backend.query.text import shown
+from backend.repositories import datasets, imports, lookup, members, own_workspaces, records, workspaces
+from backend.repositories.database import Database, Tx
+from backend.schemas.access import permit
+from backend.schemas.callers import Caller, WorkspaceScope
+from backend.schemas.problems import ErrorItem
+from backend.schemas.workspaces import WorkspaceCreate, WorkspaceHead, WorkspaceList, WorkspacePatch
+from backend.services.identifiers import check_name, first_free, slugify, uuid7
+from backend.services.members import Forgotten, find_defaults
+from backend.services.preconditions import require_match
+
+log = structlog.get_logger()
+_STEP = 50
+"""Datasets of a deleted workspace that one transaction removes."""
+
+
+class WorkspaceService:
+    def __init__(self, database: Database, forgotten: Forgotten, *, grace: timedelta) -> None:
+        """`grace`: how long a deleted workspace can be restored."""
+        self._database = database
+        self._forgotten = forgotten
+        self._grace = grace
+
+    async def list_page(self, caller: Caller, *, limit: int, offset: int) -> WorkspaceList:
+        """The caller's workspaces, the default one first."""
+        async with self._database.read() as tx:
+            found, total = await own_workspaces.list_page(tx, caller.user_id, limit=limit, offset=offset)
+        return WorkspaceList(tuple(found), total, offset + len(found) < total)
+
+    async def get(self, caller: Caller, ref: str) -> WorkspaceHead:
+        """Raises WorkspaceNotFound."""
+        scope = lookup.workspace(caller, ref)
+        async with self._database.read() as tx:
+            return await _head(tx, caller, scope.id)
+
+    async def create(self, caller: Caller, wanted: WorkspaceCreate) -> WorkspaceHead:
+        """An empty workspace of the caller's own. Raises InvalidName, WorkspaceSlugTaken."""
+        name, workspace_id = check_name(wanted.name), uuid7()
+        async with self._database.publishing() as tx:
+            await members.lock_users(tx, [caller.user_id])
+            taken = await own_workspaces.slugs(tx, caller.user_id)
+            if wanted.slug is None:
+                slug = _free_slug(slugify(name) or "workspace", taken)
+            else:
+                slug = _check_slug(wanted.slug, taken)
+            await workspaces.add(tx, workspace_id, slug, name, wanted.description)
+            await members.add(tx, workspace_id, caller.user_id, "owner")
+            made = await _head(tx, caller, workspace_id)
+        await self._forgotten()
+        return made
+
+    async def patch(self, caller: Caller, ref: str, changes: WorkspacePatch, *, if_match: str | None) -> WorkspaceHead:
+        """Renames, describes. Raises InvalidName, WorkspaceSlugTaken, WorkspaceNotFound, PreconditionFailed."""
+        scope = lookup.workspace(caller, ref)
+        async with self._database.publishing() as tx:
+            await workspaces.lock(tx, scope)
+            head = await _own(tx, caller, scope.id, if_match)
+            values: dict[str, object] = {}
+            if changes.name is not UNSET:
+                values["name"] = check_name(changes.name)
+            if changes.slug is not UNSET:
+                await members.lock_users(tx, [caller.user_id])
+                values["slug"] = _check_slug(changes.slug, await own_workspaces.slugs(tx, caller.user_id), scope.id)
+            if changes.description is not UNSET:
+                values["description"] = changes.description
+            if all(getattr(head.workspace, name) == value for name, value in values.items()):
+                return head
+            await workspaces.patch(tx, scope, {**values, "updated_at": datetime.now(UTC)})
+            head = await _head(tx, caller, scope.id)
+        if not values.keys().isdisjoint({"name", "slug"}):
+            await self._forgotten()
+        return head
+
+    async def choose(self, caller: Caller, ref: str) -> WorkspaceHead:
+        """Makes a workspace the caller's default one. Raises WorkspaceNotFound."""
+        scope = lookup.workspace(caller, ref)
+        async with self._database.publishing() as tx:
+            await workspaces.lock(tx, scope)
+            await members.lock_users(tx, [caller.user_id])
+            was = await _head(tx, caller, scope.id)
+            if was.workspace.is_default:
+                return was
+            await members.choose_default(tx, scope.id, caller.user_id)
+            head = await _head(tx, caller, scope.id)
+        await self._forgotten()
+        return head
+
+    async def delete(self, caller: Caller, ref: str, *, if_match: str | None) -> None:
+        """Nobody reaches the workspace or anything in it from now on; it can be restored for a grace time.
+
+        Writes that have begun are waited for, imports are cancelled. Raises WorkspaceNotFound, PreconditionFailed.
+        """
+        scope = lookup.workspace(caller, ref)
+        async with self._database.publishing() as tx:
+            await workspaces.lock_datasets(tx, scope)
+            await workspaces.lock(tx, scope)
+            await _own(tx, caller, scope.id, if_match)
+            user_ids = await members.list_ids(tx, scope.id)
+            await members.lock_users(tx, user_ids)
+            await workspaces.delete(tx, scope, datetime.now(UTC))
+            await members.nobodys_default(tx, scope.id)
+            await find_defaults(tx, user_ids)
+            await imports.cancel_all(tx, scope.id)
+        await self._forgotten()
+
+    async def undelete(self, caller: Caller, ref: str) -> WorkspaceHead:
+        """Brings a deleted workspace back, by its id. Raises WorkspaceNotFound, also for one that is not deleted."""
+        if any(ref in {str(scope.id), scope.slug} for scope in caller.workspaces):
+            lookup.workspace(caller, ref)
+        workspace_id, now = lookup.as_uuid(ref), datetime.now(UTC)
+        if workspace_id is None:
+            raise WorkspaceNotFound
+        async with self._database.publishing() as tx:
+            found = await own_workspaces.find_deleted(tx, caller.user_id, workspace_id, now - self._grace)
+            if found is None:
+                raise WorkspaceNotFound
+            scope, deleted_at = found
+            await members.lock_users(tx, [caller.user_id])
+            slug = _free_slug(scope.slug, await own_workspaces.slugs(tx, caller.user_id))
+            await workspaces.restore(tx, scope, deleted_at, slug, now)
+            head = await _head(tx, caller, scope.id)
+        await self._forgotten()
+        return head
+
+    async def sweep(self) -> None:
+        """Removes for good what was deleted longer ago than the grace time."""
+        before = datetime.now(UTC) - self._grace
+        async with self._database.read() as tx:
+            expired = await workspaces.list_expired(tx, before)
+        for scope in expired:
+            try:
+                await self._remove(scope, before)
+            except AppError as error:
+                log.warning("workspace_not_removed", workspace=str(scope.id), error=str(error))
+
+    async def _remove(self, scope: WorkspaceScope, before: datetime) -> None:
+        """In steps, each whole: whoever comes after one that was killed goes on. Nobody can undelete it once the first
+        is done, which leaves it without members.
+        """
+        async with self._database.transaction() as tx:
+            if not await workspaces.claim_expired(tx, scope, before):
+                return
+            await members.remove_all(tx, scope.id)
+        while scope.has_schema:
+            async with self._database.transaction() as tx:
+                if not await workspaces.claim_expired(tx, scope, before):
+                    return
+                some = await datasets.list_some(tx, scope, _STEP)
+                for dataset_id in some:
+                    await records.drop_table(tx, scope, dataset_id)
+                    await datasets.remove(tx, scope, dataset_id)
+            if len(some) < _STEP:
+                break
+        async with self._database.transaction() as tx:
+            if await workspaces.claim_expired(tx, scope, before):
+                await workspaces.remove(tx, scope)
+
+
+async def _head(tx: Tx, caller: Caller, workspace_id: UUID) -> WorkspaceHead:
+    """Raises WorkspaceNotFound where it was deleted, or the caller is no member any more."""
+    head = await own_workspaces.find(tx, caller.user_id, workspace_id)
+    if head is None:
+        raise WorkspaceNotFound
+    return head
+
+
+async def _own(tx: Tx, caller: Caller, workspace_id: UUID, if_match: str | None) -> WorkspaceHead:
+    """A workspace that is locked, as its owner is about to change it.
+
+    Raises WorkspaceNotFound, Forbidden for who was demoted meanwhile, PreconditionFailed.
+    """
+    head = await _head(tx, caller, workspace_id)
+    permit(caller.action, head.workspace.role)
+    if if_match is not None:
+        require_match(re.sub(r'\.[0-9a-f]+"', '"', if_match), f'"{head.revision}"')
+    return head
+
+
+def _free_slug(base: str, taken: Mapping[UUID, str]) -> str:
+    slugs = set(taken.values())
+    return first_free(base, lambda each: each not in slugs, joiner="-")
+
+
+def _check_slug(slug: str, taken: Mapping[UUID, str], own: UUID | None = None) -> str:
+    """Raises InvalidName, WorkspaceSlugTaken."""
+    if not slug or slugify(slug) != slug:
+        reason = f"A slug is of lower-case letters and digits joined by single hyphens, not {shown(slug)}."
+        raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/slug", code="INVALID_VALUE")])
+    if any(slug == each for workspace_id, each in taken.items() if workspace_id != own):
+        raise WorkspaceSlugTaken
+    return slug
