@@ -138,11 +138,11 @@ def _largest(settings: Settings) -> int:
     return max(settings.max_upload, settings.max_body) + 2**20
 
 
-def _limits(settings: Settings) -> ReadLimits:
 def _quotas(settings: Settings) -> Quotas:
     return Quotas(settings.workspace_datasets, settings.workspace_rows, settings.workspace_bytes)
 
 
+def _limits(settings: Settings) -> ReadLimits:
     return ReadLimits(
         max_line=settings.max_line,
         max_cell=settings.max_cell,
