@@ -20,6 +20,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from backend import settings as configuration
 from backend.cache import Cache
 from backend.controllers import API, ROOT
+from backend.controllers.access import Access
 from backend.controllers.documented import Summaries
 from backend.controllers.head import with_head
 from backend.controllers.problems import problem_details
@@ -50,6 +51,7 @@ from backend.services.importers import Importers
 from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
+from backend.services.members import MemberService
 from backend.services.pruning import PruningService
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -64,6 +66,7 @@ from backend.services.upserts import UpsertService
 from backend.services.users import UserService
 from backend.services.versions import VersionService
 from backend.services.workspace_exports import WorkspaceExportService
+from backend.services.workspaces import WorkspaceService
 from backend.services.writing import Writers
 from backend.settings import Settings
 
@@ -105,13 +108,22 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
-    work = (*_work(datasets, watch, importers, leases, repeats), PruningService(database).work)
-    made = {"users": users, "datasets": datasets, "importers": importers, "import_watch": watch}
+    workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
+    sweeps = (workspaces.sweep, datasets.sweep, watch.sweep, importers.uploads.sweep, repeats.sweep)
+    work = (_upkeep(sweeps), importers.queue.work, leases.keep, PruningService(database).work)
+    made = {
+        "users": users,
+        "workspaces": workspaces,
+        "members": MemberService(database, users.forgotten_everywhere),
+        "datasets": datasets,
+        "importers": importers,
+        "import_watch": watch,
+    }
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies=_dependencies(settings, database, seal, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users), Idempotency(repeats, most=_largest(settings))],
-        plugins=[problem_details(settings.max_body), Summaries(), Retries()],
+        plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries()],
         lifespan=[_running(database, seal, cache, work)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
@@ -214,11 +226,8 @@ def _running(database: Database, seal: Seal, cache: Cache | None, work: Sequence
     return lifespan
 
 
-def _work(
-    datasets: DatasetService, watch: ImportWatch, importers: Importers, leases: Leases, repeats: IdempotencyService
-) -> Sequence[Work]:
-    """What goes on beside the requests: the queue of imports, their leases, and once an hour what nobody waits for."""
-    sweeps = (datasets.sweep, watch.sweep, importers.uploads.sweep, repeats.sweep)
+def _upkeep(sweeps: Sequence[Work]) -> Work:
+    """What nobody waits for, once an hour."""
 
     async def upkeep() -> None:
         while True:
@@ -229,7 +238,7 @@ def _work(
                     log.warning("upkeep_failed", error=str(error))
             await asyncio.sleep(3600)
 
-    return (upkeep, importers.queue.work, leases.keep)
+    return upkeep
 
 
 def _openapi() -> OpenAPIConfig:
@@ -241,6 +250,6 @@ def _openapi() -> OpenAPIConfig:
         description="Spreadsheets in, versioned datasets, spreadsheets out.",
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],
-        path=SCHEMA,
+        openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt=PUBLIC),
         render_plugins=[SchemaPage(SCHEMA), YamlRenderPlugin()],
     )

@@ -10,6 +10,7 @@ from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
 from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
+from backend.controllers.members import MemberController
 from backend.controllers.record_keys import RecordKeyController
 from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
@@ -20,9 +21,12 @@ from backend.controllers.users import UserController
 from backend.controllers.versions import VersionController
 from backend.controllers.wellformed import only_well_formed
 from backend.controllers.workspace_archives import WorkspaceArchiveController
+from backend.controllers.workspaces import WorkspaceController
 
 _CONTROLLERS = (
     UserController,
+    WorkspaceController,
+    MemberController,
     DatasetController,
     ImportStatusController,
     ReimportController,
