@@ -26,6 +26,7 @@ class MetricsController(PrometheusController):
     """`GET /metrics`, in the format of Prometheus."""
 
     include_in_schema = False
+    opt = PUBLIC
 
 
 class HealthController(Controller):

@@ -34,7 +34,6 @@ class Authentication(ASGIMiddleware):
 
     def __init__(self, users: UserService) -> None:
         self._users = users
-        self.should_bypass_for_scope = _unguarded
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         headers = dict(scope["headers"])
@@ -48,13 +47,14 @@ class Authentication(ASGIMiddleware):
         await next_app(scope, receive, send)
 
 
-def _unguarded(scope: Scope) -> bool:
-    return scope["path"].startswith(("/schema", "/metrics"))
-
-
 def _bearer(header: bytes) -> str:
     scheme, _, key = header.decode("latin-1").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def is_public(handler: BaseRouteHandler) -> bool:
+    """Whether no key is needed."""
+    return not PUBLIC.keys().isdisjoint(handler.opt)
 
 
 def action_of(handler: BaseRouteHandler) -> Action:

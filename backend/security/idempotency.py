@@ -13,7 +13,7 @@ from litestar.utils.scope.state import ScopeState
 
 from backend.errors import IdempotencyKeyReused, IncompleteBody, InvalidParameter
 from backend.repositories.idempotency import Told
-from backend.security.auth import action_of
+from backend.security.auth import action_of, is_public
 from backend.services.idempotency import Attempt, Fingerprint, IdempotencyService
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PATIENCE = 5.0
 
 def is_repeatable(handler: BaseRouteHandler, method: str) -> bool:
     """Whether the key has an effect: on a POST or PATCH that writes and answers no secret."""
-    if method not in _METHODS or not {"public", "answers_a_secret"}.isdisjoint(handler.opt):
+    if method not in _METHODS or is_public(handler) or not SECRET.keys().isdisjoint(handler.opt):
         return False
     return action_of(handler).writes
 

@@ -1,0 +1,26 @@
+"""What the OpenAPI document says of who may call."""
+
+from __future__ import annotations
+
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+
+from backend.schemas.access import Action
+from backend.security.auth import action_of, is_public
+
+
+class Access(ReceiveRoutePlugin):
+    """Ends each description by which role and key the call takes. A handler that says neither does not start."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if is_public(handler):
+                handler.security = [{}]
+            told = "No key is needed." if is_public(handler) else _told(action_of(handler))
+            handler.description = "\n\n".join(part for part in (handler.description, told) if part)
+
+
+def _told(action: Action) -> str:
+    """`To list datasets: viewer, editor or owner; a key of scope read or write.`"""
+    who = " or ".join(", ".join(action.roles).rsplit(", ", 1)) if action.in_workspace else "anyone"
+    return f"To {action.words}: {who}; a key of scope {' or '.join(action.key_scopes)}."
