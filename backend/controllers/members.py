@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from backend.controllers.answers import success, told
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
-from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref
+from backend.controllers.parameters import CallerRequest, Limit, Offset
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
 from backend.schemas.workspaces import Member, MemberList, MemberPut
@@ -18,7 +18,7 @@ from backend.services.members import MemberService
 
 
 class MemberController(Controller):
-    path = "/workspaces/{ref:str}/members"
+    path = "/workspaces/{workspace:str}/members"
     tags = ("workspaces",)
     opt = may(Action.READ_WORKSPACE)
 
@@ -26,13 +26,13 @@ class MemberController(Controller):
     async def list_page(
         self,
         request: CallerRequest,
-        ref: Ref,
+        workspace: FromPath[str],
         members: NamedDependency[MemberService],
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> Response[MemberList | None]:
         """The members of a workspace, the oldest first."""
-        return told(request, await members.list_page(request.user, ref, limit=limit, offset=offset))
+        return told(request, await members.list_page(request.user, workspace, limit=limit, offset=offset))
 
     @put(
         "/{user:str}",
@@ -41,11 +41,15 @@ class MemberController(Controller):
         operation_class=documented(body={JSON: schema_of(MemberPut)}),
     )
     async def change(
-        self, request: CallerRequest, ref: Ref, user: FromPath[str], members: NamedDependency[MemberService]
+        self,
+        request: CallerRequest,
+        workspace: FromPath[str],
+        user: FromPath[str],
+        members: NamedDependency[MemberService],
     ) -> Response[Member]:
         """Add a user to a workspace, or change a member's role; `{user}` is a user's id or `me`."""
         role = decoded(await request.body(), MemberPut).role
-        member, is_new = await members.put(request.user, ref, user, role)
+        member, is_new = await members.put(request.user, workspace, user, role)
         return Response(member, status_code=201 if is_new else 200)
 
     @delete(
@@ -54,7 +58,11 @@ class MemberController(Controller):
         responses={204: success(None, "No member any more"), **failures(403, 404, 409)},
     )
     async def remove(
-        self, request: CallerRequest, ref: Ref, user: FromPath[str], members: NamedDependency[MemberService]
+        self,
+        request: CallerRequest,
+        workspace: FromPath[str],
+        user: FromPath[str],
+        members: NamedDependency[MemberService],
     ) -> None:
         """Leave a workspace, or remove a member from it; `{user}` is a user's id or `me`."""
-        await members.remove(request.user, ref, user)
+        await members.remove(request.user, workspace, user)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from backend.controllers.answers import success, tagged, told
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
-from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset, Ref
+from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
 from backend.schemas.workspaces import Workspace, WorkspaceCreate, WorkspaceHead, WorkspaceList, WorkspacePatch
@@ -46,16 +47,16 @@ class WorkspaceController(Controller):
         location = f"/api/v1/workspaces/{head.workspace.id}"
         return Response(head.workspace, status_code=201, headers={"ETag": head.etag, "Location": location})
 
-    @get("/{ref:str}", responses=failures(304, 404, 409), operation_class=documented(parameters=[IF_NONE_MATCH]))
+    @get("/{workspace:str}", responses=failures(304, 404, 409), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
-        self, request: CallerRequest, ref: Ref, workspaces: NamedDependency[WorkspaceService]
+        self, request: CallerRequest, workspace: FromPath[str], workspaces: NamedDependency[WorkspaceService]
     ) -> Response[Workspace | None]:
         """One workspace."""
-        head = await workspaces.get(request.user, ref)
+        head = await workspaces.get(request.user, workspace)
         return tagged(request, head.workspace, head.etag)
 
     @patch(
-        "/{ref:str}",
+        "/{workspace:str}",
         opt=may(Action.CHANGE_WORKSPACE),
         responses=failures(403, 404, 409, 412, 413, 422),
         operation_class=documented(body={JSON: schema_of(WorkspacePatch)}),
@@ -63,47 +64,47 @@ class WorkspaceController(Controller):
     async def change(
         self,
         request: CallerRequest,
-        ref: Ref,
+        workspace: FromPath[str],
         workspaces: NamedDependency[WorkspaceService],
         if_match: IfMatch = None,
     ) -> Response[Workspace]:
         """Rename or describe a workspace."""
         changes = decoded(await request.body(), WorkspacePatch)
-        return _answer(await workspaces.patch(request.user, ref, changes, if_match=if_match))
+        return _answer(await workspaces.patch(request.user, workspace, changes, if_match=if_match))
 
-    @put("/{ref:str}/default", opt=may(Action.CHOOSE_DEFAULT), responses=failures(403, 404, 409))
+    @put("/{workspace:str}/default", opt=may(Action.CHOOSE_DEFAULT), responses=failures(403, 404, 409))
     async def choose(
-        self, request: CallerRequest, ref: Ref, workspaces: NamedDependency[WorkspaceService]
+        self, request: CallerRequest, workspace: FromPath[str], workspaces: NamedDependency[WorkspaceService]
     ) -> Response[Workspace]:
         """Make a workspace one's default: the one that slugs are looked up in."""
-        return _answer(await workspaces.choose(request.user, ref))
+        return _answer(await workspaces.choose(request.user, workspace))
 
     @delete(
-        "/{ref:str}",
+        "/{workspace:str}",
         opt=may(Action.CHANGE_WORKSPACE),
         responses={204: success(None, "The workspace is gone"), **failures(403, 404, 409, 412)},
     )
     async def remove(
         self,
         request: CallerRequest,
-        ref: Ref,
+        workspace: FromPath[str],
         workspaces: NamedDependency[WorkspaceService],
         if_match: IfMatch = None,
     ) -> None:
         """Delete a workspace with all that is in it; it can be restored for a grace time."""
-        await workspaces.delete(request.user, ref, if_match=if_match)
+        await workspaces.delete(request.user, workspace, if_match=if_match)
 
     @post(
-        "/{ref:str}/undelete",
+        "/{workspace:str}/undelete",
         opt=may(Action.CHANGE_WORKSPACE),
         status_code=200,
         responses=failures(403, 404, 409),
     )
     async def undelete(
-        self, request: CallerRequest, ref: Ref, workspaces: NamedDependency[WorkspaceService]
+        self, request: CallerRequest, workspace: FromPath[str], workspaces: NamedDependency[WorkspaceService]
     ) -> Response[Workspace]:
         """Bring a deleted workspace back, by its id."""
-        return _answer(await workspaces.undelete(request.user, ref))
+        return _answer(await workspaces.undelete(request.user, workspace))
 
 
 def _answer(head: WorkspaceHead) -> Response[Workspace]:
