@@ -14,6 +14,8 @@ class Access(ReceiveRoutePlugin):
 
     def receive_route(self, route: BaseRoute) -> None:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if "OPTIONS" in handler.http_methods:
+                continue
             if is_public(handler):
                 handler.security = [{}]
             told = "No key is needed." if is_public(handler) else _told(action_of(handler))

@@ -9,14 +9,16 @@ from litestar.middleware import ASGIMiddleware
 from msgspec import structs
 
 from backend.errors import Forbidden, Unauthorized
+from backend.schemas.access import Action
 
 if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-    from backend.schemas.access import Action
     from backend.services.users import UserService
 
+_LISTING = Action.READ_ACCOUNT
+"""What OPTIONS does, whose handlers are not ours: it tells methods, and nothing of anybody."""
 PUBLIC = {"public": True}
 """Handler option: no key is needed."""
 
@@ -40,7 +42,7 @@ class Authentication(ASGIMiddleware):
         key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized
-        action = action_of(scope["route_handler"])
+        action = _LISTING if scope["method"] == "OPTIONS" else action_of(scope["route_handler"])
         if caller.key_scope not in action.key_scopes:
             raise Forbidden("This key may only read.")
         scope["user"], scope["auth"] = structs.replace(caller, action=action), caller.key_id
