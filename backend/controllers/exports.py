@@ -72,10 +72,7 @@ async def _export(
     options: dict[str, Any],
     exports: ExportService,
 ) -> Stream | Response[None]:
-    try:
-        told = msgspec.convert(options, ExportOptions, strict=False)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidQuery(f"An export option cannot be used: {error}.") from error
+    told = export_options(options)
     known = request.headers.get("if-none-match")
     export, etag = await exports.start(request.user, ref, workspace, query, told, if_none_match=known)
     if export is None:
@@ -87,3 +84,11 @@ async def _export(
         "ETag": etag,
     }
     return Stream(export.chunks, media_type=export.media_type.removesuffix("; charset=utf-8"), headers=headers)
+
+
+def export_options(members: dict[str, Any]) -> ExportOptions:
+    """How a file is to be written, as a request says. Raises InvalidQuery."""
+    try:
+        return msgspec.convert(members, ExportOptions, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidQuery(f"An export option cannot be used: {error}.") from error

@@ -23,7 +23,8 @@ SHOWN_ERRORS = 20
 """Bad cells listed when an import is refused."""
 _NOTED = 100
 _DONE = {"reject": "", "null": ": made null", "skip": ": row left out"}
-_GUARDED = r"^'('*[=+\-@\t\r])"
+GUARDED = r"^'('*[=+\-@\t\r])"
+"""Text before which an export with `escape_formulas` put an apostrophe, all but that as group 1."""
 
 
 def unguarded(names: Sequence[str]) -> list[str]:
@@ -31,7 +32,7 @@ def unguarded(names: Sequence[str]) -> list[str]:
 
     A name that would then stand there twice keeps it.
     """
-    plain = [re.sub(_GUARDED, r"\1", name) for name in names]
+    plain = [re.sub(GUARDED, r"\1", name) for name in names]
     return [short if plain.count(short) == 1 else name for short, name in zip(plain, names, strict=True)]
 
 
@@ -69,7 +70,7 @@ class Cleaner:
         skipped are noted in `warnings`.
         """
         if self._options.decode_formulas and batch.frame.width:
-            batch = replace(batch, frame=batch.frame.select(pl.all().str.replace(_GUARDED, "$1")))
+            batch = replace(batch, frame=batch.frame.select(pl.all().str.replace(GUARDED, "$1")))
         if self._options.null_values and batch.frame.width:
             words = pl.Series(self._options.null_values, dtype=pl.String)
             keep = pl.when(~pl.all().is_in(words.implode())).then(pl.all())

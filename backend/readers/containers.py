@@ -20,7 +20,9 @@ from backend.readers.base import Source
 _BLOCK = 2**20
 _DIRECTORY = 4 * 2**20
 """Most bytes of a ZIP's directory: it is held in memory, and an archive with one file has a small one."""
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError)
+"""What the standard library raises for a ZIP that is not well formed."""
 _SHOWN = 10
 
 
@@ -115,14 +117,15 @@ def _gzip_name(filename: str | None) -> str | None:
 
 
 def _unzip(file: BinaryIO, inner: BinaryIO, limit: int) -> str:
-    _refuse_large_directory(file)
+    if directory_size(file) > _DIRECTORY:
+        raise UnreadableFile("The ZIP archive holds too many files: send the one to import.")
     try:
         with zipfile.ZipFile(file) as archive:
             member = _only_member(archive)
             with archive.open(member) as packed:
                 _store(iter(lambda: packed.read(_BLOCK), b""), inner, limit)
             return PurePath(member.filename).name
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError) as error:
+    except DAMAGE as error:
         raise UnreadableFile("The ZIP archive is damaged: it could not be unpacked.") from error
 
 
@@ -137,7 +140,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     member = members[0]
     if member.flag_bits & 1:
         raise UnreadableFile("The file in the ZIP archive is encrypted: send it without a password.")
-    if member.compress_type not in _METHODS:
+    if member.compress_type not in METHODS:
         raise UnsupportedFormat("The file in the ZIP archive is packed in a way other than deflate; pack it anew.")
     return member
 
@@ -148,10 +151,10 @@ def _is_by_the_way(member: zipfile.ZipInfo) -> bool:
     return member.is_dir() or "__MACOSX" in parts or (bool(parts) and parts[-1] in (".DS_Store", "Thumbs.db"))
 
 
-def _refuse_large_directory(file: BinaryIO) -> None:
+def directory_size(file: BinaryIO) -> int:
+    """Bytes of a ZIP's directory, which is held in memory; 0 where none is found."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 66_000))
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
-    if 0 <= at <= len(tail) - 22 and int.from_bytes(tail[at + 12 : at + 16], "little") > _DIRECTORY:
-        raise UnreadableFile("The ZIP archive holds too many files: send the one to import.")
+    return int.from_bytes(tail[at + 12 : at + 16], "little") if 0 <= at <= len(tail) - 22 else 0

@@ -54,13 +54,14 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
     """`query` over `snapshot`. Raises InvalidQuery and its kin for what does not fit the columns."""
     key = (scope, snapshot, query, fold)
     if (known := _selections.get(key)) is None:
-        known = _selection(*key)
+        known = new_selection(*key)
         weight = len(known.first_page) + len(known.newest_page) + len(known.next_page)
         _selections.put(key, known, weight)
     return known
 
 
-def _selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
+def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
+    """As `selection`, made anew and kept nowhere: for threads."""
     compiled = compile_query(query, snapshot.columns, fold=fold)
     source = records(scope, snapshot.dataset_id)
     as_of = _as_of(snapshot.version)

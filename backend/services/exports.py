@@ -64,7 +64,7 @@ class ExportService:
             if matches(if_none_match, etag, weak=True):
                 return None, etag
             newest = snapshot.token == head.token
-            await _check_limits(tx, chosen, writer, newest=newest)
+            await check_limits(tx, chosen, writer, newest=newest)
             rows = max(await selections.count(tx, chosen, newest=newest) - query.offset, 0)
             rows = rows if query.limit is None else min(rows, query.limit)
         return await self._started(chosen, query, options, writer, rows), etag
@@ -94,7 +94,7 @@ def _tag(options: ExportOptions) -> str:
     return blake2b(msgspec.json.encode(options), digest_size=6).hexdigest()
 
 
-async def _check_limits(tx: Tx, chosen: Selection, writer: Writer, *, newest: bool) -> None:
+async def check_limits(tx: Tx, chosen: Selection, writer: Writer, *, newest: bool) -> None:
     """Raises LimitExceeded for what the format cannot hold, before the first byte is sent."""
     limits = writer.limits
     if limits is None:
