@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from psycopg import Rollback
 
@@ -17,10 +18,12 @@ class Held:
     """The transaction of a request's write, open until the answer is known.
 
     `tx` is None where nothing is held. Once `ended`, whatever the request has left running writes for itself.
+    `workspace_id`: where it writes; None as long as that is not known, or where it is in no workspace.
     """
 
     def __init__(self) -> None:
         self.tx: Tx | None = None
+        self.workspace_id: UUID | None = None
         self.ended = False
         self.then: list[Callable[[], Awaitable[None] | None]] = []
         self._stack = AsyncExitStack()
@@ -47,3 +50,9 @@ class Held:
 
 held: ContextVar[Held | None] = ContextVar("held", default=None)
 """Set where the write of a request is to be committed with the request's answer."""
+
+
+def writes_to(workspace_id: UUID) -> None:
+    """The request writes to this workspace: its answer is told again only to who still may do that there."""
+    if (waiting := held.get()) is not None:
+        waiting.workspace_id = workspace_id

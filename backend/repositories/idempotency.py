@@ -16,11 +16,11 @@ INSERT INTO sheaf.idempotency AS i (user_id, method, path, key, attempt, lease_u
 VALUES (%s, %s, %s, %s, %s, statement_timestamp() + %s)
 ON CONFLICT ON CONSTRAINT pk_idempotency DO UPDATE SET attempt = excluded.attempt,
     lease_until = excluded.lease_until, created_at = excluded.created_at,
-    fingerprint = NULL, status = NULL, headers = NULL, body = NULL
+    fingerprint = NULL, status = NULL, headers = NULL, body = NULL, workspace_id = NULL
 WHERE CASE WHEN i.status IS NULL THEN i.lease_until ELSE i.created_at + %s END <= statement_timestamp()
 """
 _FIND = """
-SELECT status, headers::text, body, fingerprint FROM sheaf.idempotency
+SELECT status, headers::text, body, fingerprint, workspace_id FROM sheaf.idempotency
 WHERE user_id = %s AND method = %s AND path = %s AND key = %s AND status IS NOT NULL
 """
 _RENEW = """
@@ -28,7 +28,7 @@ UPDATE sheaf.idempotency SET lease_until = statement_timestamp() + %s
 WHERE user_id = %s AND method = %s AND path = %s AND key = %s AND attempt = %s AND status IS NULL
 """
 _FINISH = """
-UPDATE sheaf.idempotency SET status = %s, headers = %s, body = %s, fingerprint = %s
+UPDATE sheaf.idempotency SET status = %s, headers = %s, body = %s, fingerprint = %s, workspace_id = %s
 WHERE user_id = %s AND method = %s AND path = %s AND key = %s AND attempt = %s AND status IS NULL
 """
 _FORGET = """
@@ -55,12 +55,16 @@ class Call(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What was answered; `headers` as name and value, `fingerprint`: what tells the request from others."""
+    """What was answered; `headers` as name and value, `fingerprint`: what tells the request from others.
+
+    `workspace_id`: the workspace that was written to, if it was one.
+    """
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
     fingerprint: bytes
+    workspace_id: UUID | None = None
 
 
 async def reserve(tx: Tx, call: Call, attempt: UUID, *, lease: timedelta, keep: timedelta) -> bool:
@@ -73,8 +77,8 @@ async def find(tx: Tx, call: Call) -> Told | None:
     row = await (await tx.execute(_FIND, call.values, binary=True)).fetchone()
     if row is None:
         return None
-    status, headers, body, fingerprint = row
-    return Told(status, msgspec.json.decode(headers, type=list[tuple[str, str]]), body, fingerprint)
+    status, headers, *rest = row
+    return Told(status, msgspec.json.decode(headers, type=list[tuple[str, str]]), *rest)
 
 
 async def renew(tx: Tx, call: Call, attempt: UUID, lease: timedelta) -> None:
@@ -84,7 +88,8 @@ async def renew(tx: Tx, call: Call, attempt: UUID, lease: timedelta) -> None:
 
 async def finish(tx: Tx, call: Call, attempt: UUID, told: Told) -> bool:
     """Keeps the answer; false where the call is no longer this attempt's."""
-    values = (told.status, Json(told.headers, dumps=msgspec.json.encode), told.body, told.fingerprint)
+    headers = Json(told.headers, dumps=msgspec.json.encode)
+    values = (told.status, headers, told.body, told.fingerprint, told.workspace_id)
     return (await tx.execute(_FINISH, (*values, *call.values, attempt))).rowcount == 1
 
 

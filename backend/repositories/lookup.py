@@ -9,6 +9,7 @@ from backend.errors import Conflict, DatasetNotFound, VersionNotFound, Workspace
 from backend.query.text import shown
 from backend.repositories import datasets, versions, workspaces
 from backend.repositories.database import Tx
+from backend.repositories.holding import writes_to
 from backend.repositories.remembered import Remembered
 from backend.schemas.access import permit
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -38,6 +39,7 @@ def workspace_of(caller: Caller, workspace_id: UUID) -> WorkspaceScope:
 
 def _permitted(caller: Caller, scope: WorkspaceScope) -> WorkspaceScope:
     permit(caller.action, scope.role)
+    writes_to(scope.id)
     return scope
 
 

@@ -52,7 +52,7 @@ class Idempotency(ASGIMiddleware):
         request = Request[Any, Any, Any](scope)
         body = _Body(receive, request, self._most)
         path = scope["path"].rstrip("/")
-        begun = await self._service.begin(scope["user"].user_id, request.method, path, _key(scope))
+        begun = await self._service.begin(scope["user"], request.method, path, _key(scope))
         if isinstance(begun, Attempt):
             await _tell(await _run(begun, body, scope, next_app), send)
             return

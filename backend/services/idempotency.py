@@ -10,12 +10,14 @@ from hashlib import sha256
 from uuid import UUID, uuid4
 
 import structlog
+from msgspec import structs
 
-from backend.errors import AppError, IdempotencyKeyInUse
+from backend.errors import AppError, IdempotencyKeyInUse, IdempotencyKeyReused
 from backend.repositories import idempotency
 from backend.repositories.database import Database
 from backend.repositories.holding import Held, held
 from backend.repositories.idempotency import Call, Told
+from backend.schemas.callers import Caller
 
 log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
@@ -63,12 +65,16 @@ class Fingerprint:
 
 
 class Attempt:
-    """One run of a call, as long as nobody else takes it over. `answered`: what is kept of it."""
+    """One run of a call, as long as nobody else takes it over. `answered`: what is kept of it.
+
+    `spent`: the call was answered once, and its caller may not do it any more: nothing comes of it but its refusal.
+    """
 
     def __init__(self, database: Database, call: Call, *, lease: timedelta) -> None:
         self.id = uuid4()
         self.call = call
         self.answered = False
+        self.spent = False
         self._database = database
         self._lease = lease
         self._held = Held()
@@ -90,8 +96,15 @@ class Attempt:
                 await self._forget()
 
     async def answer(self, told: Told) -> None:
-        """Commits what is held with what is told of it. Raises IdempotencyKeyInUse when another took the call over."""
+        """Commits what is held with what is told of it.
+
+        Raises IdempotencyKeyInUse when another took the call over, IdempotencyKeyReused for one that is spent.
+        """
         await self._stop_renewing()
+        if self.spent:
+            text = "This Idempotency-Key was sent with a write to a workspace that you may not write to any more;"
+            raise IdempotencyKeyReused(f"{text} take a new one for each write.")
+        told = structs.replace(told, workspace_id=self._held.workspace_id)
         async with self._database.publishing() as tx:
             if not await idempotency.finish(tx, self.call, self.id, told):
                 text = "This call stood still for too long and was begun anew; ask again for its answer."
@@ -129,9 +142,9 @@ class IdempotencyService:
         self._lease = lease
         self._keep = keep
 
-    async def begin(self, user_id: UUID, method: str, path: str, key: str) -> Attempt | Told:
+    async def begin(self, caller: Caller, method: str, path: str, key: str) -> Attempt | Told:
         """The right to run a call, or what was answered to it. Raises IdempotencyKeyInUse while it runs."""
-        call = Call(user_id, method, path, key)
+        call = Call(caller.user_id, method, path, key)
         attempt = Attempt(self._database, call, lease=self._lease)
         async with self._database.read() as tx:
             if await idempotency.reserve(tx, call, attempt.id, lease=self._lease, keep=self._keep):
@@ -139,9 +152,17 @@ class IdempotencyService:
             told = await idempotency.find(tx, call)
         if told is None:
             raise IdempotencyKeyInUse(headers=_RETRY)
-        return told
+        attempt.spent = not _may_still(caller, told.workspace_id)
+        return attempt if attempt.spent else told
 
     async def sweep(self) -> None:
         """Forgets the answers that were kept long enough."""
         async with self._database.read() as tx:
             await idempotency.sweep(tx, self._keep)
+
+
+def _may_still(caller: Caller, workspace_id: UUID | None) -> bool:
+    """Whether the caller may do in this workspace what the call does."""
+    return workspace_id is None or any(
+        scope.id == workspace_id and scope.role in caller.action.roles for scope in caller.workspaces
+    )

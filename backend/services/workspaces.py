@@ -14,6 +14,7 @@ from backend.errors import AppError, InvalidName, WorkspaceNotFound, WorkspaceSl
 from backend.query.text import shown
 from backend.repositories import datasets, imports, lookup, members, own_workspaces, records, workspaces
 from backend.repositories.database import Database, Tx
+from backend.repositories.holding import writes_to
 from backend.schemas.access import permit
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.problems import ErrorItem
@@ -128,6 +129,7 @@ class WorkspaceService:
             if found is None:
                 raise WorkspaceNotFound
             scope, deleted_at = found
+            writes_to(scope.id)
             await members.lock_users(tx, [caller.user_id])
             slug = _free_slug(scope.slug, await own_workspaces.slugs(tx, caller.user_id))
             await workspaces.restore(tx, scope, deleted_at, slug, now)

@@ -17,6 +17,7 @@ from support.service import MakeUser, Upload, User
 from support.waiting import until
 
 from backend.repositories.database import Database
+from backend.schemas.callers import Caller
 from backend.services.idempotency import Attempt, IdempotencyService
 
 pytestmark = pytest.mark.anyio
@@ -186,7 +187,8 @@ class TestWhileItRuns:
         lease = "SELECT lease_until FROM sheaf.idempotency WHERE user_id = %s"
         database = await Database(postgres_url, size=2, bulk_size=1, prepare=True).open()
         service = IdempotencyService(database, lease=timedelta(milliseconds=30))
-        attempt = await service.begin(UUID(user.id), "POST", "/x", "one")
+        caller = Caller(UUID(user.id), user.name, uuid4(), "write", ())
+        attempt = await service.begin(caller, "POST", "/x", "one")
         assert isinstance(attempt, Attempt)
         async with attempt.running():
             before = rows(lease, user.id)
