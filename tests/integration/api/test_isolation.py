@@ -42,8 +42,18 @@ OWN = [
     Call("POST", "/datasets", {"name": "new"}),
     Call("POST", "/uploads"),
     Call("GET", "/imports"),
+    Call("GET", "/workspaces"),
+    Call("POST", "/workspaces", {"name": "new"}),
 ]
 OF_A_WORKSPACE = [
+    Call("GET", "/workspaces/{ref}"),
+    Call("PATCH", "/workspaces/{ref}", {"name": "mine now"}, {"name": 7}),
+    Call("DELETE", "/workspaces/{ref}"),
+    Call("POST", "/workspaces/{ref}/undelete"),
+    Call("PUT", "/workspaces/{ref}/default"),
+    Call("GET", "/workspaces/{ref}/members"),
+    Call("PUT", "/workspaces/{ref}/members/{key}", {"role": "owner"}, {"role": "king"}),
+    Call("DELETE", "/workspaces/{ref}/members/{key}"),
     Call("GET", "/workspaces/{ref}/export"),
 ]
 OF_A_DATASET = [
