@@ -18,12 +18,13 @@ from backend.services.identifiers import first_free, name_from_file, slugify, uu
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.prefetch import prefetch
+from backend.services.progress import Progress
 from backend.services.rejects import store_rejects
 
 
 async def store(tx: Tx, job: Job, scope: WorkspaceScope, load: Load, wanted: str | None, started: float) -> Imported:
     """One new dataset, called `wanted` or after the file."""
-    dataset_id = await load_table(tx, job, scope, load)
+    dataset_id = await load_table(tx, job.progress, scope, load)
     job.progress.begin("publishing")
     await workspaces.lock(tx, scope)
     name = wanted or name_from_file(job.upload.filename)
@@ -34,7 +35,7 @@ async def store(tx: Tx, job: Job, scope: WorkspaceScope, load: Load, wanted: str
     return Imported(answer, head)
 
 
-async def load_table(tx: Tx, job: Job, scope: WorkspaceScope, load: Load) -> UUID:
+async def load_table(tx: Tx, progress: Progress, scope: WorkspaceScope, load: Load) -> UUID:
     """A filled table of records that nobody can see yet; answers the id of the dataset to be."""
     dataset_id = uuid7()
     await records.create_table(tx, scope, dataset_id)
@@ -42,7 +43,7 @@ async def load_table(tx: Tx, job: Job, scope: WorkspaceScope, load: Load) -> UUI
     if load.redo:
         await records.empty(tx, scope, dataset_id)
         await records.load(tx, scope, dataset_id, prefetch(load.lines_again()))
-    job.progress.begin("indexing")
+    progress.begin("indexing")
     await records.add_indexes(tx, scope, dataset_id)
     await records.analyze(tx, scope, dataset_id)
     return dataset_id

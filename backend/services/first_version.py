@@ -23,7 +23,8 @@ from backend.services.quotas import check
 class NewDataset(Struct, frozen=True):
     """A dataset whose table of records exists. `evidence`: for each column as JSON, or None.
 
-    `change`: what version 1 is; its rows are those that it adds, with the ids from 1.
+    `change`: what version 1 is; its rows are those that it adds, with the ids from 1. `key`: the key of the column by
+    whose values records are found; its index exists. `keep_versions`, `keep_days`: which versions will stay.
     """
 
     id: UUID
@@ -34,6 +35,9 @@ class NewDataset(Struct, frozen=True):
     change: Change
     description: str | None = None
     open_schema: bool = False
+    key: str | None = None
+    keep_versions: int | None = None
+    keep_days: int | None = None
 
 
 async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset, quotas: Quotas) -> Head:
@@ -52,6 +56,9 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
         "columns": len(new.columns),
         "bytes": await records.total_bytes(tx, scope, new.id),
         "next_id": rows + 1,
+        "key": new.key,
+        "keep_versions": new.keep_versions,
+        "keep_days": new.keep_days,
         "created_at": at,
         "updated_at": at,
     }

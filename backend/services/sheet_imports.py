@@ -38,7 +38,7 @@ async def store_sheets(
     async for source in _in_turn(sheets):
         room.check(datasets=1)
         load = Load(source, _own(job.request.options, source), limits, job.progress, rejects=job.rejects, room=room)
-        loaded.append((await load_table(tx, job, scope, load), load, perf_counter() - started))
+        loaded.append((await load_table(tx, job.progress, scope, load), load, perf_counter() - started))
         room = room.after(load.rows)
     job.progress.begin("publishing")
     await workspaces.lock(tx, scope)

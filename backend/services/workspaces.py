@@ -51,12 +51,7 @@ class WorkspaceService:
         """An empty workspace of the caller's own. Raises InvalidName, WorkspaceSlugTaken."""
         name, workspace_id = check_name(wanted.name), uuid7()
         async with self._database.publishing() as tx:
-            await members.lock_users(tx, [caller.user_id])
-            taken = await own_workspaces.slugs(tx, caller.user_id)
-            if wanted.slug is None:
-                slug = _free_slug(slugify(name) or "workspace", taken)
-            else:
-                slug = _check_slug(wanted.slug, taken)
+            slug = await free_slug(tx, caller, wanted.slug, name)
             await workspaces.add(tx, workspace_id, slug, name, wanted.description)
             await members.add(tx, workspace_id, caller.user_id, "owner")
             made = await _head(tx, caller, workspace_id)
@@ -169,6 +164,18 @@ class WorkspaceService:
         async with self._database.transaction() as tx:
             if await workspaces.claim_expired(tx, scope, before):
                 await workspaces.remove(tx, scope)
+
+
+async def free_slug(tx: Tx, caller: Caller, wanted: str | None, name: str) -> str:
+    """The slug of a new workspace of the caller's, the one that is `wanted` or one made of the name.
+
+    No other one gets it until the transaction ends. Raises InvalidName, WorkspaceSlugTaken.
+    """
+    await members.lock_users(tx, [caller.user_id])
+    taken = await own_workspaces.slugs(tx, caller.user_id)
+    if wanted is not None:
+        return _check_slug(wanted, taken)
+    return _free_slug(slugify(name) or "workspace", taken)
 
 
 async def _head(tx: Tx, caller: Caller, workspace_id: UUID) -> WorkspaceHead:
