@@ -1,20 +1,17 @@
-"""The program `sheaf`: serve, migrate, key."""
+"""The program `sheaf`: serve, migrate, and what the operator does with users and keys."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
+from backend.commands.operators import add_commands
 from backend.embedded.failure import Failure, told
 from backend.repositories.migrate import upgrade
 from backend.settings import Settings, SettingsError, load
-from backend.supervisor.keys import new_user
-from backend.supervisor.serve import DATABASE_ADDRESS, Request, serve
+from backend.supervisor.serve import Request, serve, with_database
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,17 +37,14 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", help="server processes (1)")
     run.add_argument("--ephemeral", action="store_true", help="keep the data in a temporary folder until the end")
     run.add_argument("--sample", action="store_true", help="load three small datasets: sales, users, products")
-    run.add_argument("--no-key", action="store_true", help="print no API key; issue some with `sheaf key`")
+    run.add_argument("--no-key", action="store_true", help="print no API key; make users with `sheaf user`")
     run.set_defaults(run=_serve)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     migrate.add_argument("--data", help="folder of a running service, where SHEAF_DATABASE_URL is not set (data)")
     migrate.set_defaults(run=_migrate)
 
-    key = commands.add_parser("key", help="make a user and print the API key")
-    key.add_argument("--data", help="folder of a running service, where SHEAF_DATABASE_URL is not set (data)")
-    key.add_argument("name", help="the user's name")
-    key.set_defaults(run=_key)
+    add_commands(commands)
     return parser
 
 
@@ -62,19 +56,4 @@ def _serve(settings: Settings, given: argparse.Namespace) -> None:
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> None:
     with told("The database cannot be migrated"):
-        upgrade(_with_database(settings).database_url)
-
-
-def _key(settings: Settings, given: argparse.Namespace) -> None:
-    with told("The user cannot be made"):
-        print(asyncio.run(new_user(_with_database(settings), given.name)))  # noqa: T201
-
-
-def _with_database(settings: Settings) -> Settings:
-    """The settings with the address of the database: the given one, or that of the service now running."""
-    if settings.database_url:
-        return settings
-    kept = settings.data / DATABASE_ADDRESS
-    if not kept.exists():
-        raise Failure(f"Set SHEAF_DATABASE_URL, or start the service that has its data in {settings.data} first.")
-    return replace(settings, database_url=kept.read_text().strip())
+        upgrade(with_database(settings).database_url)

@@ -1,17 +1,19 @@
-"""Keys made at the terminal: for new users, and the operator's own, so that a fresh service can be used at once."""
+"""Keys and users beside the service: the operator's own key, and what the commands work with."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 from msgspec import Struct
 
-from backend.errors import AppError
+from backend.errors import Conflict, UserNotFound
 from backend.repositories.database import Database
-from backend.schemas.callers import Caller
 from backend.schemas.users import KeyCreate
+from backend.services.api_keys import KeyPolicy
+from backend.services.operators import OperatorService
 from backend.services.users import UserService
 from backend.settings import Settings
 
@@ -23,37 +25,41 @@ class Operator(Struct, frozen=True):
     api_key: str
 
 
-async def operator(settings: Settings, *, user_id: UUID | None, api_key: str | None) -> Operator:
-    """The operator kept from an earlier start if that key still works; else a new key, else a new user."""
-    async with _users(settings) as users:
-        if api_key and (caller := await users.identify(api_key)):
-            return Operator(caller.user_id, api_key)
-        return await _with_new_key(users, user_id)
+class Staff(Struct, frozen=True):
+    """The services that an operator works with."""
 
-
-async def new_user(settings: Settings, name: str) -> str:
-    """The API key of a new user."""
-    async with _users(settings) as users:
-        return (await users.create(name)).api_key
+    users: UserService
+    operators: OperatorService
 
 
 @asynccontextmanager
-async def _users(settings: Settings) -> AsyncIterator[UserService]:
+async def staff(settings: Settings) -> AsyncIterator[Staff]:
+    """The services over a connection of their own."""
     database = Database(settings.database_url, size=1, bulk_size=1, prepare=settings.prepared_statements)
+    policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
+    users = UserService(database, registration_open=False, policy=policy)
     await database.open()
     try:
-        yield UserService(database, registration_open=False)
+        yield Staff(users, OperatorService(database, users, policy))
     finally:
         await database.close()
 
 
-async def _with_new_key(users: UserService, user_id: UUID | None) -> Operator:
-    if user_id is not None:
-        owner = Caller(user_id, "operator", key_id=user_id, key_scope="write", workspaces=())
-        try:
-            issued = await users.issue_key(owner, KeyCreate(name="printed at start"))
-        except AppError:  # this database does not know the user: it is another one
-            return await _with_new_key(users, None)
-        return Operator(user_id, issued.api_key)
-    registered = await users.create("operator")
-    return Operator(registered.user.id, registered.api_key)
+async def operator(settings: Settings, *, user_id: UUID | None, api_key: str | None) -> Operator:
+    """The operator kept from an earlier start if that key still works; else a new key, else a new user."""
+    async with staff(settings) as services:
+        if api_key and (caller := await services.users.identify(api_key)):
+            return Operator(caller.user_id, api_key)
+        if user_id is not None:
+            # this database does not know the user, if it is another one; or they were disabled
+            with contextlib.suppress(UserNotFound, Conflict):
+                issued = await services.operators.issue_key(str(user_id), KeyCreate(name="printed at start"))
+                return Operator(user_id, issued.api_key)
+        registered = await services.users.create("operator")
+        return Operator(registered.user.id, registered.api_key)
+
+
+async def keep_bootstrap_key(settings: Settings) -> bool:
+    """Makes sure that the key of the configuration is there. Whether it works."""
+    async with staff(settings) as services:
+        return await services.operators.keep_bootstrap_key(settings.bootstrap_key)

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import NoReturn
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -24,9 +25,11 @@ from backend.logs import configure_logging
 from backend.repositories.migrate import upgrade
 from backend.settings import Settings
 from backend.supervisor.client import Client
-from backend.supervisor.keys import operator
+from backend.supervisor.keys import keep_bootstrap_key, operator
 from backend.supervisor.samples import samples
 from backend.supervisor.workers import Restarted, Workers, watch
+
+log = structlog.get_logger()
 
 DATABASE_ADDRESS = "database_url"
 """File in the data folder that says where the private database answers, while it runs."""
@@ -90,7 +93,8 @@ def _start(request: Request, stack: contextlib.ExitStack, budget: _Budget) -> li
     stack.callback(data.close)
     settings, servers = _start_servers(request, data, runtime, stack, budget)
     _migrate(settings.database_url)
-    key = _operator_key(settings, data) if request.key else None
+    _bootstrap(settings)
+    key = _operator_key(settings, data) if request.key and settings.key_policy != "listed" else None
 
     workers = Workers(listener, _environment(settings), settings.workers)
     stack.callback(workers.stop)
@@ -98,8 +102,8 @@ def _start(request: Request, stack: contextlib.ExitStack, budget: _Budget) -> li
     client = Client(listener.getsockname()[:2])
     client.wait_until_ready(workers.check)
     _announce(listener, key)
-    if request.sample and key:
-        client.load(samples(), key)
+    if request.sample and (owner := key or next(iter(settings.listed_keys), None)):
+        client.load(samples(), owner)
         print("Sample datasets: sales, users, products", flush=True)  # noqa: T201
     return [*servers, *workers.each()]
 
@@ -143,6 +147,27 @@ def _migrate(url: str) -> None:
         upgrade(url)
 
 
+def with_database(settings: Settings) -> Settings:
+    """The settings with the address of the database: the given one, or that of the service now running."""
+    if settings.database_url:
+        return settings
+    kept = settings.data / DATABASE_ADDRESS
+    if not kept.exists():
+        raise Failure(f"Set SHEAF_DATABASE_URL, or start the service that has its data in {settings.data} first.")
+    return replace(settings, database_url=kept.read_text().strip())
+
+
+def _bootstrap(settings: Settings) -> None:
+    """The key of the configuration, before anyone can send it; and a warning where keys open too little or much."""
+    if settings.key_policy == "any":
+        log.warning("any_key_opens_the_service", detail="SHEAF_KEY_POLICY=any is for development")
+    if settings.bootstrap_key:
+        with told("The key of SHEAF_BOOTSTRAP_KEY cannot be made"):
+            works = asyncio.run(keep_bootstrap_key(settings))
+        if not works:
+            log.warning("bootstrap_key_is_dead", detail="it was revoked, or its user is disabled; choose another one")
+
+
 def _operator_key(settings: Settings, data: DataFolder) -> str:
     """The key kept in the data folder, renewed when it does not work any more."""
     user = data.read("operator")
@@ -155,9 +180,10 @@ def _operator_key(settings: Settings, data: DataFolder) -> str:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What the workers read their own settings from; what they put aside goes into the data folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "SHEAF_BOOTSTRAP_KEY"}
     told = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "DATA": str(settings.data)}
     spool = {"TMPDIR": str(settings.data / "spool")}
-    return {**os.environ, **spool, **{f"SHEAF_{name}": value for name, value in told.items()}}
+    return {**kept, **spool, **{f"SHEAF_{name}": value for name, value in told.items()}}
 
 
 def _announce(listener: socket.socket, key: str | None) -> None:

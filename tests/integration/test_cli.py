@@ -1,10 +1,23 @@
-"""What `sheaf serve` refuses before anything is made."""
+"""What the commands of `sheaf` do and refuse."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
-from support.program import refused
+import httpx
+import pytest
+from support.program import refused, sheaf
+from support.server import Server
+
+from backend.cli import main
+
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
 def test_a_service_that_cannot_listen_leaves_no_folder(tmp_path: Path) -> None:
@@ -19,3 +32,194 @@ def test_a_folder_for_data_that_are_not_kept_is_refused(tmp_path: Path) -> None:
 
 def test_a_flag_that_is_no_number_is_named() -> None:
     assert refused("--port", "abc") == "sheaf: --port cannot be 'abc': it must be a whole number\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "secret"),
+    [
+        ({"SHEAF_BOOTSTRAP_KEY": "hunter2"}, "hunter2"),
+        ({"SHEAF_ALLOWED_KEYS": "abcdefgh,hunter2"}, "hunter2"),
+        ({"SHEAF_ALLOWED_KEYS": "abcdefgh", "SHEAF_KEY_POLICY": "any"}, "abcdefgh"),
+        ({"SHEAF_DATABASE_URL": "postgres//me:hunter2@h/db"}, "hunter2"),
+        ({"SHEAF_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/db", "SHEAF_REDIS_URL": "redis://x"}, "hunter2"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_not_told(environment: dict[str, str], secret: str, tmp_path: Path) -> None:
+    assert secret not in refused("--data", tmp_path / "data", environment=environment)
+    helped = sheaf("serve", "--help", environment=environment)
+    assert helped.returncode == 0
+    assert secret not in helped.stdout + helped.stderr
+
+
+class Beside:
+    """Commands over a database, in this process: starting one for each takes long."""
+
+    def __init__(self, database_url: str) -> None:
+        self._environment = {"SHEAF_DATABASE_URL": database_url}
+
+    def _run(self, *arguments: str, **environment: str) -> tuple[str, object]:
+        """What it prints, and with what it exits."""
+        printed = StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+            for name, value in (self._environment | environment).items():
+                patch.setenv(name, value)
+            try:
+                main(arguments)
+            except SystemExit as ended:
+                return printed.getvalue(), ended.code
+        return printed.getvalue(), None
+
+    def __call__(self, *arguments: str) -> str:
+        """What it prints; it must succeed."""
+        printed, code = self._run(*arguments)
+        assert code is None
+        return printed
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+    def refused(self, *arguments: str, **environment: str) -> str:
+        """The one sentence for standard error, with which Python exits with code 1."""
+        printed, said = self._run(*arguments, **environment)
+        assert printed == ""
+        assert isinstance(said, str)
+        assert re.fullmatch(r"sheaf: [^\n]+", said)
+        return said
+
+
+@pytest.fixture
+def beside(postgres_url: str) -> Beside:
+    return Beside(postgres_url)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["user", "create", ""], "The name cannot be used"),
+        (["user", "create", "a\tb"], "The name cannot be used"),
+        (["user", "disable", "Nobody at all"], "No user has the id or the name 'Nobody at all'"),
+        (["user", "enable", UNKNOWN], f"No user has the id or the name '{UNKNOWN}'"),
+        (["key", "create", "Nobody at all"], "The key cannot be made: No user has"),
+        (["key", "create", UNKNOWN, "--expires", "tomorrow"], "The expires_at cannot be used"),
+        (["key", "create", UNKNOWN, "--name", ""], "The name cannot be used"),
+        (["key", "list", "Nobody at all"], "The keys cannot be listed: No user has"),
+        (["key", "revoke", UNKNOWN], "The key cannot be revoked: No key that works has the id"),
+        (["key", "revoke", "sheaf"], "The key cannot be revoked: No key that works has the id 'sheaf'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(beside: Beside, arguments: list[str], said: str) -> None:
+    assert said in beside.refused(*arguments)
+
+
+class TestUsers:
+    def test_a_user_is_made_and_listed(self, beside: Beside) -> None:
+        key = beside("user", "create", "Ann of the list")
+        assert re.fullmatch(r"[A-Za-z0-9_-]{8,64}\n", key)
+        made = beside.json("user", "create", "Ben of the list")
+        assert set(made) == {"user", "workspace", "api_key"}
+        titles, *lines = beside("user", "list").splitlines()
+        assert titles.split() == ["ID", "NAME", "CREATED", "KEYS", "STATE"]
+        ann = next(line for line in lines if "Ann of the list" in line)
+        assert re.fullmatch(r"[0-9a-f-]{36}  Ann of the list +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +1     enabled", ann)
+        assert key.strip() not in "".join(lines)
+        ben = next(user for user in beside.json("user", "list") if user["id"] == made["user"]["id"])
+        assert (ben["name"], ben["keys"], ben["disabled_at"]) == ("Ben of the list", 1, None)
+
+    def test_a_name_cannot_steer_the_terminal(self, beside: Beside, postgres_url: str) -> None:
+        made = beside.json("user", "create", "Eve\u009b31m\u202e")["user"]
+        told = beside("user", "list")
+        assert "Eve\\x9b31m\\u202e" in told
+        assert told.replace("\n", "").isprintable()
+        assert "Eve\\x9b31m" in beside("user", "enable", made["id"])
+
+    def test_a_name_that_two_users_have_needs_an_id(self, beside: Beside) -> None:
+        ids = [beside.json("user", "create", "Twin")["user"]["id"] for _ in range(2)]
+        said = beside.refused("key", "create", "Twin")
+        assert "Several users are called 'Twin'" in said
+        assert ", ".join(ids) in said
+        assert beside("key", "create", ids[0])
+
+    def test_a_disabled_user_gets_no_key(self, beside: Beside) -> None:
+        user = beside.json("user", "create", "Disabled for good")["user"]["id"]
+        assert beside.json("user", "disable", user)["disabled_at"]
+        assert "disabled" in next(line for line in beside("user", "list").splitlines() if user in line)
+        assert "'Disabled for good' is disabled" in beside.refused("key", "create", user)
+
+    def test_where_keys_are_listed_none_is_made(self, beside: Beside) -> None:
+        for arguments in (("user", "create", "Ann"), ("key", "create", UNKNOWN)):
+            assert "Only the keys that its operator has listed" in beside.refused(
+                *arguments, SHEAF_ALLOWED_KEYS="listed-key"
+            )
+
+
+class TestKeys:
+    def test_keys_are_made_and_listed_and_revoked(self, beside: Beside) -> None:
+        user = beside.json("user", "create", "Owner of keys")["user"]["id"]
+        options = ("--name", "report", "--scope", "read", "--expires", "2100-01-01T02:00:00+02:00")
+        made = beside.json("key", "create", "Owner of keys", *options)
+        assert made | {"id": 1, "api_key": 2} == {
+            "id": 1,
+            "name": "report",
+            "scope": "read",
+            "expires_at": "2100-01-01T00:00:00Z",
+            "api_key": 2,
+        }
+        titles, first, second = beside("key", "list", user).splitlines()
+        assert titles.split() == ["ID", "USER", "NAME", "SCOPE", "ORIGIN", "CREATED", "EXPIRES"]
+        assert first.split("  ")[1] == "Owner of keys"
+        assert first.endswith(" -")
+        assert second.endswith("2100-01-01T00:00:00Z")
+        told = beside("key", "revoke", made["id"])
+        assert told == f"Key {made['id']} is revoked: it does not work any more, on any worker.\n"
+        assert [key["name"] for key in beside.json("key", "list", user)] == ["first key"]
+        assert "No key that works" in beside.refused("key", "revoke", made["id"])
+        assert user in {key["user_id"] for key in beside.json("key", "list")}
+
+    def test_a_key_for_the_past_is_refused(self, beside: Beside) -> None:
+        user = beside.json("user", "create", "Late")["user"]["id"]
+        assert "lies in the past" in beside.refused("key", "create", user, "--expires", "2020-01-01T00:00:00Z")
+        assert len(beside.json("key", "list", user)) == 1
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two workers with a private database, and a key of the configuration."""
+    with Server(tmp_path_factory.mktemp("cli"), workers="2", bootstrap_key="bootstrap-of-the-tests") as running:
+        yield running
+
+
+def statuses(server: Server, key: str) -> set[int]:
+    """What many requests with this key are answered, over connections of their own, so that each worker gets some."""
+    headers = {"X-API-Key": key}
+    return {httpx.get(f"{server.base}/api/v1/datasets", headers=headers).status_code for _ in range(20)}
+
+
+class TestBesideARunningService:
+    """What the operator takes away is gone on every worker once the command has ended."""
+
+    def test_a_disabled_user_is_out_at_once(self, running: Server) -> None:
+        beside = Beside(running.database_url)
+        key = beside("user", "create", "Ann").strip()
+        with httpx.Client(base_url=f"{running.base}/api/v1", headers={"X-API-Key": key}) as ann:
+            ann.post("/datasets", json={"name": "of Ann"})  # from now on workers remember her
+        assert statuses(running, key) == {200}
+        assert "is disabled: none of the keys works any more" in beside("user", "disable", "Ann")
+        assert statuses(running, key) == {401}
+        assert "is enabled" in beside("user", "enable", "Ann")
+        assert statuses(running, key) == {200}
+
+    def test_a_revoked_key_is_dead_at_once(self, running: Server) -> None:
+        beside = Beside(running.database_url)
+        made = beside.json("user", "create", "Bob")
+        headers = {"X-API-Key": made["api_key"]}
+        httpx.post(f"{running.base}/api/v1/datasets", json={"name": "of Bob"}, headers=headers)
+        assert statuses(running, made["api_key"]) == {200}
+        (key,) = beside.json("key", "list", "Bob")
+        beside("key", "revoke", key["id"])
+        assert statuses(running, made["api_key"]) == {401}
+
+    def test_the_key_of_the_configuration_works_and_only_the_supervisor_knows_it(self, running: Server) -> None:
+        assert statuses(running, "bootstrap-of-the-tests") == {200}
+        for worker in running.workers:
+            assert b"bootstrap-of-the-tests" not in Path(f"/proc/{worker}/environ").read_bytes()
+            assert b"bootstrap-of-the-tests" not in Path(f"/proc/{worker}/cmdline").read_bytes()

@@ -64,7 +64,7 @@ class TestARunningService:
         assert (data / "api_key").read_text().strip() == program.key
 
     def test_the_operator_issues_keys_beside_it(self, program: Program, data: Path) -> None:
-        said = sheaf("key", "Ann", "--data", data)
+        said = sheaf("user", "create", "Ann", "--data", data)
         assert program.get("/users/me", key=said.stdout.strip()).json()["name"] == "Ann"
 
     def test_a_port_in_use_is_told(self, program: Program, tmp_path: Path) -> None:
@@ -234,11 +234,11 @@ class TestOtherServers:
         url = empty_postgres_url.replace("/sheaf?", "/migrated?")
         for _ in range(2):
             assert sheaf("migrate", environment={"SHEAF_DATABASE_URL": url}).returncode == 0
-        made = sheaf("key", "Ann", environment={"SHEAF_DATABASE_URL": url})
+        made = sheaf("user", "create", "Ann", environment={"SHEAF_DATABASE_URL": url})
         assert re.fullmatch(r"[A-Za-z0-9_-]{8,64}\n", made.stdout), made.stderr
 
     def test_a_command_that_finds_no_database_says_so(self, tmp_path: Path) -> None:
-        ended = sheaf("key", "Ann", "--data", tmp_path)
+        ended = sheaf("user", "create", "Ann", "--data", tmp_path)
         assert ended.returncode == 1
         assert ended.stderr.startswith("sheaf: Set SHEAF_DATABASE_URL, or start the service")
 

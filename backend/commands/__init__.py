@@ -1,0 +1,1 @@
+"""The commands of the program for operators, one file per subject; what they tell."""
