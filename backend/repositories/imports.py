@@ -82,8 +82,9 @@ WHERE id = %s AND workspace_id = %s AND state IN ('queued', 'running') RETURNING
 _CANCEL_ALL = """
 UPDATE sheaf.imports SET cancelled = true, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
     finished_at = CASE state WHEN 'queued' THEN now() END
-WHERE workspace_id = %s AND (%s::uuid IS NULL OR user_id = %s) AND state IN ('queued', 'running')
+WHERE workspace_id = %s AND state IN ('queued', 'running')
 """
+_STOP = "UPDATE sheaf.imports SET cancelled = true WHERE workspace_id = %s AND user_id = %s AND state = 'running'"
 _DROP = "DELETE FROM sheaf.imports WHERE id = %s AND worker = %s AND state = 'running'"
 _DROP_ABANDONED = "DELETE FROM sheaf.imports WHERE state = 'running' AND NOT answered AND lease_until < now()"
 _DROP_OLD = "DELETE FROM sheaf.imports WHERE finished_at < now() - %s"
@@ -218,9 +219,14 @@ async def cancel(tx: Tx, workspace_id: UUID, import_id: UUID) -> str | None:
     return None if row is None else str(row[0])
 
 
-async def cancel_all(tx: Tx, workspace_id: UUID, user_id: UUID | None = None) -> None:
-    """Ends those of a workspace that wait or run, or only those of one user; files of theirs go with the next sweep."""
-    await tx.execute(_CANCEL_ALL, (workspace_id, user_id, user_id))
+async def cancel_all(tx: Tx, workspace_id: UUID) -> None:
+    """Ends those of a workspace that wait or run; their files go with the next sweep."""
+    await tx.execute(_CANCEL_ALL, (workspace_id,))
+
+
+async def stop(tx: Tx, workspace_id: UUID, user_id: UUID) -> None:
+    """Cancels those of one member that run; those that wait find out by themselves that they may not."""
+    await tx.execute(_STOP, (workspace_id, user_id))
 
 
 async def drop(tx: Tx, worker: UUID, import_id: UUID) -> None:

@@ -51,7 +51,7 @@ class MemberService:
             else:
                 await members.add(tx, scope.id, user_id, role)
             if role == "viewer":
-                await imports.cancel_all(tx, scope.id, user_id)
+                await imports.stop(tx, scope.id, user_id)
             now = await members.find(tx, scope.id, user_id)
         await self._forgotten()
         if now is None:
@@ -75,7 +75,7 @@ class MemberService:
             await _keep_an_owner(tx, scope.id, was)
             await members.lock_users(tx, [was.id])
             await members.remove(tx, scope.id, was.id)
-            await imports.cancel_all(tx, scope.id, was.id)
+            await imports.stop(tx, scope.id, was.id)
             await find_defaults(tx, [was.id])
         await self._forgotten()
 
