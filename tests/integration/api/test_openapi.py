@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import schemathesis
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import AsyncClient, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.endpoints import document
 from support.service import Upload, User
-
-from backend.app import create_app
-from backend.settings import Settings
 
 HOST = "http://sheaf.test"
 CONTRACT = """
@@ -70,15 +65,7 @@ DELETE /datasets/{ref}/versions/{version}/tag
 """
 
 
-async def _document() -> Any:
-    """The document of a service that has no database: it tells what there is before anything runs."""
-    with TemporaryDirectory() as folder:
-        app = create_app(Settings(data=Path(folder), log_level="error"))
-        async with AsyncClient(transport=ASGITransport(app), base_url=HOST) as client:
-            return (await client.get("/schema/openapi.json")).raise_for_status().json()
-
-
-DOCUMENT = asyncio.run(_document())
+DOCUMENT = document()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
 CALLED = [each for each in OPERATIONS if not each.path.endswith("/rotate")]
