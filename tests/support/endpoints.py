@@ -121,7 +121,7 @@ class How(Struct, frozen=True):
     """How an operation is called so that it succeeds. `$name` stands for a value of the world.
 
     `values` are used instead of the world's. `before`: what the owner does first; `hidden`: only then members find it.
-    `of_caller`: it is about whatever the caller has, so that nobody is a stranger. `answers`: what it answers instead of
+    `of_caller`: it is about whatever the caller has, so nobody is a stranger. `answers`: what it answers instead of
     a 2xx, and `why`.
     """
 
