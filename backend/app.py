@@ -66,6 +66,7 @@ from backend.services.upserts import UpsertService
 from backend.services.users import UserService
 from backend.services.versions import VersionService
 from backend.services.workspace_exports import WorkspaceExportService
+from backend.services.workspace_imports import WorkspaceImportService
 from backend.services.workspaces import WorkspaceService
 from backend.services.writing import Writers
 from backend.settings import Settings
@@ -115,6 +116,13 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "users": users,
         "workspaces": workspaces,
         "members": MemberService(database, users.forgotten_everywhere),
+        "workspace_imports": WorkspaceImportService(
+            database,
+            users.forgotten_everywhere,
+            _limits(settings),
+            concurrency=settings.concurrent_imports,
+            quotas=_quotas(settings),
+        ),
         "datasets": datasets,
         "importers": importers,
         "import_watch": watch,

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from backend.controllers.answers import attachment
-from backend.controllers.documented import EXPORT_OPTIONS, documented
+from backend.controllers.answers import attachment, success
+from backend.controllers.documented import EXPORT_OPTIONS, FILE, TEXT, Fields, documented, parameter
 from backend.controllers.exports import OPTIONS, export_options
+from backend.controllers.multipart import FormReceiver
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import string_members
+from backend.controllers.uploads import body_chunks
+from backend.errors import BadRequest
 from backend.schemas.access import Action
+from backend.schemas.workspace_archives import WorkspaceImport, WorkspaceImportPlan, WorkspaceImportRequest
 from backend.security.auth import may
+from backend.services.importers import Importers
+from backend.services.uploads import Upload
 from backend.services.workspace_exports import WorkspaceExportService
+from backend.services.workspace_imports import WorkspaceImportService
 
 ZIP = "application/zip"
+_FIELDS = ("name", "slug", "dry_run")
+_FORM: Fields = {
+    "type": "object",
+    "properties": {"file": FILE, "name": TEXT, "slug": TEXT, "dry_run": TEXT},
+    "required": ["file"],
+}
 
 
 class WorkspaceArchiveController(Controller):
@@ -50,3 +67,69 @@ class WorkspaceArchiveController(Controller):
             "X-Row-Count": str(archive.rows),
         }
         return Stream(archive.chunks, media_type=archive.media_type, headers=headers)
+
+    @post(
+        "/import",
+        request_max_body_size=None,
+        opt=READS_PARAMETERS | may(Action.ADD_WORKSPACES),
+        operation_class=documented(
+            parameters=[
+                parameter("name", TEXT, "The workspace's name; the archive's without it."),
+                parameter("slug", TEXT, "Its slug; without it the archive's, with a number where you have that already."),
+                parameter("dry_run", {"type": "boolean"}, "Check everything, store nothing."),
+            ],
+            body={ZIP: FILE, "multipart/form-data": _FORM},
+        ),
+        responses=failures(403, 409, 413, 422)
+        | {
+            200: success(WorkspaceImportPlan, "A dry run: what would be made"),
+            201: success(WorkspaceImport, "The new workspace"),
+        },
+    )
+    async def import_archive(
+        self,
+        request: CallerRequest,
+        workspace_imports: NamedDependency[WorkspaceImportService],
+        importers: NamedDependency[Importers],
+    ) -> Response[Any]:
+        """Make a new workspace of an exported one: all of it or nothing.
+
+        The archive is sent as the raw body or as the part `file` of a form. Each file in it is checked against the
+        manifest's SHA-256 and number of rows.
+        """
+        with importers.folder.open() as upload:
+            asked = await _receive(request, workspace_imports, upload)
+            made = await workspace_imports.run(request.user, upload, asked)
+        if isinstance(made, WorkspaceImportPlan):
+            return Response(made, status_code=200)
+        location = f"/api/v1/workspaces/{made.head.workspace.id}"
+        return Response(made.answer, status_code=201, headers={"ETag": made.head.etag, "Location": location})
+
+
+async def _receive(
+    request: CallerRequest, imports: WorkspaceImportService, upload: Upload
+) -> WorkspaceImportRequest:
+    """The archive, and what is asked in the query string or in fields of the form: that before the archive is read."""
+    refuse_unknown((name for name, _ in request.query_params.multi_items()), _FIELDS)
+    told = dict(request.query_params)
+    await imports.check(request.user, asked := _asked(told))
+    if request.content_type[0] != "multipart/form-data":
+        await upload.receive(body_chunks(request))
+        return asked
+
+    async def check(name: str, value: str) -> None:
+        if name in told:
+            raise BadRequest(f"`{name}` is given twice.")
+        told[name] = value
+        await imports.check(request.user, _asked(told))
+
+    boundary = request.content_type[1].get("boundary", "")
+    await FormReceiver(upload, _FIELDS, check).receive(body_chunks(request), boundary)
+    return _asked(told)
+
+
+def _asked(told: Mapping[str, str]) -> WorkspaceImportRequest:
+    try:
+        return msgspec.convert(told, WorkspaceImportRequest, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"A parameter cannot be used: {error}.") from error

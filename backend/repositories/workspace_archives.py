@@ -51,4 +51,5 @@ def list_versions(
     ).format(table(scope, "versions"))
     while rows := tx.execute(query, (dataset_id, since, until, _PAGE)).fetchall():
         since = rows[-1][0] + 1
-        yield [Version(*row[:-1], None if row[-1] is None else Raw(row[-1].encode())) for row in rows]
+        sources = (None if row[-1] is None else Raw(row[-1].encode()) for row in rows)
+        yield [Version(*(*row[:-1], source)) for row, source in zip(rows, sources, strict=True)]

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from backend.schemas.datasets import ColumnInfo, Description
 from backend.schemas.exports import ExportOptions
+from backend.schemas.workspaces import Workspace
 
 MANIFEST = "manifest.json"
 FORMAT = "sheaf-workspace"
@@ -60,6 +61,10 @@ class ArchivedDataset(Struct, frozen=True):
     schema: ArchivedFile
     versions: ArchivedFile
 
+    @property
+    def files(self) -> tuple[ArchivedFile, ...]:
+        return self.data, self.schema, self.versions
+
 
 class ArchivedWorkspace(Struct, frozen=True):
     id: UUID
@@ -83,6 +88,10 @@ class Manifest(ManifestHead, frozen=True):
     options: ExportOptions
     datasets: tuple[ArchivedDataset, ...]
 
+    @property
+    def rows(self) -> int:
+        return sum(dataset.rows for dataset in self.datasets)
+
 
 class ImportedFrom(Struct, frozen=True):
     """Where a dataset comes from: the workspace, the dataset and the version in the service that exported it."""
@@ -105,19 +114,34 @@ class ImportedDataset(Struct, frozen=True):
     origin: ImportedFrom
 
 
-class ImportedWorkspace(Struct, frozen=True):
-    """`id` is null in a dry run."""
+class PlannedWorkspace(Struct, frozen=True):
+    """A workspace that an import would make."""
 
-    id: UUID | None
     slug: str
     name: str
     description: str | None
 
 
 class WorkspaceImport(Struct, frozen=True):
-    """What an import of a workspace made, or in a dry run would make."""
+    """What an import of a workspace made."""
 
-    workspace: ImportedWorkspace
+    workspace: Workspace
     datasets: tuple[ImportedDataset, ...]
     rows: int
     seconds: float
+
+
+class WorkspaceImportPlan(Struct, frozen=True):
+    """What an import of a workspace would make; every file was read to its end."""
+
+    workspace: PlannedWorkspace
+    datasets: tuple[ImportedDataset, ...]
+    rows: int
+
+
+class WorkspaceImportRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is asked of an import; without `name` and `slug` they are those of the archive."""
+
+    name: str | None = None
+    slug: str | None = None
+    dry_run: bool = False

@@ -26,6 +26,8 @@ from backend.services.preconditions import require_match
 log = structlog.get_logger()
 _STEP = 50
 """Datasets of a deleted workspace that one transaction removes."""
+_RESERVED = {"import"}
+"""Slugs whose addresses mean something else."""
 
 
 class WorkspaceService:
@@ -199,7 +201,7 @@ async def _own(tx: Tx, caller: Caller, workspace_id: UUID, if_match: str | None)
 
 
 def _free_slug(base: str, taken: Mapping[UUID, str]) -> str:
-    slugs = set(taken.values())
+    slugs = {*taken.values(), *_RESERVED}
     return first_free(base, lambda each: each not in slugs, joiner="-")
 
 
@@ -208,6 +210,6 @@ def _check_slug(slug: str, taken: Mapping[UUID, str], own: UUID | None = None) -
     if not slug or slugify(slug) != slug:
         reason = f"A slug is of lower-case letters and digits joined by single hyphens, not {shown(slug)}."
         raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/slug", code="INVALID_VALUE")])
-    if any(slug == each for workspace_id, each in taken.items() if workspace_id != own):
+    if slug in _RESERVED or any(slug == each for workspace_id, each in taken.items() if workspace_id != own):
         raise WorkspaceSlugTaken
     return slug

@@ -44,6 +44,7 @@ OWN = [
     Call("GET", "/imports"),
     Call("GET", "/workspaces"),
     Call("POST", "/workspaces", {"name": "new"}),
+    Call("POST", "/workspaces/import"),
 ]
 OF_A_WORKSPACE = [
     Call("GET", "/workspaces/{ref}"),

@@ -1,0 +1,181 @@
+"""What an archive of a workspace holds: its manifest and the schemas, checked as what anybody may have written."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from backend.errors import InvalidName, UnreadableFile
+from backend.inference.lattice import BOOLEANS, accepts, shape
+from backend.query.text import shown
+from backend.readers.archived import ArchivedFiles
+from backend.readers.base import ReadLimits
+from backend.readers.exact import ExactSource
+from backend.schemas.columns import RECORD_ID, Column
+from backend.schemas.datasets import ColumnInfo
+from backend.schemas.workspace_archives import (
+    FORMAT,
+    FORMAT_VERSION,
+    MANIFEST,
+    ArchivedColumns,
+    ArchivedDataset,
+    Manifest,
+    ManifestHead,
+)
+from backend.services.identifiers import check_name
+from backend.services.keys import keys_for
+from backend.services.progress import Progress
+from backend.writers import WRITERS
+
+FORMATS = ("csv", "tsv")
+"""Those that are read back to the letter: in XLSX a text cell and a number may look the same."""
+MOST_DATASETS = 500
+"""Each takes eight locks of PostgreSQL's until the import is done, of some 6,400 that there are by default."""
+_LARGEST_FILE = 128 * 2**20
+"""Bytes of a manifest or a schema, which are held in memory."""
+_SLUG = re.compile(r"[^\W_]+(?:-[^\W_]+)*-?")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+T = TypeVar("T")
+
+
+class ArchivedSchema(Struct, frozen=True):
+    """The columns of a dataset, and for each its evidence as JSON."""
+
+    columns: tuple[Column, ...]
+    evidence: tuple[bytes | None, ...]
+
+    def named(self, name: str | None) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+class Contents:
+    """An archive whose manifest makes sense. Blocking.
+
+    Everything here raises UnreadableFile, with the file's name and the reason, where that is not so.
+    """
+
+    def __init__(self, files: ArchivedFiles, limits: ReadLimits) -> None:
+        if MANIFEST not in files:
+            raise UnreadableFile(f"This ZIP archive is no export of a workspace: it has no {MANIFEST}.")
+        self._files = files
+        self._limits = limits
+        self.manifest = _manifest(files.read(MANIFEST, _LARGEST_FILE))
+
+    def verify(self, progress: Progress) -> None:
+        """All files are there, as the manifest says they are, and their schemas make sense."""
+        for at, dataset in enumerate(self.manifest.datasets):
+            for file in dataset.files:
+                self._files.check(file)
+            self.schema(dataset)
+            progress.reached(0, at / len(self.manifest.datasets))
+
+    def schema(self, dataset: ArchivedDataset) -> ArchivedSchema:
+        file = dataset.schema.file
+        told = _decoded(self._files.read(file, _LARGEST_FILE), ArchivedColumns, file).columns
+        names = [column.name for column in told]
+        if len(names) != dataset.columns:
+            raise _wrong(file, f"it has {len(names):,} columns; the manifest says {dataset.columns:,}")
+        if len(names) > self._limits.max_columns:
+            raise _wrong(file, f"it has more columns than SHEAF_MAX_COLUMNS, {self._limits.max_columns:,}")
+        if len(set(names)) < len(names) or not all(name.strip() and name != RECORD_ID for name in names):
+            raise _wrong(file, f"a column is named twice, has no name or is called {RECORD_ID}")
+        for column in told:
+            if not _is_format(column):
+                raise _wrong(file, f"column {shown(column.name)} has the format {shown(column.format or '')}")
+        columns = tuple(
+            Column(key, each.name, each.type, each.format, each.nullable, each.description)
+            for key, each in zip(keys_for(names, ()), told, strict=True)
+        )
+        evidence = tuple(None if each.evidence is None else msgspec.json.encode(each.evidence) for each in told)
+        schema = ArchivedSchema(columns, evidence)
+        if dataset.key is not None and ((key := schema.named(dataset.key)) is None or key.nullable):
+            raise _wrong(file, f"the key {shown(dataset.key)} is no column without nulls")
+        return schema
+
+    def source(self, dataset: ArchivedDataset, schema: ArchivedSchema) -> ExactSource:
+        """The records of a dataset."""
+        options, file = self.manifest.options, dataset.data
+        texts = [at for at, column in enumerate(schema.columns) if column.type == "text"]
+        return ExactSource(
+            partial(self._files.open, file.file),
+            [column.name for column in schema.columns],
+            told_format=options.format,
+            delimiter=WRITERS[options.format].delimiter(options),
+            size=file.bytes,
+            limits=self._limits,
+            guarded=texts if options.escape_formulas else None,
+        )
+
+
+def _manifest(data: bytes) -> Manifest:
+    head = _decoded(data, ManifestHead, MANIFEST)
+    if head.format != FORMAT:
+        raise _wrong(MANIFEST, f"its format is {shown(head.format)}, not {FORMAT}")
+    if head.format_version > FORMAT_VERSION:
+        told = f"this server reads version {FORMAT_VERSION} of the format, this is version {head.format_version}"
+        raise _wrong(MANIFEST, f"{told}; import it where it was exported, or with a newer version")
+    manifest = _decoded(data, Manifest, MANIFEST)
+    options = manifest.options
+    if options.format not in FORMATS:
+        formats = " and ".join(FORMATS)
+        raise _wrong(MANIFEST, f"only exports as {formats} can be imported; this one is of {shown(options.format)}")
+    if options.null:
+        raise _wrong(MANIFEST, f"null is written {shown(options.null)}; only exports without `null` can be imported")
+    if len(manifest.datasets) > MOST_DATASETS:
+        raise _wrong(MANIFEST, f"it has {len(manifest.datasets):,} datasets; one import takes {MOST_DATASETS:,}")
+    _check_datasets(manifest)
+    return manifest
+
+
+def _check_datasets(manifest: Manifest) -> None:
+    for what, values in (
+        ("slug", [dataset.slug for dataset in manifest.datasets]),
+        ("name", [dataset.name.lower() for dataset in manifest.datasets]),
+        ("file", [file.file for dataset in manifest.datasets for file in dataset.files]),
+    ):
+        if (twice := _twice(values)) is not None:
+            raise _wrong(MANIFEST, f"two datasets have the {what} {shown(twice)}")
+    for dataset in manifest.datasets:
+        if not _SLUG.fullmatch(dataset.slug):
+            raise _wrong(MANIFEST, f"{shown(dataset.slug)} is no slug")
+        if dataset.kind != "table":
+            raise _wrong(MANIFEST, f"{shown(dataset.slug)} is a dataset of the kind {shown(dataset.kind)}")
+        try:
+            check_name(dataset.name)
+        except InvalidName as error:
+            raise _wrong(MANIFEST, f"a dataset is called {shown(dataset.name)}: {error}") from error
+
+
+def _twice(values: Collection[str]) -> str | None:
+    return next((value for value, count in Counter(values).items() if count > 1), None)
+
+
+def _is_format(column: ColumnInfo) -> bool:
+    """Whether values of the type can be written so: a boolean's casing, a moment's shape."""
+    if column.format is None:
+        return True
+    if column.type == "boolean":
+        return column.format in BOOLEANS
+    value = column.format.replace("0000-00-00", "2000-01-01", 1)
+    moment = column.type in {"date", "datetime", "time"}
+    return moment and accepts(column.type, value) and shape(value) == column.format
+
+
+def _decoded(data: bytes, kind: type[T], file: str) -> T:
+    if _NUL.search(data):
+        raise _wrong(file, "it holds the NUL character")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise _wrong(file, str(error)) from error
+
+
+def _wrong(file: str, reason: str) -> UnreadableFile:
+    return UnreadableFile(f"{shown(file)}: {reason}.")
