@@ -15,17 +15,19 @@ from msgspec import Raw, Struct
 from psycopg.rows import class_row
 from psycopg.types.json import Json
 
+from backend.errors import WorkspaceNotFound
 from backend.repositories.database import Tx
 from backend.schemas.import_status import ImportStatus
 
 _ADD = """
-INSERT INTO sheaf.imports (id, workspace_id, user_id, upload_id, request, bytes, phase, answered, state)
-VALUES (%s, %s, %s, %s, %s, %s, 'waiting', true, 'queued')
+INSERT INTO sheaf.imports (id, user_id, upload_id, request, bytes, workspace_id, phase, answered, state)
+SELECT %s, %s, %s, %s, %s, id, 'waiting', true, 'queued' FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL
 """
 _ADD_RUNNING = """
 INSERT INTO sheaf.imports
-    (id, workspace_id, user_id, request, bytes, phase, answered, state, worker, lease_until, started_at)
-VALUES (%s, %s, %s, %s, %s, 'waiting', false, 'running', %s, now() + %s, now())
+    (id, user_id, request, bytes, worker, lease_until, workspace_id, phase, answered, state, started_at)
+SELECT %s, %s, %s, %s, %s, now() + %s, id, 'waiting', false, 'running', now()
+FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL
 """
 _STATUS = """
 SELECT id, state, phase, rows, bytes, percent,
@@ -121,8 +123,13 @@ def _json(encoded: bytes) -> Json:
 async def add(
     tx: Tx, import_id: UUID, workspace_id: UUID, user_id: UUID, upload_id: UUID, request: bytes, size: int
 ) -> None:
-    """A promised import, which waits for a worker. `request` is JSON, `size` the file's, in bytes."""
-    await tx.execute(_ADD, (import_id, workspace_id, user_id, upload_id, _json(request), size))
+    """A promised import, which waits for a worker. `request` is JSON, `size` the file's, in bytes.
+
+    Raises WorkspaceNotFound where the workspace was deleted meanwhile.
+    """
+    added = await tx.execute(_ADD, (import_id, user_id, upload_id, _json(request), size, workspace_id))
+    if added.rowcount == 0:
+        raise WorkspaceNotFound
 
 
 async def add_running(
@@ -136,8 +143,10 @@ async def add_running(
     worker: UUID,
     lease: timedelta,
 ) -> None:
-    """An import whose caller waits for it."""
-    await tx.execute(_ADD_RUNNING, (import_id, workspace_id, user_id, _json(request), size, worker, lease))
+    """An import whose caller waits for it. Raises WorkspaceNotFound where the workspace was deleted meanwhile."""
+    added = await tx.execute(_ADD_RUNNING, (import_id, user_id, _json(request), size, worker, lease, workspace_id))
+    if added.rowcount == 0:
+        raise WorkspaceNotFound
 
 
 async def get(tx: Tx, import_id: UUID, workspace_id: UUID) -> ImportStatus:

@@ -9,12 +9,14 @@ from uuid import UUID
 from msgspec import Struct
 from psycopg.rows import class_row
 
+from backend.errors import WorkspaceNotFound
 from backend.repositories.database import Database, Tx
 
 _ADD = """
 INSERT INTO sheaf.uploads
-    (id, workspace_id, user_id, filename, media_type, charset, format, size, sha256, kept, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s) RETURNING expires_at
+    (id, user_id, filename, media_type, charset, format, size, sha256, kept, expires_at, workspace_id)
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s, id
+FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL RETURNING expires_at
 """
 _FIND = """
 SELECT id, workspace_id, filename, media_type, charset, format, size, sha256, expires_at
@@ -54,11 +56,15 @@ class Stored(FileFacts, frozen=True, kw_only=True):
 async def add(
     tx: Tx, upload_id: UUID, workspace_id: UUID, user_id: UUID, facts: FileFacts, *, kept: bool, keep: timedelta
 ) -> datetime:
-    """Adds a file without its bytes; answers when it expires."""
+    """Adds a file without its bytes; answers when it expires.
+
+    Raises WorkspaceNotFound where the workspace was deleted meanwhile.
+    """
     values = (facts.filename, facts.media_type, facts.charset, facts.format, facts.size, facts.sha256)
-    added = await tx.execute(_ADD, (upload_id, workspace_id, user_id, *values, kept, keep))
-    ((expires_at,),) = await added.fetchall()
-    moment: datetime = expires_at
+    added = await (await tx.execute(_ADD, (upload_id, user_id, *values, kept, keep, workspace_id))).fetchone()
+    if added is None:
+        raise WorkspaceNotFound
+    moment: datetime = added[0]
     return moment
 
 
