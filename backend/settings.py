@@ -48,13 +48,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Server processes."""
     registration: Literal["open", "closed"] = "closed"
     """Whether anyone may register a user by `POST /users`."""
-    database_pool: Count = 10
     key_policy: Literal["issued", "listed", "any"] = "issued"
     """Which keys work: those that the service issued, those listed (where some are), or all well-formed ones."""
     allowed_keys: str = ""
     """The keys that work, with commas between them; each is its own user."""
     bootstrap_key: str = ""
     """A key that is there from the start, of a user `bootstrap`; empty makes none."""
+    database_pool: Count = 10
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True
     """Whether the driver may prepare statements on the server; switch off behind a pooler that cannot keep them."""
@@ -95,6 +95,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
+    @property
+    def listed_keys(self) -> tuple[str, ...]:
+        """The allowed keys, one by one."""
+        return tuple(key.strip() for key in self.allowed_keys.split(",")) if self.allowed_keys.strip() else ()
+
 
 class SettingsError(ValueError):
     """A `SHEAF_…` variable is unknown or has a value that cannot be used."""
@@ -102,11 +107,6 @@ class SettingsError(ValueError):
 
 def _size(text: str) -> Size:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text, re.IGNORECASE)
-    @property
-    def listed_keys(self) -> tuple[str, ...]:
-        """The allowed keys, one by one."""
-        return tuple(key.strip() for key in self.allowed_keys.split(",")) if self.allowed_keys.strip() else ()
-
     if match is None or match[2].lower() not in _UNITS:
         raise ValueError(f"{text!r} is no size; write for example 2GiB or 500MB")
     return Size(float(match[1]) * _UNITS[match[2].lower()])
@@ -129,19 +129,12 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     unknown = sorted(set(named) - set(Settings.__struct_fields__))
     if unknown:
         raise SettingsError("no such setting: " + ", ".join(PREFIX + name.upper() for name in unknown))
+    if str(named.get("allowed_keys", "")).strip():
+        named.setdefault("key_policy", "listed")
     try:
         settings = convert(named, Settings, strict=False, dec_hook=_decode)
     except (ValidationError, ValueError) as error:
         raise SettingsError(_explained(str(error), named, given)) from error
-
-
-def _explained(reason: str, named: Mapping[str, object], given: Mapping[str, object]) -> str:
-    if str(named.get("allowed_keys", "")).strip():
-        named.setdefault("key_policy", "listed")
-    """msgspec's sentence about a value, with the value and the name by which it was given."""
-    found = re.fullmatch(r"(.*) - at `\$\.(\w+)`", reason)
-    if found is None:
-        return reason
     _check_keys(settings)
     _check_address("DATABASE_URL", settings.database_url, "postgresql://user:password@host/name")
     _check_address("REDIS_URL", settings.redis_url, "redis://:password@host:6379/0")
@@ -171,6 +164,13 @@ def _check_address(name: str, address: str, example: str) -> None:
         raise SettingsError(
             f"SHEAF_{name} is no address like {example}; signs such as @ : / % in a password are written %40 and so on"
         )
+
+
+def _explained(reason: str, named: Mapping[str, object], given: Mapping[str, object]) -> str:
+    """msgspec's sentence about a value, with the value and the name by which it was given."""
+    found = re.fullmatch(r"(.*) - at `\$\.(\w+)`", reason)
+    if found is None:
+        return reason
     name = found[2]
     source = PREFIX + name.upper() if given.get(name) is None else f"--{name}"
     why = re.sub(r"^Expected `int`(, got `str`)?", "it must be a whole number", found[1])
