@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 """Goes up when an older server could no longer read an archive right."""
 
 Slug = Annotated[str, Meta(min_length=1, max_length=100)]
-Counted = Annotated[int, Meta(ge=0, lt=2**63)]
+Counted = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ArchivedFile(Struct, frozen=True):
