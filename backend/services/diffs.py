@@ -70,7 +70,7 @@ class DiffService:
         if place is not None:
             before, after = map(str, place.versions)
         async with self._database.snapshot() as tx:
-            told = await _between(tx, caller, ref, workspace, before, after)
+            told = await _between(tx, caller, ref, workspace, before, after, place)
             if place is not None and place != _place(told, place.last):
                 raise InvalidCursor
             counts = await diffs.summary(tx, told)
@@ -122,10 +122,21 @@ class DiffService:
 
 
 async def _between(
-    tx: Tx, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
+    tx: Tx,
+    caller: Caller,
+    ref: str,
+    workspace: str | None,
+    before: str | None,
+    after: str | None,
+    place: Place | None = None,
 ) -> Between:
-    """Both versions; without `after` the newest, without `before` the one ahead of that."""
+    """Both versions; without `after` the newest, without `before` the one ahead of that.
+
+    Raises InvalidCursor for a place in another dataset.
+    """
     scope, head = await lookup.head(tx, caller, ref, workspace)
+    if place is not None and place.dataset != head.dataset.id:
+        raise InvalidCursor
     later = await lookup.snapshot(tx, scope, head, version=after)
     wanted = before if before is not None else str(max(1, later.version - 1))
     return await diffs.between(tx, scope, await lookup.snapshot(tx, scope, head, version=wanted), later)

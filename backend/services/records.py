@@ -158,10 +158,12 @@ class RecordService:
         self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None = None
     ) -> Reading:
         scope, head = await lookup.head(tx, caller, ref, workspace)
+        if place is not None and place.dataset != head.dataset.id:
+            raise InvalidCursor
         version = query.version if place is None else str(place.version)
         as_of = query.as_of if place is None else None
         snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
-        if place is not None and (place.dataset, place.token) != (snapshot.dataset_id, snapshot.token):
+        if place is not None and place.token != snapshot.token:
             raise InvalidCursor
         if _lasts(query, place):
             at = place.token if place else query.version

@@ -48,10 +48,23 @@ class World:
         shared = self._workspace({"owner": "owner", "outsider": "editor"})
         self.values |= await self.fresh("owner", {"ref", "import_id", "upload_id", "key_id"})
         await self._end_keys()
+        await self._use()
         for where in ({}, {"workspace": shared}):
             await _done(self.callers["outsider"].post("/datasets", json={"name": "their own", **where}))
         await _done(self.callers["stranger"].post("/datasets", json={"name": "their own"}))
         return self
+
+    async def _use(self) -> None:
+        """Cursors, ETags, a tag and an idempotency key: all that the shared dataset gives to its owner."""
+        owner, ref = self.callers["owner"], f"/datasets/{self.values['ref']}"
+        self.values["slug"] = (await _done(owner.get(ref)))["slug"]
+        self.values["moment"] = (await _done(owner.get(ref)))["created_at"]
+        again = {"Idempotency-Key": "the-owners-own"}
+        await _done(owner.post(f"{ref}/records", json={"sku": "three", "name": "Cem"}, headers=again))
+        await _done(owner.put(f"{ref}/versions/1/tag", json={"tag": "audited"}))
+        self.values["cursor"] = (await _done(owner.get(f"{ref}/records?limit=1")))["next"]
+        paths = (ref, f"{ref}/records?limit=1", f"{ref}/records/1", f"/workspaces/{self.values['workspace']}")
+        self.values["etags"] = ", ".join([(await owner.get(path)).headers["etag"] for path in paths])
 
     async def fresh(self, caller: str, wanted: set[str]) -> dict[str, str]:
         """New things in the workspace, to be changed without harm; a key is the caller's own."""

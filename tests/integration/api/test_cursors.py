@@ -66,7 +66,10 @@ class TestCursor:
             answer = await refused(client, cursor=following, **changed)
             assert answer.json()["error_code"] == "INVALID_CURSOR", changed
 
-    async def test_belongs_to_one_dataset(self, client: AsyncClient, upload: Upload, people: Any) -> None:
+    @pytest.mark.usefixtures("people")
+    async def test_belongs_to_one_dataset(self, client: AsyncClient, upload: Upload) -> None:
+        """Whether the other one has a version of that number or not."""
+        await client.delete("/datasets/people/records/1")
         await upload(PEOPLE, name="others")
         following = (await page(client, limit=1))["next"]
         answer = await client.get("/datasets/others/records", params={"cursor": following})
