@@ -91,7 +91,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     import_days: Count = 30
     """Days for which an import that has ended can be looked up."""
     undelete_days: Count = 30
-    """Days for which a deleted dataset can be restored."""
+    """Days for which a deleted dataset or workspace can be restored."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged."""
 
