@@ -20,11 +20,13 @@ from backend.errors import (
     BadRequest,
     Conflict,
     DatasetNameTaken,
+    DatasetNotFound,
     DuplicateKeys,
     InvalidQuery,
     InvalidRecord,
     TagTaken,
     Unavailable,
+    WorkspaceNotFound,
 )
 from backend.repositories.holding import held
 from backend.schemas.problems import ErrorItem
@@ -49,6 +51,8 @@ _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 _KEY_INDEX = re.compile("uq_records_[0-9a-f]{32}_key_[0-9a-f]{8}")
 _KEY_VALUE = re.compile(r"\)=\((.*)\)", re.DOTALL)
 """In what PostgreSQL says of a value that is there already, in whatever language."""
+_SWEPT = re.compile(r"\bws_[0-9a-f]{32}\b(\.records_)?")
+"""In what PostgreSQL says of a schema or table that is not there, in whatever language."""
 _SHOWN = 80
 
 
@@ -64,8 +68,8 @@ def translated(error: psycopg.Error, key: str | None = None) -> AppError | None:
 
     `key`: what the key column of the dataset that is written to is called.
     """
-    if (of_key := _about_key(error, key)) is not None:
-        return of_key
+    if (known := _about_key(error, key) or _gone(error)) is not None:
+        return known
     if isinstance(error, psycopg.errors.UniqueViolation):
         return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
@@ -91,6 +95,14 @@ def _about_key(error: psycopg.Error, key: str | None) -> AppError | None:
     shown = "a value" if value is None else repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
     text = f"Two records would have {shown} in the key column{f' {key!r}' if key else ''}; nothing was stored."
     return DuplicateKeys(text, errors=[ErrorItem(text, column=key, code="DUPLICATE_KEY", value=value)])
+
+
+def _gone(error: psycopg.Error) -> AppError | None:
+    """What was swept while its caller was at it: a table of records, or all of a workspace."""
+    if not isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return None
+    found = _SWEPT.search(error.diag.message_primary or "")
+    return found and (DatasetNotFound() if found[1] else WorkspaceNotFound())
 
 
 @contextmanager
