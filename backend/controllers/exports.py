@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
@@ -19,7 +19,7 @@ from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
 from backend.security.auth import may
-from backend.services.exports import ExportService
+from backend.services.exports import Announced, ExportService
 from backend.writers import WRITERS
 
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
@@ -41,9 +41,27 @@ class ExportController(Controller):
     async def export(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Stream | Response[None]:
-        """What matches, as CSV, TSV or XLSX: one version, streamed."""
+        """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
         return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
+
+    @head(
+        "/",
+        opt=READS_PARAMETERS,
+        responses=failures(304, 404, 410, 422),
+        operation_class=documented(parameters=EXPORT),
+    )
+    async def announce(
+        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
+    ) -> Response[None]:
+        """What an export would say of its file; none is made."""
+        workspace, query = query_from_string(request, OPTIONS, max_limit=None)
+        options = export_options(string_members(request, OPTIONS))
+        known = request.headers.get("if-none-match")
+        told, etag = await exports.announce(request.user, ref, workspace, query, options, if_none_match=known)
+        if told is None:
+            return Response(None, status_code=304, headers={"ETag": etag})
+        return Response(None, headers={"Content-Type": told.media_type, **_headers(told, etag)})
 
     @post(
         "/",
@@ -77,13 +95,17 @@ async def _export(
     export, etag = await exports.start(request.user, ref, workspace, query, told, if_none_match=known)
     if export is None:
         return Response(None, status_code=304, headers={"ETag": etag})
-    headers = {
-        "Content-Disposition": attachment(export.filename),
-        "X-Row-Count": str(export.rows),
-        "X-Dataset-Version": str(export.version),
+    media_type = export.media_type.removesuffix("; charset=utf-8")  # which Litestar adds
+    return Stream(export.chunks, media_type=media_type, headers=_headers(export, etag))
+
+
+def _headers(told: Announced, etag: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": attachment(told.filename),
+        "X-Row-Count": str(told.rows),
+        "X-Dataset-Version": str(told.version),
         "ETag": etag,
     }
-    return Stream(export.chunks, media_type=export.media_type.removesuffix("; charset=utf-8"), headers=headers)
 
 
 def export_options(members: dict[str, Any]) -> ExportOptions:

@@ -9,7 +9,7 @@ import msgspec
 from psycopg import sql
 
 from backend.query.sqltext import literal, text_array
-from backend.schemas.columns import Column
+from backend.schemas.columns import RECORD_ID, Column
 
 WIDE = 1_600
 """Most columns that a SELECT can return with some room to spare."""
@@ -18,15 +18,21 @@ UNPACKED = sql.SQL("r.data || '{}'::jsonb AS d")
 """A row's jsonb, taken out of line and out of compression once; `OFFSET` keeps a sub-select of it from being merged."""
 
 
-def record_json(columns: Sequence[Column]) -> sql.SQL:
-    """A text expression over `r.data`: `{"name":value,…}` in the order of the columns, null where there is no value."""
-    return _record_json(tuple(columns))
+def record_json(columns: Sequence[Column], *, ids: bool = False) -> sql.SQL:
+    """A text expression over `r.data`: `{"name":value,…}` in the order of the columns, null where there is no value.
+
+    `ids`: the record's id, `r.id`, comes before them as `__id`.
+    """
+    return _record_json(tuple(columns), ids)
 
 
 @lru_cache(maxsize=32)
-def _record_json(columns: tuple[Column, ...]) -> sql.SQL:
+def _record_json(columns: tuple[Column, ...], ids: bool) -> sql.SQL:
     labels = [msgspec.json.encode(column.name).decode() + ":" for column in columns]
     members = _spelled_out(columns, labels) if len(columns) <= _NARROW else _listed(columns, labels)
+    if ids:
+        rest = f"||','||substr({members}, 2)" if columns else ""
+        members = f"'{{\"{RECORD_ID}\":'||r.id{rest}"
     return sql.SQL(f"(SELECT {members}||'}}' FROM (SELECT {UNPACKED.as_string()} OFFSET 0) AS x)")  # noqa: S608 quoted
 
 
@@ -60,18 +66,18 @@ def is_wide(columns: Sequence[Column]) -> bool:
     return len(columns) > WIDE
 
 
-def csv_select(columns: Sequence[Column]) -> sql.SQL:
+def csv_select(columns: Sequence[Column], *, ids: bool = False) -> sql.SQL:
     """A select list over `(SELECT {UNPACKED} … OFFSET n) AS x`, for COPY … TO STDOUT (FORMAT csv).
 
     Each column's text, null where it has none; booleans in their casing, json columns as JSON text. More columns
-    than COPY can return: one text, a JSON array of those texts and nulls.
+    than COPY can return: one text, a JSON array of those texts and nulls. `ids`: the record's id, `x.id`, is first.
     """
-    return _csv_select(tuple(columns))
+    return _csv_select(tuple(columns), ids)
 
 
 @lru_cache(maxsize=32)
-def _csv_select(columns: tuple[Column, ...]) -> sql.SQL:
-    texts = ", ".join(_text(column) for column in columns)
+def _csv_select(columns: tuple[Column, ...], ids: bool) -> sql.SQL:
+    texts = ", ".join(["x.id::text"] * ids + [_text(column) for column in columns])
     if is_wide(columns):
         texts = f"array_to_json(ARRAY[{texts}])::text"
     return sql.SQL(texts)

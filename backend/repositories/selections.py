@@ -223,10 +223,19 @@ def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
     return _copy_to(tx, chosen, query, select, NDJSON)
 
 
-def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: str) -> bytes:
-    """`COPY (SELECT …) TO STDOUT (FORMAT csv)`. Raises VersionPruned, DatasetNotFound."""
-    rows = _matching(chosen, UNPACKED, newest=check_kept(tx, chosen.scope, chosen.snapshot))
-    select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(chosen.compiled.columns), rows)
+def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: str | None, ids: bool = False) -> bytes:
+    """`COPY (SELECT …) TO STDOUT (FORMAT csv)`, or without a delimiter a JSON object a line; `ids`: with their ids.
+
+    Raises VersionPruned, DatasetNotFound.
+    """
+    newest = check_kept(tx, chosen.scope, chosen.snapshot)
+    columns = chosen.compiled.columns
+    if delimiter is None:
+        rows = _matching(chosen, sql.SQL("r.id, r.data"), newest=newest)
+        select = sql.SQL("SELECT {} FROM ({}) AS r").format(record_json(columns, ids=ids), rows)
+        return _copy_to(tx, chosen, query, select, NDJSON)
+    rows = _matching(chosen, sql.SQL("r.id, ") + UNPACKED if ids else UNPACKED, newest=newest)
+    select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(columns, ids=ids), rows)
     form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(delimiter)
     return _copy_to(tx, chosen, query, select, form)
 

@@ -1,21 +1,46 @@
 """What an export may be told."""
 
 import unicodedata
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
+
+
+class Digits(Struct, frozen=True):
+    """The number of a column that is farthest from zero, as a positive one, and the most digits after the point."""
+
+    largest: Decimal
+    fraction: int
+
+    @property
+    def whole(self) -> int:
+        """The most digits before the point."""
+        return max(self.largest.adjusted() + 1, 0)
+
+
+class Span(Struct, frozen=True):
+    """The first and the last of a column's datetimes, as they are written."""
+
+    first: str
+    last: str
+
+
+Extent = Digits | Span
 
 _DELIMITER_WORDS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 
 
 class ExportOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the file is written. Every option but `format` belongs to CSV and TSV; `writers.writer_for` checks that.
+    """How the file is written. All but `format` and `ids` belong to CSV and TSV; `writers.writer_for` checks that.
 
     Raises `ValueError` for a delimiter or null word that would make the file ambiguous.
     """
 
     format: str = "csv"
     """A name in `writers.WRITERS`."""
+    ids: bool = False
+    """Put each record's id first, as `__id`."""
     bom: bool = False
     """Begin with a byte order mark, by which Excel knows UTF-8."""
     delimiter: str | None = None

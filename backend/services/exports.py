@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from hashlib import blake2b
 
 import msgspec
@@ -12,26 +12,46 @@ from backend.errors import InvalidQuery, LimitExceeded
 from backend.query.compile import is_wide
 from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
-from backend.repositories import lookup, selections
+from backend.repositories import extents, lookup, selections
 from backend.repositories.copying import copy_out
-from backend.repositories.database import Database, Tx
+from backend.repositories.database import BulkTx, Database, Tx
 from backend.repositories.selections import Selection
 from backend.schemas.callers import Caller
+from backend.schemas.columns import RECORD_ID, Column
 from backend.schemas.exports import ExportOptions
 from backend.schemas.problems import ErrorItem
 from backend.services import spool
 from backend.services.preconditions import matches
 from backend.writers import Table, Writer, writer_for
 
+_IDS = Column(RECORD_ID, RECORD_ID, "integer", nullable=False)
 
-class Export(Struct, frozen=True):
-    """A file that is ready to leave; nothing about the request can be wrong any more."""
+
+class Announced(Struct, frozen=True):
+    """What is said of a file before it leaves; nothing about the request can be wrong any more."""
 
     filename: str
     media_type: str
     version: int
     rows: int
+
+
+class Export(Announced, frozen=True):
+    """A file that is ready to leave."""
+
     chunks: AsyncIterator[bytes]
+
+
+class _Plan(Struct, frozen=True):
+    chosen: Selection
+    query: Query
+    options: ExportOptions
+    writer: Writer
+    rows: int
+
+    def announced(self) -> Announced:
+        snapshot, writer = self.chosen.snapshot, self.writer
+        return Announced(f"{snapshot.name}.{writer.extension}", writer.media_type, snapshot.version, self.rows)
 
 
 class ExportService:
@@ -53,6 +73,32 @@ class ExportService:
 
         Everything is checked now: once the first byte is out, no error can reach the client.
         """
+        plan, etag = await self._plan(caller, ref, workspace, query, options, if_none_match)
+        return None if plan is None else await self._started(plan), etag
+
+    async def announce(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        query: Query,
+        options: ExportOptions,
+        *,
+        if_none_match: str | None,
+    ) -> tuple[Announced | None, str]:
+        """What `start` would say of the export, with none made."""
+        plan, etag = await self._plan(caller, ref, workspace, query, options, if_none_match)
+        return None if plan is None else plan.announced(), etag
+
+    async def _plan(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        query: Query,
+        options: ExportOptions,
+        if_none_match: str | None,
+    ) -> tuple[_Plan | None, str]:
         if query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
         writer = writer_for(options)
@@ -64,44 +110,51 @@ class ExportService:
             if matches(if_none_match, etag, weak=True):
                 return None, etag
             newest = snapshot.token == head.token
-            await check_limits(tx, chosen, writer, newest=newest)
+            await check_limits(tx, chosen, writer, options, newest=newest)
             rows = max(await selections.count(tx, chosen, newest=newest) - query.offset, 0)
             rows = rows if query.limit is None else min(rows, query.limit)
-        return await self._started(chosen, query, options, writer, rows), etag
+        return _Plan(chosen, query, options, writer, rows), etag
 
-    async def _started(
-        self, chosen: Selection, query: Query, options: ExportOptions, writer: Writer, rows: int
-    ) -> Export:
-        snapshot, columns = chosen.snapshot, chosen.compiled.columns
-        table = Table(snapshot.name, columns, rows, wide=is_wide(columns))
-
+    async def _started(self, plan: _Plan) -> Export:
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                statement = selections.export_statement(tx, chosen, query, delimiter=writer.delimiter(options))
-                for chunk in writer.write(copy_out(tx, statement), table, options):
+                for chunk in written(tx, plan.chosen, plan.query, plan.writer, plan.options, rows=plan.rows):
                     out.put(chunk)
 
-        return Export(
-            filename=f"{snapshot.name}.{writer.extension}",
-            media_type=writer.media_type,
-            version=snapshot.version,
-            rows=rows,
-            chunks=await self._streams.start(produce),
-        )
+        told = plan.announced()
+        chunks = await self._streams.start(produce)
+        return Export(told.filename, told.media_type, told.version, told.rows, chunks)
+
+
+def written(
+    tx: BulkTx, chosen: Selection, query: Query, writer: Writer, options: ExportOptions, *, rows: int
+) -> Iterator[bytes]:
+    """The file of a selection of so many `rows`, in chunks. Blocking. Raises VersionPruned, DatasetNotFound."""
+    columns = chosen.compiled.columns
+    table = Table(
+        chosen.snapshot.name,
+        (_IDS, *columns) if options.ids else columns,
+        rows,
+        wide=is_wide(columns),
+        extents=extents.extents(tx, chosen) if writer.measures else {},
+    )
+    delimiter = writer.delimiter(options)
+    statement = selections.export_statement(tx, chosen, query, delimiter=delimiter, ids=options.ids)
+    yield from writer.write(copy_out(tx, statement), table, options)
 
 
 def _tag(options: ExportOptions) -> str:
     return blake2b(msgspec.json.encode(options), digest_size=6).hexdigest()
 
 
-async def check_limits(tx: Tx, chosen: Selection, writer: Writer, *, newest: bool) -> None:
+async def check_limits(tx: Tx, chosen: Selection, writer: Writer, options: ExportOptions, *, newest: bool) -> None:
     """Raises LimitExceeded for what the format cannot hold, before the first byte is sent."""
     limits = writer.limits
     if limits is None:
         return
     columns = chosen.compiled.columns
-    if len(columns) > limits.columns:
-        raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {len(columns):,}.")
+    if (count := len(columns) + options.ids) > limits.columns:
+        raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {count:,}.")
     found = await selections.first_long_cell(tx, chosen, limits.cell, newest=newest)
     if found is not None:
         record_id, key = found

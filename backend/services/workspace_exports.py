@@ -11,11 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from backend.errors import LimitExceeded
-from backend.query.compile import is_wide
 from backend.query.nodes import Query
 from backend.query.text import shown
 from backend.repositories import datasets, lookup, selections, workspace_archives
-from backend.repositories.copying import copy_out
 from backend.repositories.database import BulkTx, Database
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
@@ -32,10 +30,10 @@ from backend.schemas.workspace_archives import (
     Manifest,
 )
 from backend.services import spool
-from backend.services.exports import Export, check_limits
+from backend.services.exports import Export, check_limits, written
 from backend.services.identifiers import first_free
 from backend.services.schemas import column_infos
-from backend.writers import Table, Writer, writer_for
+from backend.writers import Writer, writer_for
 from backend.writers.archive import Archive
 
 _ALL = Query()
@@ -77,7 +75,7 @@ class WorkspaceExportService:
                 snapshot = await lookup.snapshot(tx, scope, head)
                 chosen = selections.selection(scope, snapshot, _ALL, self._database.fold)
                 try:
-                    await check_limits(tx, chosen, writer, newest=True)
+                    await check_limits(tx, chosen, writer, options, newest=True)
                 except LimitExceeded as error:
                     raise LimitExceeded(f"{shown(head.dataset.slug)}: {error}", errors=error.errors) from error
         plan = Plan(scope, workspace, heads, at, options, writer)
@@ -129,11 +127,9 @@ def _write_dataset(tx: BulkTx, plan: Plan, head: Head, folder: str, packing: _Pa
     columns, evidence = workspace_archives.list_columns(tx, scope, dataset.id, dataset.version)
     snapshot = Snapshot(dataset.id, dataset.version, head.token, dataset.rows, columns, dataset.name, head.revision)
     chosen = selections.new_selection(scope, snapshot, _ALL, fold)
-    statement = selections.export_statement(tx, chosen, _ALL, delimiter=writer.delimiter(plan.options))
-    table = Table(dataset.name, columns, dataset.rows, wide=is_wide(columns))
     path = f"datasets/{folder}"
-    written = writer.write(copy_out(tx, statement), table, plan.options)
-    data = packing.add(f"{path}/data.{writer.extension}", written, large=dataset.bytes >= _LARGE)
+    chunks = written(tx, chosen, _ALL, writer, plan.options, rows=dataset.rows)
+    data = packing.add(f"{path}/data.{writer.extension}", chunks, large=dataset.bytes >= _LARGE)
     schema = packing.add(f"{path}/schema.json", [_schema(columns, evidence)])
     versions = packing.add(f"{path}/versions.ndjson", _version_lines(tx, scope, dataset.id, dataset.version))
     ((newest,),) = workspace_archives.list_versions(tx, scope, dataset.id, since=dataset.version, until=dataset.version)

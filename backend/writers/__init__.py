@@ -6,9 +6,19 @@ from backend.errors import InvalidQuery
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table, Writer
 from backend.writers.csv import CSV, TSV
+from backend.writers.json import JSON
+from backend.writers.ndjson import NDJSON
+from backend.writers.parquet import PARQUET
 from backend.writers.xlsx import XLSX
 
-WRITERS: dict[str, Writer] = {"csv": CSV, "tsv": TSV, "xlsx": XLSX}
+WRITERS: dict[str, Writer] = {
+    "csv": CSV,
+    "tsv": TSV,
+    "xlsx": XLSX,
+    "json": JSON,
+    "ndjson": NDJSON,
+    "parquet": PARQUET,
+}
 
 
 def writer_for(options: ExportOptions) -> Writer:
@@ -18,7 +28,7 @@ def writer_for(options: ExportOptions) -> Writer:
         msg = f"Unknown export format {options.format!r}; known are {', '.join(WRITERS)}."
         raise InvalidQuery(msg)
     for field in structs.fields(ExportOptions):
-        if field.name not in {"format", *writer.options} and getattr(options, field.name) != field.default:
+        if field.name not in {"format", "ids", *writer.options} and getattr(options, field.name) != field.default:
             msg = f"{field.name} is no option of the format {options.format}."
             raise InvalidQuery(msg)
     return writer

@@ -1,28 +1,34 @@
 """What every export format offers, and what it is given."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from backend.schemas.columns import Column
-from backend.schemas.exports import ExportOptions
+from backend.schemas.exports import ExportOptions, Extent
 
 Rows = Iterable[Sequence[bytes]]
 """Records in lists of any length, each record as one message of `COPY … TO STDOUT (FORMAT csv)`, its LF included.
 
 Null is an unquoted empty field, empty text `""`. A wide table's record is one field, a JSON array of its texts and
 nulls. The header is not among them. The iterator may block.
+
+For a writer without a delimiter: each record as a JSON object by column name, its LF the only bare one in it.
 """
 
 
 class Table(Struct, frozen=True):
-    """What is about to be written: `rows` is the exact number of records that will come."""
+    """What is about to be written: `rows` is the exact number of records that will come.
+
+    `extents`: by column key, where the writer measures.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: int
     wide: bool = False
+    extents: Mapping[str, Extent] = {}
 
 
 class Limits(Struct, frozen=True):
@@ -36,7 +42,8 @@ class Limits(Struct, frozen=True):
 class Writer(Protocol):
     """One export format.
 
-    `options`: the names in `ExportOptions` that it takes; `limits`: None where a file can hold anything.
+    `options`: the names in `ExportOptions` that it takes beside those that all take; `limits`: None where a file can
+    hold anything; `measures`: whether it must know the extents of all values before it begins.
     """
 
     @property
@@ -47,9 +54,11 @@ class Writer(Protocol):
     def options(self) -> frozenset[str]: ...
     @property
     def limits(self) -> Limits | None: ...
+    @property
+    def measures(self) -> bool: ...
 
-    def delimiter(self, options: ExportOptions) -> str:
-        """The DELIMITER that COPY must use; NULL, QUOTE and ESCAPE keep their defaults."""
+    def delimiter(self, options: ExportOptions) -> str | None:
+        """The DELIMITER that COPY must use; NULL, QUOTE and ESCAPE keep their defaults. None: JSON is wanted."""
         ...
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ class DelimitedWriter(Struct, frozen=True):
     default_delimiter: str
     options: frozenset[str] = frozenset({"bom", "delimiter", "newline", "null", "escape_formulas"})
     limits: Limits | None = None
+    measures: bool = False
 
     def delimiter(self, options: ExportOptions) -> str:
         """COPY does the delimiter itself."""

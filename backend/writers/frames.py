@@ -1,6 +1,8 @@
 """COPY records → columns of text, for what cannot be done on the bytes."""
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import polars as pl
@@ -8,15 +10,49 @@ import polars as pl
 from backend.writers.base import Rows, Table
 
 _BYTES = 1 << 18
+_AHEAD = 2
 
 Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def frames(rows: Rows, table: Table, delimiter: str) -> Iterator[pl.DataFrame]:
     """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time."""
-    for raw in _joined(rows):
-        frame = _parse(raw, 1 if table.wide else len(table.columns), delimiter)
-        yield _unpacked(frame.to_series(), len(table.columns)) if table.wide else frame
+    for raw in joined(rows, _BYTES):
+        yield parsed(raw, table, delimiter)
+
+
+def joined(rows: Rows, size: int) -> Iterator[bytes]:
+    """Whole records, of at least so many bytes together but for the last ones."""
+    held: list[bytes] = []
+    held_size = 0
+    for some in rows:
+        held += some
+        held_size += sum(map(len, some))
+        if held_size >= size:
+            yield b"".join(held)
+            held, held_size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def parsed(raw: bytes, table: Table, delimiter: str) -> pl.DataFrame:
+    """Whole records as `String` columns named `"0"`, `"1"`, …."""
+    frame = _parse(raw, 1 if table.wide else len(table.columns), delimiter)
+    return _unpacked(frame.to_series(), len(table.columns)) if table.wide else frame
+
+
+def beside(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What `work` makes of each item, in order: two are worked on beside the reading and what is done with them."""
+    with ThreadPoolExecutor(_AHEAD, "writer") as workers:
+        ahead: deque[Future[Made]] = deque()
+        for item in items:
+            ahead.append(workers.submit(work, item))
+            if len(ahead) > _AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def made(
@@ -45,20 +81,6 @@ def rewritten(text: pl.Series, where: pl.Series, how: Callable[[pl.Expr], pl.Exp
     new = text.filter(where).to_frame("new").select(how(pl.col("new"))).to_series()
     place = (where.fill_null(value=False).cast(pl.UInt32).cum_sum().cast(pl.Int64) - 1).clip(0)
     return pl.select(pl.when(where).then(pl.lit(new).gather(place)).otherwise(text)).to_series()
-
-
-def _joined(rows: Rows) -> Iterator[bytes]:
-    """Whole records, enough of them that a call to polars pays."""
-    held: list[bytes] = []
-    size = 0
-    for some in rows:
-        held += some
-        size += sum(map(len, some))
-        if size >= _BYTES:
-            yield b"".join(held)
-            held, size = [], 0
-    if held:
-        yield b"".join(held)
 
 
 def _parse(raw: bytes, width: int, delimiter: str) -> pl.DataFrame:

@@ -1,8 +1,6 @@
 """XLSX: typed cells below a bold, frozen header with a filter, as a stream of constant memory."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 
 import polars as pl
@@ -12,11 +10,9 @@ from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
 from backend.writers.archive import Archive
 from backend.writers.base import Limits, Rows, Table
-from backend.writers.frames import frames
+from backend.writers.frames import beside, frames
 from backend.writers.xlsx.cells import rows_xml
 from backend.writers.xlsx.skeleton import Sheet, skeleton
-
-_AHEAD = 2
 
 
 class XlsxWriter(Struct, frozen=True):
@@ -26,6 +22,7 @@ class XlsxWriter(Struct, frozen=True):
     extension: str = "xlsx"
     options: frozenset[str] = frozenset()
     limits: Limits | None = Limits(columns=16_384, cell=32_767)
+    measures: bool = False
     sheet_rows: int = 1_048_575
 
     def delimiter(self, options: ExportOptions) -> str:
@@ -79,19 +76,12 @@ def _pieces(batches: Iterable[pl.DataFrame], counts: Iterable[int]) -> Iterator[
 def _rendered(
     pieces: Iterable[_Piece], columns: Sequence[Column], styles: Sequence[int]
 ) -> Iterator[tuple[int, memoryview]]:
-    """How many records, and their XML, in order: two pieces are made beside the reading and the packing."""
+    """How many records, and their XML, in order."""
 
     def render(piece: _Piece) -> tuple[int, memoryview]:
         return piece.frame.height, rows_xml(piece.frame, columns, styles, piece.first)
 
-    with ThreadPoolExecutor(_AHEAD, "xlsx") as workers:
-        ahead: deque[Future[tuple[int, memoryview]]] = deque()
-        for piece in pieces:
-            ahead.append(workers.submit(render, piece))
-            if len(ahead) > _AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+    return beside(render, pieces)
 
 
 def _records(archive: Archive, sheet: Sheet, pieces: Iterator[tuple[int, memoryview]]) -> Iterator[bytes]:

@@ -1,0 +1,59 @@
+"""What the values of columns need in a file whose types are fixed before its first byte."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from backend.query.compile import UNPACKED
+from backend.query.sqltext import literal
+from backend.repositories.database import BulkTx
+from backend.repositories.records import AS_OF, NEWEST, records
+from backend.repositories.selections import Selection, check_kept
+from backend.schemas.columns import Column
+from backend.schemas.exports import Digits, Extent, Span
+
+_AT_ONCE = 500
+"""Columns that one statement looks at: it can return three times as many values."""
+_VALUE = {"integer": "(x.d->{})::numeric", "number": "(x.d->{})::numeric", "datetime": '(x.d->>{}) COLLATE "C"'}
+_MEASURES = {
+    "integer": "max(abs({0})), 0",
+    "number": "max(abs({0})), max(scale({0}))",
+    "datetime": "min({0}), max({0})",
+}
+
+
+def extents(tx: BulkTx, chosen: Selection) -> dict[str, Extent]:
+    """By the keys of its numbers and datetimes, of all that matches; none of a column without a value.
+
+    Raises VersionPruned, DatasetNotFound.
+    """
+    newest = check_kept(tx, chosen.scope, chosen.snapshot)
+    columns = [column for column in chosen.compiled.columns if column.type in _MEASURES]
+    found: dict[str, Extent] = {}
+    for start in range(0, len(columns), _AT_ONCE):
+        found |= _measured(tx, chosen, columns[start : start + _AT_ONCE], newest=newest)
+    return found
+
+
+def _measured(tx: BulkTx, chosen: Selection, columns: list[Column], *, newest: bool) -> dict[str, Extent]:
+    """Each value is taken out of its record once, by a sub-select that is not merged into what measures it."""
+    values = [f"{_VALUE[column.type].format(literal(column.key))} AS c{at}" for at, column in enumerate(columns)]
+    measures = [_MEASURES[column.type].format(f"c{at}") for at, column in enumerate(columns)]
+    query = sql.SQL(
+        "SELECT {} FROM (SELECT {} FROM (SELECT {} FROM {} r WHERE {} AND {} OFFSET 0) AS x OFFSET 0) AS y"
+    ).format(
+        sql.SQL(", ".join(measures)),
+        sql.SQL(", ".join(values)),
+        UNPACKED,
+        records(chosen.scope, chosen.snapshot.dataset_id),
+        NEWEST if newest else AS_OF,
+        chosen.compiled.where,
+    )
+    params = {**chosen.compiled.params, "version": chosen.snapshot.version}
+    row = tx.execute(query, params).fetchone() or ()
+    pairs = zip(columns, row[::2], row[1::2], strict=True)
+    return {
+        column.key: Span(one, other) if column.type == "datetime" else Digits(one, other)
+        for column, one, other in pairs
+        if one is not None
+    }
