@@ -17,10 +17,21 @@ HOST = "http://sheaf.test"
 CONTRACT = """
 POST /users
 GET /users/me
+GET /limits
 GET /users/me/keys
 POST /users/me/keys
 DELETE /users/me/keys/{key_id}
 POST /users/me/keys/rotate
+GET /workspaces
+POST /workspaces
+GET /workspaces/{workspace}
+PATCH /workspaces/{workspace}
+DELETE /workspaces/{workspace}
+POST /workspaces/{workspace}/undelete
+PUT /workspaces/{workspace}/default
+GET /workspaces/{workspace}/members
+PUT /workspaces/{workspace}/members/{user}
+DELETE /workspaces/{workspace}/members/{user}
 POST /datasets
 GET /datasets
 GET /datasets/{ref}
@@ -104,7 +115,15 @@ class TestDocument:
                 assert {"400", "401", "503"} <= set(operation["responses"])
 
     def test_whatever_takes_a_body_says_so(self) -> None:
-        without = {"/api/v1/users/me/keys/rotate", "/api/v1/datasets/{ref}/undelete"}
+        without = {
+            f"/api/v1/{path}"
+            for path in (
+                "users/me/keys/rotate",
+                "datasets/{ref}/undelete",
+                "workspaces/{workspace}/undelete",
+                "workspaces/{workspace}/default",
+            )
+        }
         for method, path, operation in operations():
             if method in {"POST", "PUT", "PATCH"}:
                 assert ("requestBody" in operation) == (path not in without), (method, path)
@@ -143,7 +162,9 @@ async def test_no_call_meets_a_status_that_is_not_documented(
     case, about_ours = call
     listed = (await user.client.get("/datasets")).json()["data"]
     ours = listed[0] if listed else await upload("name,amount,day\nAnn,1,2025-01-31\nBob,2.50,\n")
-    known = {"ref": ours["id"], "record_id": 1, "version": 1} if about_ours else {}
+    workspace = (await user.client.get("/workspaces")).json()["data"][0]["id"]
+    things = {"ref": ours["id"], "record_id": 1, "version": 1, "workspace": workspace, "user": "me"}
+    known = things if about_ours else {}
     case.path_parameters = {name: known.get(name, value) for name, value in (case.path_parameters or {}).items()}
     answer = await send(user, case)
     assert answer.status_code < 500, answer.text
