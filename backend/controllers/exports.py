@@ -45,12 +45,7 @@ class ExportController(Controller):
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
         return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
 
-    @head(
-        "/",
-        opt=READS_PARAMETERS,
-        responses=failures(304, 404, 410, 422),
-        operation_class=documented(parameters=EXPORT),
-    )
+    @head("/", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
         self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
     ) -> Response[None]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _STREAMS = ("/export", "/stream", "/events")
-"""Ends of addresses whose GET reads a whole dataset, or waits: no HEAD there."""
+"""Ends of addresses whose GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says."""
 
 
 def with_head(app: ASGIApp) -> ASGIApp:
@@ -22,8 +22,10 @@ def with_head(app: ASGIApp) -> ASGIApp:
                 message["body"] = b""
             await send(message)
 
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD" or scope["path"].endswith(_STREAMS):
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
             await app(scope, receive, send)
+        elif scope["path"].endswith(_STREAMS):
+            await app(scope, receive, send_head)
         else:
             await app({**scope, "method": "GET"}, receive, send_head)
 

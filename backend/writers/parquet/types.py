@@ -14,7 +14,7 @@ _INT64 = 2**63 - 1
 _SHORT, _LONG = 18, 38
 """Digits of decimals that take 8 bytes, and 16."""
 _DEFAULT_SHAPE = "0000-00-00T00:00:00Z"
-_SHAPE = re.compile(r"0000-00-00(?P<between>[T ])00:00(?P<seconds>:00)?(?:\.(?P<digits>0{1,9}))?(?P<zone>.*)")
+_SHAPE = re.compile(r"0000-00-00(?P<between>[T ])00:00(?P<seconds>:00)?(?:\.(?P<digits>0{1,9}))?(?P<zone>|Z|[+-].*)")
 _ZONE = re.compile("(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})")
 _FIRST_NS, _BEHIND_NS = "1677-09-22", "2262-04-11"
 _FIRST_MOVABLE, _BEHIND_MOVABLE = "0001-01-02", "9999-12-31"

@@ -27,7 +27,31 @@ async def test_a_tag_that_is_known(orders: AsyncClient) -> None:
     assert (await orders.head("datasets/orders", headers={"If-None-Match": tag})).status_code == 304
 
 
-@pytest.mark.parametrize("path", ["datasets/orders/export", "datasets/orders/records/stream", "users/me/keys/rotate"])
+_FORMATS = ["csv", "tsv", "xlsx", "json", "ndjson", "parquet"]
+
+
+@pytest.mark.parametrize("asked", [*(f"format={name}" for name in _FORMATS), "ids=true&limit=1", "no=1", "bom=x"])
+async def test_an_export_is_announced(orders: AsyncClient, asked: str) -> None:
+    path = f"datasets/orders/export?{asked}"
+    whole, head = await orders.get(path), await orders.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    told = [{name: value for name, value in each.headers.items() if name not in _CHANGING} for each in (whole, head)]
+    assert told[0] == told[1]
+    if whole.status_code == 200:
+        known = {"If-None-Match": whole.headers["etag"]}
+        assert [(await orders.request(how, path, headers=known)).status_code for how in ("GET", "HEAD")] == [304, 304]
+
+
+async def test_nobody_else_learns_of_an_export(
+    anonymous: AsyncClient, orders: AsyncClient, stranger: AsyncClient
+) -> None:
+    path = f"datasets/{(await orders.get('datasets/orders')).json()['id']}/export"
+    assert (await orders.head(path)).status_code == 200
+    assert (await anonymous.head(path)).status_code == 401
+    assert (await stranger.head(path)).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["datasets/orders/records/stream", "users/me/keys/rotate"])
 async def test_where_there_is_none(orders: AsyncClient, path: str) -> None:
     assert (await orders.head(path)).status_code == 405
 
