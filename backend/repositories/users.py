@@ -82,15 +82,6 @@ async def add_user(tx: Tx, user_id: UUID, name: str) -> None:
     await tx.execute("INSERT INTO sheaf.users (id, name) VALUES (%s, %s)", (user_id, name))
 
 
-async def add_workspace(tx: Tx, owner: UUID, workspace_id: UUID, slug: str, name: str) -> None:
-    """A workspace with its first member; the user's default one."""
-    await tx.execute("INSERT INTO sheaf.workspaces (id, slug, name) VALUES (%s, %s, %s)", (workspace_id, slug, name))
-    await tx.execute(
-        "INSERT INTO sheaf.memberships (user_id, workspace_id, role, is_default) VALUES (%s, %s, 'owner', true)",
-        (owner, workspace_id),
-    )
-
-
 async def add_key(
     tx: Tx,
     user_id: UUID,

@@ -27,7 +27,7 @@ SELECT FROM sheaf.workspaces WHERE id = %s AND deleted_at <= %s FOR NO KEY UPDAT
 """
 _SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
 
-_PATIENCE = "5s"
+_PATIENCE = "2s"
 
 
 def in_schema(schema: str) -> MetaData:

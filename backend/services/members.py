@@ -10,7 +10,7 @@ from backend.repositories import imports, lookup, members, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.access import Action, permit
 from backend.schemas.callers import Caller
-from backend.schemas.users import Role
+from backend.schemas.users import Membership, Role
 from backend.schemas.workspaces import Member, MemberList
 from backend.services.identifiers import slugify, uuid7
 
@@ -39,24 +39,20 @@ class MemberService:
         user_id = _user_id(caller, user)
         async with self._database.publishing() as tx:
             await workspaces.lock(tx, scope)
-            permit(caller.action, await _role(tx, scope.id, caller.user_id))
+            permit(caller.action, (await _member(tx, scope.id, caller.user_id)).role)
             was = user_id and await members.find(tx, scope.id, user_id)
             if user_id is None or not (was or await members.is_user(tx, user_id)):
                 raise UserNotFound
-            if was and was.role == role:
-                return was, False
-            if was:
+            if not was:
+                await members.add(tx, scope.id, user_id, role)
+            elif was.role != role:
                 await _keep_an_owner(tx, scope.id, was)
                 await members.change(tx, scope.id, user_id, role)
-            else:
-                await members.add(tx, scope.id, user_id, role)
             if role == "viewer":
                 await imports.stop(tx, scope.id, user_id)
-            now = await members.find(tx, scope.id, user_id)
+            member = await _member(tx, scope.id, user_id)
         await self._forgotten()
-        if now is None:
-            raise TypeError("a member who was just put there is there")
-        return now, was is None
+        return member, was is None
 
     async def remove(self, caller: Caller, ref: str, user: str) -> None:
         """Raises WorkspaceNotFound, MemberNotFound, LastOwner, and Forbidden where it is neither oneself nor an owner's
@@ -66,9 +62,9 @@ class MemberService:
         user_id = _user_id(caller, user)
         async with self._database.publishing() as tx:
             await workspaces.lock(tx, scope)
-            role = await _role(tx, scope.id, caller.user_id)
+            own = await _member(tx, scope.id, caller.user_id)
             if user_id != caller.user_id:
-                permit(Action.CHANGE_MEMBERS, role)
+                permit(Action.CHANGE_MEMBERS, own.role)
             was = user_id and await members.find(tx, scope.id, user_id)
             if not was:
                 raise MemberNotFound
@@ -83,17 +79,23 @@ class MemberService:
 async def find_defaults(tx: Tx, user_ids: Sequence[UUID]) -> None:
     """Whoever of these users has no default workspace gets their next one, or a new one. They are locked."""
     for user_id, name in await members.next_defaults(tx, user_ids):
-        workspace_id = uuid7()
-        await workspaces.add(tx, workspace_id, slugify(name) or "workspace", name)
-        await members.add(tx, workspace_id, user_id, "owner", default=True)
+        await add_own(tx, user_id, name)
 
 
-async def _role(tx: Tx, workspace_id: UUID, user_id: UUID) -> Role:
-    """The caller's, now that nobody else changes it. Raises WorkspaceNotFound for who was removed meanwhile."""
-    own = await members.find(tx, workspace_id, user_id)
-    if own is None:
+async def add_own(tx: Tx, user_id: UUID, name: str) -> Membership:
+    """The default workspace of a user who has none."""
+    own = Membership(uuid7(), slugify(name) or "workspace", name, "owner")
+    await workspaces.add(tx, own.id, own.slug, own.name)
+    await members.add(tx, own.id, user_id, own.role, default=True)
+    return own
+
+
+async def _member(tx: Tx, workspace_id: UUID, user_id: UUID) -> Member:
+    """As it is now that nobody else changes it. Raises WorkspaceNotFound for who was removed meanwhile."""
+    found = await members.find(tx, workspace_id, user_id)
+    if found is None:
         raise WorkspaceNotFound
-    return own.role
+    return found
 
 
 async def _keep_an_owner(tx: Tx, workspace_id: UUID, leaving: Member) -> None:

@@ -25,7 +25,8 @@ from backend.schemas.users import (
     User,
 )
 from backend.services.api_keys import KeyPolicy, expiry, hash_of, new_key
-from backend.services.identifiers import slugify, uuid7
+from backend.services.identifiers import uuid7
+from backend.services.members import add_own
 
 REMEMBERED_SECONDS = 1.0
 """For how long a worker takes a key's owner for known. Revoking waits as long before it answers, so that by then no
@@ -149,12 +150,10 @@ class UserService:
 
 async def add_user(tx: Tx, name: str | None = None) -> tuple[User, Membership]:
     """A user with a default workspace; called by the end of the id where nobody gave a name."""
-    user_id, workspace_id = uuid7(), uuid7()
+    user_id = uuid7()
     name = name or f"user {user_id.hex[-8:]}"
-    slug = slugify(name) or "workspace"
     await users.add_user(tx, user_id, name)
-    await users.add_workspace(tx, user_id, workspace_id, slug, name)
-    return User(user_id, name), Membership(workspace_id, slug, name, "owner")
+    return User(user_id, name), await add_own(tx, user_id, name)
 
 
 async def add_key(tx: Tx, user_id: UUID, wanted: KeyCreate) -> KeyIssued:

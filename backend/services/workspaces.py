@@ -74,10 +74,9 @@ class WorkspaceService:
                 values["slug"] = _check_slug(changes.slug, await own_workspaces.slugs(tx, caller.user_id), scope.id)
             if changes.description is not UNSET:
                 values["description"] = changes.description
-            if all(getattr(head.workspace, name) == value for name, value in values.items()):
-                return head
-            await workspaces.patch(tx, scope, {**values, "updated_at": datetime.now(UTC)})
-            head = await _head(tx, caller, scope.id)
+            if any(getattr(head.workspace, name) != value for name, value in values.items()):
+                await workspaces.patch(tx, scope, {**values, "updated_at": datetime.now(UTC)})
+                head = await _head(tx, caller, scope.id)
         if not values.keys().isdisjoint({"name", "slug"}):
             await self._forgotten()
         return head
@@ -88,11 +87,10 @@ class WorkspaceService:
         async with self._database.publishing() as tx:
             await workspaces.lock(tx, scope)
             await members.lock_users(tx, [caller.user_id])
-            was = await _head(tx, caller, scope.id)
-            if was.workspace.is_default:
-                return was
-            await members.choose_default(tx, scope.id, caller.user_id)
             head = await _head(tx, caller, scope.id)
+            if not head.workspace.is_default:
+                await members.choose_default(tx, scope.id, caller.user_id)
+                head = await _head(tx, caller, scope.id)
         await self._forgotten()
         return head
 
