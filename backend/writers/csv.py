@@ -43,7 +43,7 @@ class DelimitedWriter(Struct, frozen=True):
         delimiter = self.delimiter(options)
         line_end = b"\r\n" if options.newline == "crlf" else b"\n"
         yield b"\xef\xbb\xbf" * options.bom + _header(table.columns, delimiter, options).encode() + line_end
-        if options.null or options.escape_formulas or table.wide:
+        if table.columns and (options.null or options.escape_formulas or table.wide):
             for frame in frames(rows, table, delimiter):
                 yield _formatted(frame, table.columns, delimiter, options)
         else:
