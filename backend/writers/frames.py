@@ -39,6 +39,8 @@ def joined(rows: Rows, size: int) -> Iterator[bytes]:
 
 def parsed(raw: bytes, table: Table, delimiter: str) -> pl.DataFrame:
     """Whole records as `String` columns named `"0"`, `"1"`, …."""
+    if not table.columns:
+        return pl.DataFrame(height=raw.count(b"\n"))
     frame = _parse(raw, 1 if table.wide else len(table.columns), delimiter)
     return _unpacked(frame.to_series(), len(table.columns)) if table.wide else frame
 
@@ -71,7 +73,7 @@ def made(
         values = make(pl.concat([frame[str(position)] for position in positions], rechunk=True), key, positions)
         for number, position in enumerate(positions):
             columns[position] = values.slice(number * frame.height, frame.height).alias(str(position))
-    return pl.DataFrame([columns[position] for position in range(len(keys))])
+    return pl.DataFrame([columns[position] for position in range(len(keys))]) if keys else frame
 
 
 def rewritten(text: pl.Series, where: pl.Series, how: Callable[[pl.Expr], pl.Expr]) -> pl.Series:

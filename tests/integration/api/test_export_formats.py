@@ -130,7 +130,9 @@ class TestParquet:
         assert (await export(client, "bare", format="json")).json() == [{}, {}]
         assert (await export(client, "bare", format="ndjson", ids="true")).text == '{"__id":1}\n{"__id":2}\n'
         assert parquet(await export(client, "bare", format="parquet", ids="true"))["__id"].to_list() == [1, 2]
-        assert parquet(await export(client, "bare", format="parquet")).width == 0
+        for asked in ({"format": "parquet"}, {"format": "xlsx"}, {"null": "NA"}, {"format": "json", "a": "none"}):
+            answer = await client.get("/datasets/bare/export", params=asked)
+            assert (answer.status_code, bool(answer.content)) == (400 if "a" in asked else 200, True)
 
 
 @pytest.mark.usefixtures("mixed")
