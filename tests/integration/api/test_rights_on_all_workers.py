@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from support.client import Client
-from support.server import Server
+from support.server import Server, copied
+from support.waiting import until
 
 CONNECTIONS = 12
 """So many that both workers have some of them."""
@@ -97,3 +98,19 @@ def test_workspaces_come_are_renamed_and_go(ann: Everywhere, headers: dict[str, 
     assert ann.asked("GET", "/datasets/their-own") == {200}
     done(ann.http.post(f"/workspaces/{made['id']}/undelete", headers=headers))
     assert ann.asked("GET", f"/datasets/{orders}") == {200}
+
+
+def test_an_import_that_runs_is_cancelled_with_its_workspace(pair: Server, ann: Everywhere) -> None:
+    rows = b"id,name\n" + b"".join(b"%d,name %d\n" % (n, n) for n in range(400_000))
+    later = {"Content-Type": "text/csv", "Prefer": "respond-async"}
+    shared = done(ann.http.post("/workspaces", json={"name": "Shared"}))["id"]
+    large = done(ann.http.post("/datasets?name=large&workspace=shared", content=rows, headers=later))["id"]
+    until(lambda: copied(pair) > 10_000, "rows arrive in the database")
+    done(ann.http.delete("/workspaces/shared"))
+    assert ann.asked("GET", f"/imports/{large}") == {404}
+    done(ann.http.post(f"/workspaces/{shared}/undelete"))
+    until(lambda: ann.http.get(f"/imports/{large}").json()["state"] not in {"queued", "running"}, "it ends")
+    told = ann.http.get(f"/imports/{large}").json()
+    assert (told["state"], "problem" in told) == ("cancelled", False)
+    assert ann.http.get("/datasets?workspace=shared").json()["total"] == 0
+    assert copied(pair) == 0

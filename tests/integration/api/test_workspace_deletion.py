@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -250,11 +251,27 @@ async def test_writes_that_go_on_all_the_while_are_done_before_or_refused(user: 
             if all(done.values()):
                 under_way.set()
 
+    async def rename(dataset: str, name: str) -> None:
+        for n in count():
+            answer = await user.client.patch(f"/datasets/{dataset}", json={"name": f"{name} {n}"})
+            if answer.status_code == 404:
+                return
+            assert answer.status_code == 200, answer.text
+
+    async def make() -> None:
+        for n in count():
+            answer = await user.client.post("/datasets", json={"name": f"new {n}"})
+            if answer.status_code == 404 or answer.json()["workspace"] != user.workspace["id"]:
+                return
+            assert answer.status_code == 201, answer.text
+
     writers = [
         asyncio.create_task(write(each["id"], body))
         for each in datasets
         for body in ({"name": "Eve"}, [{"name": "Eve"}] * 30)
     ]
+    writers += [asyncio.create_task(rename(each["id"], each["name"])) for each in datasets]
+    writers.append(asyncio.create_task(make()))
     await under_way.wait()
     await delete(user.client, "ada")
     deleted.set()
@@ -365,15 +382,17 @@ class TestSweep:
         await sweep()
         assert left(postgres_url, full) == []
 
-    async def test_waits_for_who_still_reads_and_is_done_later(
-        self, user: User, full: str, postgres_url: str, sweep: Callable[..., Any]
+    @pytest.mark.parametrize("busy", ["SELECT FROM {last}", "CREATE TABLE {new} (id bigint)"], ids=["export", "import"])
+    async def test_waits_for_who_is_still_at_it_and_is_done_later(
+        self, user: User, full: str, postgres_url: str, sweep: Callable[..., Any], busy: str
     ) -> None:
         """So it stands still half way, as when its process was killed there; nobody gets half a workspace back."""
         schema = f"ws_{UUID(full).hex}"
         with psycopg.connect(postgres_url) as reading:
             names = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename LIKE 'records\\_%%' ORDER BY 1"
             last = [row[0] for row in reading.execute(names, (schema,)).fetchall()][-1]
-            reading.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(schema, last)))
+            tables = {"last": sql.Identifier(schema, last), "new": sql.Identifier(schema, "new")}
+            reading.execute(sql.SQL(busy).format(**tables))  # type: ignore[arg-type]
             await delete(user.client, full)
             await sweep()
             assert left(postgres_url, full) == [each for each in EVERYWHERE if each != "memberships"]
