@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -21,8 +21,10 @@ from backend.controllers.queries import string_members
 from backend.controllers.uploads import body_chunks
 from backend.errors import BadRequest
 from backend.schemas.access import Action
+from backend.schemas.exports import ExportOptions
 from backend.schemas.workspace_archives import WorkspaceImport, WorkspaceImportPlan, WorkspaceImportRequest
 from backend.security.auth import may
+from backend.services.exports import Announced
 from backend.services.importers import Importers
 from backend.services.uploads import Upload
 from backend.services.workspace_exports import WorkspaceExportService
@@ -58,15 +60,19 @@ class WorkspaceArchiveController(Controller):
 
         It is streamed; `manifest.json`, its last entry, has the SHA-256 of every other file.
         """
-        refuse_unknown((name for name, _ in request.query_params.multi_items()), tuple(sorted(OPTIONS)))
-        options = export_options(string_members(request, OPTIONS))
-        archive = await workspace_exports.start(request.user, workspace, options)
-        headers = {
-            "Content-Disposition": attachment(archive.filename),
-            "Cache-Control": "private",
-            "X-Row-Count": str(archive.rows),
-        }
-        return Stream(archive.chunks, media_type=archive.media_type, headers=headers)
+        archive = await workspace_exports.start(request.user, workspace, _export_options(request))
+        return Stream(archive.chunks, media_type=archive.media_type, headers=_headers(archive))
+
+    @head("/{workspace:str}/export", opt=READS_PARAMETERS, include_in_schema=False)
+    async def announce(
+        self,
+        request: CallerRequest,
+        workspace: FromPath[str],
+        workspace_exports: NamedDependency[WorkspaceExportService],
+    ) -> Response[None]:
+        """What an export would say of its file; none is made."""
+        told = await workspace_exports.announce(request.user, workspace, _export_options(request))
+        return Response(None, headers={"Content-Type": told.media_type, **_headers(told)})
 
     @post(
         "/import",
@@ -75,7 +81,9 @@ class WorkspaceArchiveController(Controller):
         operation_class=documented(
             parameters=[
                 parameter("name", TEXT, "The workspace's name; the archive's without it."),
-                parameter("slug", TEXT, "Its slug; without it the archive's, with a number where you have that already."),
+                parameter(
+                    "slug", TEXT, "Its slug; without it the archive's, with a number where you have that already."
+                ),
                 parameter("dry_run", {"type": "boolean"}, "Check everything, store nothing."),
             ],
             body={ZIP: FILE, "multipart/form-data": _FORM},
@@ -106,9 +114,20 @@ class WorkspaceArchiveController(Controller):
         return Response(made.answer, status_code=201, headers={"ETag": made.head.etag, "Location": location})
 
 
-async def _receive(
-    request: CallerRequest, imports: WorkspaceImportService, upload: Upload
-) -> WorkspaceImportRequest:
+def _export_options(request: CallerRequest) -> ExportOptions:
+    refuse_unknown((name for name, _ in request.query_params.multi_items()), tuple(sorted(OPTIONS)))
+    return export_options(string_members(request, OPTIONS))
+
+
+def _headers(told: Announced) -> dict[str, str]:
+    return {
+        "Content-Disposition": attachment(told.filename),
+        "Cache-Control": "private",
+        "X-Row-Count": str(told.rows),
+    }
+
+
+async def _receive(request: CallerRequest, imports: WorkspaceImportService, upload: Upload) -> WorkspaceImportRequest:
     """The archive, and what is asked in the query string or in fields of the form: that before the archive is read."""
     refuse_unknown((name for name, _ in request.query_params.multi_items()), _FIELDS)
     told = dict(request.query_params)

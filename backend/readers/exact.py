@@ -13,6 +13,7 @@ from backend.errors import LimitExceeded, UnreadableFile
 from backend.inference.batch import Batch
 from backend.inference.clean import GUARDED
 from backend.readers.base import ReadLimits
+from backend.schemas.columns import RECORD_ID
 from backend.schemas.imports import SheetInfo, Warnings
 
 _MARK = b"\xef\xbb\xbf"
@@ -25,6 +26,7 @@ NOTHING = ("-",)
 class ExactSource:
     """A file of these columns; see `Source`. `open_file` begins it anew, for each pass.
 
+    `ids`: each record's id stands first, and takes the place of the row's number; `last_id` is the last one read.
     `guarded`: the columns, by position, in which `escape_formulas` put apostrophes before what looks like a formula;
     None: that option was not used. `piece`: bytes taken at a time, which changes nothing that comes out.
     """
@@ -38,6 +40,7 @@ class ExactSource:
         delimiter: str,
         size: int,
         limits: ReadLimits,
+        ids: bool = False,
         guarded: Collection[int] | None = None,
         piece: int = _PIECE,
     ) -> None:
@@ -51,7 +54,10 @@ class ExactSource:
         self.warnings = Warnings()
         self.sheets: tuple[SheetInfo, ...] = ()
         self._open = open_file
-        self._header = list(names)
+        self.last_id = 0
+        self._ids = ids
+        self._header = [RECORD_ID, *names] if ids else list(names)
+        self._width = max(1, len(self._header))
         self._separator = delimiter
         self._size = max(1, size)
         self._read = 0
@@ -61,19 +67,18 @@ class ExactSource:
 
     @property
     def share(self) -> float:
-        return self._read / self._size
+        return min(1.0, self._read / self._size)
 
     def batches(self) -> Iterator[Batch]:
         """See `Source`. Raises UnreadableFile for whatever an export does not write."""
-        row = 1
+        row, self.last_id = 1, 0
         for piece, records in self._pieces():
             frame = self._parsed(piece, records)
             if row == 1:
                 self._check_header(frame.row(0))
                 frame, row = frame.slice(1), 2
             if frame.height:
-                numbers = pl.int_range(row, row + frame.height, dtype=pl.UInt32, eager=True)
-                yield Batch(self._unguarded(frame), numbers)
+                yield self._batch(frame, row)
             row += frame.height
         if row == 1:
             raise UnreadableFile("it has no header")
@@ -81,17 +86,38 @@ class ExactSource:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _batch(self, frame: pl.DataFrame, row: int) -> Batch:
+        numbers = pl.int_range(row, row + frame.height, dtype=pl.UInt32, eager=True)
+        if self._ids:
+            numbers = self._checked(frame.to_series(0).cast(pl.Int64, strict=False))
+            frame = frame.drop("0").rename(lambda name: str(int(name) - 1))
+            if not frame.width:
+                frame = pl.DataFrame({"0": pl.Series([None] * len(numbers), dtype=pl.String)})
+        return Batch(self._unguarded(frame), numbers)
+
+    def _checked(self, ids: pl.Series) -> pl.Series:
+        steps = ids - ids.shift(1, fill_value=self.last_id)
+        if ids.null_count() or not (steps > 0).all():
+            raise UnreadableFile(f"the ids in {RECORD_ID} are not whole numbers that go up")
+        self.last_id = int(ids[-1])
+        return ids
+
     def _pieces(self) -> Iterator[tuple[bytes, int]]:
         """Whole records, and how many these are."""
-        self._read, want, held = 0, self._piece, b""
+        want = self._piece
         with self._open() as file:
-            while block := file.read(max(want - len(held), 1)):
-                held += block.removeprefix(_MARK) if not self._read else block
+            held = file.read(len(_MARK)).removeprefix(_MARK)
+            self._read = len(_MARK)
+            while True:
+                block = file.read(max(want - len(held), 1))
+                ended, held = not block, held + block
                 self._read += len(block)
                 used, records = self._whole(held)
                 if used:
                     yield held[:used], records
                     held, want = held[used:], self._piece
+                elif ended:
+                    break
                 elif len(held) > self._limits.max_line:
                     raise LimitExceeded(f"a record is longer than SHEAF_MAX_LINE, {self._limits.max_line:,} bytes")
                 else:
@@ -108,15 +134,15 @@ class ExactSource:
             return 0, 0
         used = int(ends[-1]) + 1
         cells = int(np.count_nonzero((text[:used] == ord(self._separator)) & outside[:used]))
-        if cells != len(ends) * (len(self.names) - 1):
-            raise UnreadableFile(f"it has records of more or fewer cells than the {len(self._header):,} of its schema")
+        if cells != len(ends) * (self._width - 1):
+            raise UnreadableFile(f"it has records of more or fewer cells than the {len(self._header):,} of its header")
         return used, len(ends)
 
     def _parsed(self, data: bytes, records: int) -> pl.DataFrame:
         """A line of our own goes ahead, since polars looks for signatures and widths in the first."""
         if b"\0" in data:
             raise UnreadableFile("it holds the NUL character")
-        width = len(self.names)
+        width = self._width
         ahead = b"0" + self._separator.encode() * (width - 1) + b"\n"
         schema = {str(at): pl.String for at in range(width)}
         try:

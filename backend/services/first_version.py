@@ -23,8 +23,9 @@ from backend.services.quotas import check
 class NewDataset(Struct, frozen=True):
     """A dataset whose table of records exists. `evidence`: for each column as JSON, or None.
 
-    `change`: what version 1 is; its rows are those that it adds, with the ids from 1. `key`: the key of the column by
-    whose values records are found; its index exists. `keep_versions`, `keep_days`: which versions will stay.
+    `change`: what version 1 is; its rows are those that it adds, with the ids from 1, or any below `next_id`.
+    `key`: the key of the column by whose values records are found; its index exists. `keep_versions`, `keep_days`:
+    which versions will stay.
     """
 
     id: UUID
@@ -35,6 +36,7 @@ class NewDataset(Struct, frozen=True):
     change: Change
     description: str | None = None
     open_schema: bool = False
+    next_id: int | None = None
     key: str | None = None
     keep_versions: int | None = None
     keep_days: int | None = None
@@ -55,7 +57,7 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
         "rows": rows,
         "columns": len(new.columns),
         "bytes": await records.total_bytes(tx, scope, new.id),
-        "next_id": rows + 1,
+        "next_id": new.next_id or rows + 1,
         "key": new.key,
         "keep_versions": new.keep_versions,
         "keep_days": new.keep_days,

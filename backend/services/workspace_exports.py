@@ -30,7 +30,7 @@ from backend.schemas.workspace_archives import (
     Manifest,
 )
 from backend.services import spool
-from backend.services.exports import Export, check_limits, written
+from backend.services.exports import Announced, Export, check_limits, written
 from backend.services.identifiers import first_free
 from backend.services.schemas import column_infos
 from backend.writers import Writer, writer_for
@@ -45,7 +45,7 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", 
 """What Windows takes for no file."""
 
 
-class Plan(Struct, frozen=True):
+class _Plan(Struct, frozen=True):
     """What goes into an archive: all datasets as they were at one moment, `at`."""
 
     scope: WorkspaceScope
@@ -54,6 +54,10 @@ class Plan(Struct, frozen=True):
     at: datetime
     options: ExportOptions
     writer: Writer
+
+    def announced(self) -> Announced:
+        rows = sum(head.dataset.rows for head in self.heads)
+        return Announced(f"{self.workspace.slug}.zip", "application/zip", FORMAT_VERSION, rows)
 
 
 class WorkspaceExportService:
@@ -66,6 +70,20 @@ class WorkspaceExportService:
 
         Raises WorkspaceNotFound, Forbidden, InvalidQuery, LimitExceeded.
         """
+        plan = await self._plan(caller, ref, options)
+
+        def produce(out: spool.Spool) -> None:
+            self._write(plan, out)
+
+        told = plan.announced()
+        chunks = await self._streams.start(produce)
+        return Export(told.filename, told.media_type, told.version, told.rows, chunks)
+
+    async def announce(self, caller: Caller, ref: str, options: ExportOptions) -> Announced:
+        """What `start` would say of the archive, with none made."""
+        return (await self._plan(caller, ref, options)).announced()
+
+    async def _plan(self, caller: Caller, ref: str, options: ExportOptions) -> _Plan:
         writer = writer_for(options)
         scope = lookup.workspace(caller, ref)
         async with self._database.snapshot() as tx:
@@ -78,16 +96,9 @@ class WorkspaceExportService:
                     await check_limits(tx, chosen, writer, options, newest=True)
                 except LimitExceeded as error:
                     raise LimitExceeded(f"{shown(head.dataset.slug)}: {error}", errors=error.errors) from error
-        plan = Plan(scope, workspace, heads, at, options, writer)
+        return _Plan(scope, workspace, heads, at, options, writer)
 
-        def produce(out: spool.Spool) -> None:
-            self._write(plan, out)
-
-        chunks = await self._streams.start(produce)
-        rows = sum(head.dataset.rows for head in heads)
-        return Export(f"{workspace.slug}.zip", "application/zip", 0, rows, chunks)
-
-    def _write(self, plan: Plan, out: spool.Spool) -> None:
+    def _write(self, plan: _Plan, out: spool.Spool) -> None:
         """Blocking. Each dataset has a snapshot of its own: none is held for longer than it takes to read it."""
         packing = _Packing(out)
         listed = []
@@ -121,7 +132,7 @@ class _Packing:
         self._out.put(self._archive.finish())
 
 
-def _write_dataset(tx: BulkTx, plan: Plan, head: Head, folder: str, packing: _Packing, fold: str) -> ArchivedDataset:
+def _write_dataset(tx: BulkTx, plan: _Plan, head: Head, folder: str, packing: _Packing, fold: str) -> ArchivedDataset:
     """Raises VersionPruned when the version that was to be written is gone by now."""
     dataset, scope, writer = head.dataset, plan.scope, plan.writer
     columns, evidence = workspace_archives.list_columns(tx, scope, dataset.id, dataset.version)

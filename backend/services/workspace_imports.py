@@ -15,6 +15,7 @@ from backend.errors import BadCells, DuplicateKeys, InvalidRecord, LimitExceeded
 from backend.query.text import shown
 from backend.readers.archived import ArchivedFiles
 from backend.readers.base import ReadLimits
+from backend.readers.exact import ExactSource
 from backend.repositories import members, own_workspaces, record_keys, workspaces
 from backend.repositories.database import Database, Tx, translating
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -133,7 +134,7 @@ class _Bringing:
     def look(self) -> None:
         """Every file read to its end and nothing stored. Blocking."""
         for dataset in self._contents.manifest.datasets:
-            load = self._load(dataset, self._contents.schema(dataset))
+            load, _ = self._load(dataset, self._contents.schema(dataset))
             with _about(dataset):
                 load.look()
                 _check_rows(dataset, load)
@@ -164,7 +165,7 @@ class _Bringing:
     async def _store(self, tx: Tx, scope: WorkspaceScope, dataset: ArchivedDataset) -> Head:
         """One dataset at version 1; its evidence is what the archive says: values may have changed since."""
         manifest, schema = self._contents.manifest, await asyncio.to_thread(self._contents.schema, dataset)
-        load = self._load(dataset, schema)
+        load, exact = self._load(dataset, schema)
         key = schema.named(dataset.key)
         with _about(dataset):
             dataset_id = await load_table(tx, self._progress, scope, load)
@@ -184,16 +185,17 @@ class _Bringing:
             description=dataset.description,
             open_schema=dataset.open_schema,
             key=None if key is None else key.key,
+            next_id=exact.last_id + 1 if manifest.options.ids else None,
             keep_versions=dataset.keep_versions,
             keep_days=dataset.keep_days,
         )
         return await publish(tx, self._caller, scope, new, self._quotas)
 
-    def _load(self, dataset: ArchivedDataset, schema: ArchivedSchema) -> Load:
+    def _load(self, dataset: ArchivedDataset, schema: ArchivedSchema) -> tuple[Load, ExactSource]:
         """A load in which nothing is inferred: types, formats and nulls are those of the schema."""
-        source = self._contents.source(dataset, schema)
-        target = Target(columns={column.name: column for column in schema.columns})
-        return Load(source, ImportOptions(), self._limits, self._progress, target=target)
+        source, first_id = self._contents.source(dataset, schema), None if self._contents.manifest.options.ids else 1
+        target = Target(columns={column.name: column for column in schema.columns}, first_id=first_id)
+        return Load(source, ImportOptions(), self._limits, self._progress, target=target), source
 
 
 @contextmanager

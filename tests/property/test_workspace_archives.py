@@ -103,6 +103,7 @@ OPTIONS = st.fixed_dictionaries(
         "newline": st.sampled_from(["crlf", "lf"]),
         "bom": st.sampled_from(["true", "false"]),
         "escape_formulas": st.sampled_from(["true", "false"]),
+        "ids": st.sampled_from(["true", "false"]),
     },
 )
 

@@ -6,14 +6,18 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import psycopg
 import pytest
-from httpx import AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Response
 from support.client import problem
-from support.service import MakeUser, Upload, User
+from support.service import ADDRESS, MakeUser, Upload, User, running
+
+from backend.app import create_app
+from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +142,7 @@ async def test_an_empty_workspace(user: User) -> None:
 async def test_all_that_a_dataset_is(user: User, upload: Upload) -> None:
     text = (
         'sku,n,flag,day,at,clock,doc,note,"a,""b"\n'
-        f'x,{"1234567890" * 4}.10,TRUE,2025-01-31,2025-01-31T10:20:30.120+02:00,10:20,'
+        f"x,{'1234567890' * 4}.10,TRUE,2025-01-31,2025-01-31T10:20:30.120+02:00,10:20,"
         '"{""a"":[1,""x"",null]}","",=1+1\n'
         'y,,FALSE,,,,"""text""","line\r\nend",\'=x\n'
         "z,-0.50,,2025-02-01,2025-01-31T10:20:30.500+02:00,23:59,,,\n"
@@ -382,3 +386,34 @@ async def test_parameters_that_there_are_not(client: AsyncClient, archive: bytes
     form = {"file": ("x.zip", archive, "application/zip")}
     problem(await client.post("/workspaces/import", data={"other": "x"}, files=form), 400)
     problem(await client.post("/workspaces/import?name=x", data={"name": "y"}, files=form), 400)
+
+
+async def test_records_keep_their_ids_where_the_export_has_them(user: User, upload: Upload) -> None:
+    made = await upload("name\nAnn\nBob\nCid\nDi\n", name="people")
+    await user.client.delete(f"/datasets/{made['id']}/records/2")
+    await user.client.patch(f"/datasets/{made['id']}/records/4", json={"name": "Dee"})
+    for options, ids in (({}, [1, 2, 3]), ({"ids": "true"}, [1, 3, 4])):
+        archive = await exported(user.client, user.workspace["id"], **options)
+        workspace = (await bring(user.client, archive)).json()["workspace"]["id"]
+        assert compared(await exported(user.client, workspace, **options)) == compared(archive)
+        found = await user.client.get("/datasets/people/records", params={"workspace": workspace})
+        assert [each["id"] for each in found.json()["data"]] == ids
+        params = {"workspace": workspace}
+        created = await user.client.post("/datasets/people/records", params=params, json={"name": "Eve"})
+        assert created.json()["id"] == ids[-1] + 1
+
+
+async def test_quotas_refuse_all_of_it(user: User, upload: Upload, postgres_url: str, tmp_path: Path) -> None:
+    await upload(name="a")
+    await upload(name="b")
+    archive = await exported(user.client, user.workspace["id"])
+    before = schemas(postgres_url)
+    for name, most in (("datasets", 1), ("rows", 3), ("bytes", 30_000)):
+        told = Settings(database_url=postgres_url, data=tmp_path, log_level="error", **{f"workspace_{name}": most})
+        app = create_app(told)
+        async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as limited:
+            limited.headers["X-API-Key"] = user.key
+            refused = problem(await bring(limited, archive), 422)
+        assert refused["error_code"] == "QUOTA_EXCEEDED"
+        assert f"SHEAF_WORKSPACE_{name.upper()}" in refused["detail"]
+    assert schemas(postgres_url) == before
