@@ -1,13 +1,17 @@
-"""Any table of text → CSV → upload → export CSV is the same table, cell by cell."""
+"""Any table of text → CSV → upload → export is the same table, cell by cell, read again in whatever format."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from support.service import ADDRESS
 
@@ -166,3 +170,52 @@ async def test_a_table_comes_back_as_it_went(
     await uploader.delete(f"/datasets/{dataset['id']}")
     assert dataset["rows"] == len(rows)
     assert parsed(exported.content.decode()) == [names, *rows]
+
+
+async def records(client: AsyncClient, dataset: str) -> list[dict[str, Any]]:
+    answer = await client.get(f"/datasets/{dataset}/records")
+    return [each["data"] for each in json.loads(answer.text, parse_int=Decimal, parse_float=Decimal)["data"]]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two cells hold the same value: `0.1` is `0.10`, and noon in UTC is one o'clock in Paris.
+
+    A number that no Parquet type holds is text there, and stays so.
+    """
+    if isinstance(one, Decimal) and isinstance(other, str):
+        return str(one) == other
+    if one == other or not (isinstance(one, str) and isinstance(other, str)):
+        return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+    try:
+        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+    except (ValueError, TypeError):
+        return False
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=tables(), form=st.sampled_from(["json", "ndjson", "parquet"]))
+@example(
+    table=(["a", "b"], [["1", "0.10"], ["-9223372036854775808", "123456789012345678901234567890.123456789"]]),
+    form="parquet",
+)
+@example(table=(["a", "b"], [["2025-01-31T10:20:30.123456789Z", "9" * 40], [None, "1"]]), form="parquet")
+@example(table=(["a", "b"], [["2025-01-31T10:20+02:00", "TRUE"], ["1900-01-01T00:00+02:00", None]]), form="parquet")
+async def test_a_file_is_imported_as_it_was_exported(
+    uploader: AsyncClient, table: tuple[list[str], Rows], form: str
+) -> None:
+    names, rows = table
+    assume(rows)
+    text = ",".join('"' + name.replace('"', '""') + '"' for name in names) + "\n" + written(rows, "\n")
+    made = await uploader.post("/datasets", params=TOLD, content=text.encode(), headers={"Content-Type": "text/csv"})
+    first = made.json()["dataset"]["id"]
+    exported = await uploader.get(f"/datasets/{first}/export?format={form}")
+    assert exported.status_code == 200, exported.text
+    again = await uploader.post("/datasets", files={"file": (f"again.{form}", exported.content)})
+    assert again.status_code == 201, again.text
+    second = again.json()["dataset"]["id"]
+    before, after = await records(uploader, first), await records(uploader, second)
+    for dataset in (first, second):
+        await uploader.delete(f"/datasets/{dataset}")
+    assert len(before) == len(after)
+    for one, other in zip(before, after, strict=True):
+        assert [name for name in one if not same(one[name], other.get(name))] == [], (one, other)
