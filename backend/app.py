@@ -52,6 +52,7 @@ from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
+from backend.services.pauses import pause
 from backend.services.pruning import PruningService
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -244,7 +245,7 @@ def _upkeep(sweeps: Sequence[Work]) -> Work:
                     await sweep()
                 except AppError as error:
                     log.warning("upkeep_failed", error=str(error))
-            await asyncio.sleep(3600)
+            await pause(3600)
 
     return upkeep
 

@@ -15,6 +15,7 @@ from backend.repositories import datasets, leases
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Head
+from backend.services.pauses import pause
 
 log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
@@ -83,7 +84,7 @@ class Lease:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(_BEAT)
+            await pause(_BEAT)
             try:
                 async with self._database.read() as tx:
                     await leases.renew(tx, *self._claim, LEASE)

@@ -18,6 +18,7 @@ from backend.repositories.database import Database
 from backend.repositories.holding import Held, held
 from backend.repositories.idempotency import Call, Told
 from backend.schemas.callers import Caller
+from backend.services.pauses import pause
 
 log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
@@ -121,7 +122,7 @@ class Attempt:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(self._lease.total_seconds() / 3)
+            await pause(self._lease.total_seconds() / 3)
             try:
                 async with self._database.read() as tx:
                     await idempotency.renew(tx, self.call, self.id, self._lease)

@@ -16,6 +16,7 @@ from backend.repositories import imports
 from backend.repositories.database import Database, Tx
 from backend.services.failures import problem_json
 from backend.services.jobs import Imported
+from backend.services.pauses import pause
 from backend.services.progress import Progress
 
 log = structlog.get_logger()
@@ -98,7 +99,7 @@ class Leases:
     async def keep(self) -> None:
         """Renews the leases and tells how far each import is, until it is cancelled."""
         while True:
-            await asyncio.sleep(_BEAT)
+            await pause(_BEAT)
             if self._held:
                 await self._beat()
 

@@ -33,6 +33,7 @@ from backend.services.import_runs import settling, target
 from backend.services.imports import ImportService
 from backend.services.jobs import Imported, Job
 from backend.services.kept_uploads import KeptUploads
+from backend.services.pauses import end_if_cancelled
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
 
@@ -182,6 +183,7 @@ async def _caller(tx: Tx, claimed: imports.Claimed) -> Caller:
 
 
 async def _either(wake: asyncio.Event, seconds: float) -> None:
+    end_if_cancelled()
     try:
         await asyncio.wait_for(wake.wait(), seconds)
     except TimeoutError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from backend.repositories import datasets, pruning, workspaces
 from backend.repositories.database import Database
 from backend.repositories.pruning import Gap
 from backend.schemas.callers import WorkspaceScope
+from backend.services.pauses import pause
 
 log = structlog.get_logger()
 STEP = 10_000
@@ -34,7 +34,7 @@ class PruningService:
                 await self.sweep()
             except AppError as error:
                 log.warning("pruning_failed", error=str(error))
-            await asyncio.sleep(_EVERY)
+            await pause(_EVERY)
 
     async def sweep(self) -> None:
         """Prunes what has grown too old, and removes what nobody can read any more."""
