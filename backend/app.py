@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -23,6 +24,7 @@ from backend.controllers import API, ROOT
 from backend.controllers.access import Access
 from backend.controllers.documented import Summaries
 from backend.controllers.head import with_head
+from backend.controllers.limits import Limits
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
@@ -117,16 +119,11 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "users": users,
         "workspaces": workspaces,
         "members": MemberService(database, users.forgotten_everywhere),
-        "workspace_imports": WorkspaceImportService(
-            database,
-            users.forgotten_everywhere,
-            _limits(settings),
-            concurrency=settings.concurrent_imports,
-            quotas=_quotas(settings),
-        ),
+        "workspace_imports": _workspace_imports(settings, database, users),
         "datasets": datasets,
         "importers": importers,
         "import_watch": watch,
+        "limits": _told(settings),
     }
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
@@ -137,6 +134,16 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
+    )
+
+
+def _workspace_imports(settings: Settings, database: Database, users: UserService) -> WorkspaceImportService:
+    return WorkspaceImportService(
+        database,
+        users.forgotten_everywhere,
+        _limits(settings),
+        concurrency=settings.concurrent_imports,
+        quotas=_quotas(settings),
     )
 
 
@@ -161,6 +168,12 @@ def _largest(settings: Settings) -> int:
 
 def _quotas(settings: Settings) -> Quotas:
     return Quotas(settings.workspace_datasets, settings.workspace_rows, settings.workspace_bytes)
+
+
+def _told(settings: Settings) -> Limits:
+    """Each limit that is a setting, by its name."""
+    names = set(Limits.__struct_fields__) & set(Settings.__struct_fields__)
+    return msgspec.convert({name: int(getattr(settings, name)) or None for name in names}, Limits)
 
 
 def _limits(settings: Settings) -> ReadLimits:

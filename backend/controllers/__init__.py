@@ -10,6 +10,7 @@ from backend.controllers.health import HealthController, MetricsController
 from backend.controllers.import_status import ImportStatusController
 from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
+from backend.controllers.limits import LimitsController
 from backend.controllers.members import MemberController
 from backend.controllers.record_keys import RecordKeyController
 from backend.controllers.record_writes import RecordWriteController
@@ -25,6 +26,7 @@ from backend.controllers.workspaces import WorkspaceController
 
 _CONTROLLERS = (
     UserController,
+    LimitsController,
     WorkspaceController,
     MemberController,
     DatasetController,

@@ -52,7 +52,7 @@ class ImportStatusController(Controller):
     async def events(
         self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
     ) -> ServerSentEvent:
-        """The same as Server-Sent Events, until it has ended.
+        """The same as Server-Sent Events, until it has ended or the key does not open it any more.
 
         `progress` at least once a second, then one of `done`, `failed`, `cancelled`; the data of each is the status.
         """

@@ -22,7 +22,7 @@ DESCRIPTION = (
     "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "
     "`count`, `q`, `version`, `as_of`, `workspace`."
 )
-_MOST_PARAMETERS = 1_000
+MOST_PARAMETERS = 1_000
 _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 
@@ -88,6 +88,6 @@ def _decoded(text: bytes | Raw) -> Any:
 
 def _pairs(query_string: bytes) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        return parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError as error:
-        raise BadRequest(f"There are more than {_MOST_PARAMETERS:,} query parameters.") from error
+        raise BadRequest(f"There are more than {MOST_PARAMETERS:,} query parameters.") from error

@@ -18,7 +18,7 @@ MEMBERS = ("columns", "filters", "sort_by", "sort_order", *(name for name in PAR
 """Names in the body of a query."""
 
 _COUNTS = ("exact", "bounded", "none")
-_MAX_SORTS = 20
+MAX_SORTS = 20
 _SORT = re.compile(
     r'\s*+(?P<minus>-?)\s*+(?:"(?P<quoted>(?:[^"]|"")+)"|(?!")(?P<bare>[^,]+?))\s*(?::(?P<order>asc|desc))?\s*(?P<end>,|\Z)',
     re.IGNORECASE,
@@ -84,8 +84,8 @@ def _query(found: dict[str, Any], max_limit: int | None) -> Query:
     if limit is not None and max_limit is not None and limit > max_limit:
         raise InvalidQuery(f"limit is a whole number from 1 to {max_limit:,}, not {limit}.")
     sorts = len(found.get("sort", ()))
-    if sorts > _MAX_SORTS:
-        raise InvalidQuery(f"A query may sort by {_MAX_SORTS} columns; this one has {sorts}.")
+    if sorts > MAX_SORTS:
+        raise InvalidQuery(f"A query may sort by {MAX_SORTS} columns; this one has {sorts}.")
     return Query(**found, given=frozenset(found) - {"cursor"})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import get_args
 from uuid import UUID
 
 from backend.errors import ImportEnded, ImportNotFound
@@ -12,6 +13,7 @@ from backend.repositories import imports, lookup, users
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.import_status import ImportList, ImportStatus
+from backend.schemas.users import KeyOrigin
 from backend.services.import_leases import Leases
 
 _EVERY = 0.5
@@ -43,7 +45,7 @@ class ImportWatch:
         return ImportList(tuple(found), total, offset + len(found) < total)
 
     async def events(self, caller: Caller, status: ImportStatus) -> AsyncIterator[ImportStatus]:
-        """How far it is, twice a second until it has ended or its caller may not see it any more.
+        """How far it is, twice a second until it has ended or the caller's key does not open it any more.
 
         Between two looks no connection is held.
         """
@@ -51,8 +53,8 @@ class ImportWatch:
             yield status
             await asyncio.sleep(_EVERY)
             async with self._database.read() as tx:
-                member = await users.find_member(tx, caller.user_id)
-                found = member and await imports.find(tx, [scope.id for scope in member.workspaces], status.id)
+                now = await users.find_caller(tx, caller.key_hash, get_args(KeyOrigin))
+                found = now and await imports.find(tx, [scope.id for scope in now.workspaces], status.id)
             if not found:
                 return
             status = found

@@ -142,7 +142,7 @@ async def test_one_whose_owner_has_left_the_workspace_fails(postgres_url: str, u
     import_id = abandoned(postgres_url, gone, answered=True)
     await user.client.get(f"/imports/{import_id}/events")
     status = (await user.client.get(f"/imports/{import_id}")).json()
-    assert (status["state"], status["problem"]["error_code"]) == ("failed", "WORKSPACE_NOT_FOUND")
+    assert (status["state"], status["problem"]["error_code"]) == ("failed", "FORBIDDEN")
 
 
 async def test_all_sheets_of_a_workbook_are_promised_as_well(client: AsyncClient) -> None:

@@ -34,6 +34,7 @@ class Call(Struct, frozen=True):
 
 OWN = [
     Call("GET", "/users/me"),
+    Call("GET", "/limits"),
     Call("GET", "/users/me/keys"),
     Call("POST", "/users/me/keys", {}),
     Call("POST", "/users/me/keys/rotate"),
