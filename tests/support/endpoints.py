@@ -148,6 +148,7 @@ CALLS = {
     "GET /health/ready": How(),
     "POST /users": How({"name": "Zoe"}),
     "GET /users/me": How(),
+    "GET /limits": How(),
     "GET /users/me/keys": How(),
     "POST /users/me/keys": How({}),
     "POST /users/me/keys/rotate": How(),
