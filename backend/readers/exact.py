@@ -26,7 +26,7 @@ NOTHING = ("-",)
 class ExactSource:
     """A file of these columns; see `Source`. `open_file` begins it anew, for each pass.
 
-    `ids`: each record's id stands first, and takes the place of the row's number; `last_id` is the last one read.
+    `mark`: it begins with a byte order mark. `ids`: each record's id stands first, and takes the place of the row's number; `last_id` is the last one read.
     `guarded`: the columns, by position, in which `escape_formulas` put apostrophes before what looks like a formula;
     None: that option was not used. `piece`: bytes taken at a time, which changes nothing that comes out.
     """
@@ -40,6 +40,7 @@ class ExactSource:
         delimiter: str,
         size: int,
         limits: ReadLimits,
+        mark: bool = False,
         ids: bool = False,
         guarded: Collection[int] | None = None,
         piece: int = _PIECE,
@@ -55,6 +56,7 @@ class ExactSource:
         self.sheets: tuple[SheetInfo, ...] = ()
         self._open = open_file
         self.last_id = 0
+        self._mark = mark
         self._ids = ids
         self._header = [RECORD_ID, *names] if ids else list(names)
         self._width = max(1, len(self._header))
@@ -106,8 +108,9 @@ class ExactSource:
         """Whole records, and how many these are."""
         want = self._piece
         with self._open() as file:
-            held = file.read(len(_MARK)).removeprefix(_MARK)
-            self._read = len(_MARK)
+            held, self._read = b"", 0
+            if self._mark and file.read(len(_MARK)) != _MARK:
+                raise UnreadableFile("it has no byte order mark")
             while True:
                 block = file.read(max(want - len(held), 1))
                 ended, held = not block, held + block

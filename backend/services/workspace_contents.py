@@ -110,6 +110,7 @@ class Contents:
             delimiter=WRITERS[options.format].delimiter(options) or "",
             size=file.bytes,
             limits=self._limits,
+            mark=options.bom,
             ids=options.ids,
             guarded=texts if options.escape_formulas else None,
         )

@@ -141,6 +141,7 @@ def told(archive: bytes) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables=st.lists(tables(), max_size=5), options=OPTIONS)
 @example(tables=[Table(None, [{}, {}], {})], options={"escape_formulas": "true"})
+@example(tables=[Table([{"name": "\ufeff", "type": "text"}], [{"\ufeff": "\ufeff"}], {})], options={})
 async def test_a_workspace_comes_back_as_it_went(
     service: ASGITransport, tables: list[Table], options: dict[str, str]
 ) -> None:

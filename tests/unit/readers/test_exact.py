@@ -25,10 +25,10 @@ def read(data: bytes, names: Sequence[str], **told: Any) -> list[tuple[int, tupl
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 5, 7, 64, 2**20])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_pieces_of_any_size(piece: int, mark: bytes) -> None:
-    data = mark + '"a,""b",c\r\n,""\r\n"x\r\ny\r","é"",\n"\r\n007,\ufeff\r\n,\r\n'.encode()
-    assert read(data, ['a,"b', "c"], piece=piece) == [
+@pytest.mark.parametrize("mark", [False, True])
+def test_pieces_of_any_size(piece: int, mark: bool) -> None:
+    data = b"\xef\xbb\xbf" * mark + '"a,""b",c\r\n,""\r\n"x\r\ny\r","é"",\n"\r\n007,\ufeff\r\n,\r\n'.encode()
+    assert read(data, ['a,"b', "c"], piece=piece, mark=mark) == [
         (2, (None, "")),
         (3, ("x\r\ny\r", 'é",\n')),
         (4, ("007", "\ufeff")),
@@ -38,6 +38,12 @@ def test_pieces_of_any_size(piece: int, mark: bytes) -> None:
 
 def test_nulls_of_a_single_column() -> None:
     assert read(b'a\n\n""\n\nx\n', ["a"]) == [(2, (None,)), (3, ("",)), (4, (None,)), (5, ("x",))]
+
+
+def test_a_name_that_looks_like_a_byte_order_mark() -> None:
+    assert read("\ufeff,b\n1,2\n".encode(), ["\ufeff", "b"]) == [(2, ("1", "2"))]
+    with pytest.raises(UnreadableFile):
+        read(b"a\n", ["a"], mark=True)
 
 
 def test_no_columns() -> None:
