@@ -26,7 +26,8 @@ NOTHING = ("-",)
 class ExactSource:
     """A file of these columns; see `Source`. `open_file` begins it anew, for each pass.
 
-    `mark`: it begins with a byte order mark. `ids`: each record's id stands first, and takes the place of the row's number; `last_id` is the last one read.
+    `mark`: it begins with a byte order mark. `ids`: each record's id stands first, and takes the place of the row's
+    number; `last_id` is the last one read.
     `guarded`: the columns, by position, in which `escape_formulas` put apostrophes before what looks like a formula;
     None: that option was not used. `piece`: bytes taken at a time, which changes nothing that comes out.
     """
