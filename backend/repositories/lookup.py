@@ -71,15 +71,24 @@ async def head(
     Raises DatasetNotFound, WorkspaceNotFound, and Forbidden where the caller's role there does not suffice.
     """
     dataset_id = as_uuid(ref)
-    if workspace_ref is not None or dataset_id is None or len(caller.workspaces) == 1:
-        scope: WorkspaceScope | None = caller.workspaces[0] if workspace_ref is None else _named(caller, workspace_ref)
-    else:
+    scope = told_scope(caller, dataset_id, workspace_ref)
+    if scope is None and dataset_id is not None:
         scope = await workspaces.find_scope(tx, caller.workspaces, dataset_id)
     if scope is not None and "\0" not in ref:
         found = await datasets.find(tx, scope, dataset_id or ref, deleted_since=deleted_since, lock=lock)
         if found is not None:
             return _permitted(caller, scope), found
     raise DatasetNotFound
+
+
+def told_scope(caller: Caller, dataset_id: UUID | None, workspace_ref: str | None) -> WorkspaceScope | None:
+    """The workspace that a dataset can only be in, by what the request says; None where that is to be looked up.
+
+    No dataset's id: it is named by its slug. Raises WorkspaceNotFound.
+    """
+    if workspace_ref is not None:
+        return _named(caller, workspace_ref)
+    return caller.workspaces[0] if dataset_id is None or len(caller.workspaces) == 1 else None
 
 
 async def snapshot(

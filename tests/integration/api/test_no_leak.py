@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from uuid import UUID
 
+import anyio
+import psycopg
 import pytest
 from httpx import AsyncClient, Response
 from msgspec import Struct
+from psycopg import sql
 from support.endpoints import CALLS, document, operations, send
 from support.service import ADDRESS, Upload, User
 from support.statements import Statements, watched
+from support.waiting import until
 from support.world import MISSING, OTHERS, World, world
 
 __all__ = ["world"]
@@ -209,6 +215,27 @@ async def test_who_may_too_little_is_told_what_the_table_says_and_no_more(world:
         asked = {"query": variant.query, "headers": variant.headers, "body": variant.body}
         for values in (world.values, missing(world)):
             assert seen(await send(world.callers["reads"], operation, values, **asked)) == reads
+
+
+@pytest.mark.parametrize("caller", OTHERS)
+async def test_nobody_waits_for_writers_in_anothers_workspace(world: World, postgres_url: str, caller: str) -> None:
+    """Or the time that a 404 takes would tell that there is something, and that it is written to."""
+    operation = OPERATIONS["PATCH /datasets/{ref}/records/{record_id}"]
+    with psycopg.connect(postgres_url) as tx:
+        schema = f"ws_{UUID(world.values['workspace']).hex}"
+        tx.execute(sql.SQL("SELECT FROM {} FOR UPDATE").format(sql.Identifier(schema, "datasets")))
+        writing = asyncio.create_task(send(world.callers["owner"], operation, world.values))
+        await asyncio.to_thread(until, lambda: _waiting_for(tx.info.backend_pid, postgres_url), "the owner waits")
+        with anyio.fail_after(20):
+            assert (await send(world.callers[caller], operation, world.values)).status_code == 404
+        assert not writing.done()
+    assert (await writing).is_success
+
+
+def _waiting_for(process: int, url: str) -> bool:
+    query = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+    with psycopg.connect(url) as tx:
+        return bool(tx.execute(query, (process,)).fetchall())
 
 
 @pytest.fixture(scope="module")
