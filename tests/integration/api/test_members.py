@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from httpx import AsyncClient
+from support.late import late_writes
 from support.service import MakeUser, Upload, User, without_request_id
 from support.sharing import code, join, make_workspace, own
 
@@ -153,9 +154,7 @@ class TestDelete:
         second = connect((await bob.client.post("/users/me/keys", json={})).json()["api_key"])
         await join(user.client, "ada", bob, "editor")
         csv = {"Content-Type": "text/csv"}
-        made = (
-            await bob.client.post("/datasets?name=orders&workspace=ada", content="a\n1\n2\n", headers=csv)
-        ).json()
+        made = (await bob.client.post("/datasets?name=orders&workspace=ada", content="a\n1\n2\n", headers=csv)).json()
         file = (await bob.client.post("/uploads?workspace=ada", content="a\n3\n", headers=csv)).json()
         dataset = made["dataset"]["id"]
         cursor = (await bob.client.get(f"/datasets/{dataset}/records?limit=1")).json()["next"]
@@ -207,11 +206,31 @@ class TestDelete:
         assert (await user.client.post("/datasets", json={"name": "x"})).json()["workspace"] == only["id"]
 
 
+@pytest.mark.parametrize(("change", "wanted"), [("removed", 404), ("demoted", 403), ("revoked", 401)])
+async def test_a_write_that_was_let_in_before_is_refused(
+    user: User, make_user: MakeUser, upload: Upload, connect: Callable[..., AsyncClient], change: str, wanted: int
+) -> None:
+    """Whose body takes its time is asked for again when it is there."""
+    orders, bob = await upload(), await make_user("Bob")
+    await join(user.client, "ada", bob, "editor")
+    assert (await bob.client.put("/workspaces/ada/default")).status_code == 200
+    second = await bob.client.post("/users/me/keys", json={})
+    late = connect(second.json()["api_key"])
+    async with late_writes(late, orders) as answers:
+        if change == "removed":
+            assert (await user.client.delete(members_of(user, bob.id))).status_code == 204
+        elif change == "demoted":
+            assert (await user.client.put(members_of(user, bob.id), json={"role": "viewer"})).status_code == 200
+        else:
+            assert (await bob.client.delete(f"/users/me/keys/{second.json()['id']}")).status_code == 204
+    assert set(answers.values()) == {wanted}, answers
+    assert (await user.client.get(f"/datasets/{orders['id']}")).json() == orders
+    assert (await user.client.get("/datasets?workspace=ada")).json()["total"] == 1
+
+
 class TestAtTheSameMoment:
     @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-    async def test_two_owners_demote_or_remove_each_other(
-        self, user: User, make_user: MakeUser, method: str
-    ) -> None:
+    async def test_two_owners_demote_or_remove_each_other(self, user: User, make_user: MakeUser, method: str) -> None:
         """The first one does, the second one may not any more: one owner is left."""
         bob = await make_user("Bob")
         await join(user.client, "ada", bob, "owner")

@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from itertools import count
+from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from httpx import AsyncClient, Response
-from msgspec import Struct
+from httpx import AsyncClient
 from psycopg import sql
 from support.calls import CSV
+from support.late import late_writes
 from support.service import MakeUser, Upload, User, without_request_id
 from support.sharing import code, join, make_workspace, own
 
 from backend.repositories.database import Database
+from backend.security import auth
 from backend.services.workspaces import WorkspaceService
 
 pytestmark = pytest.mark.anyio
@@ -160,70 +162,22 @@ class TestUndelete:
         assert code(again) == (404, "WORKSPACE_NOT_FOUND")
 
 
-class Late(Struct, frozen=True):
-    """A write whose body is still on its way; `{id}` in its path is the dataset's."""
-
-    method: str
-    path: str
-    body: str
-    kind: str = "application/json"
-    later: bool = False
-
-    def send(self, client: AsyncClient, dataset: str, begun: asyncio.Event, go: asyncio.Event) -> Any:
-        async def content() -> AsyncIterator[bytes]:
-            yield self.body[:1].encode()
-            begun.set()
-            await go.wait()
-            yield self.body[1:].encode()
-
-        path = self.path.format(id=dataset)
-        headers = {"Content-Type": self.kind, **({"Prefer": "respond-async"} if self.later else {})}
-        return client.request(self.method, path, content=content(), headers=headers)
-
-
-LATE = [
-    Late("POST", "/datasets/{id}/records", '{"name": "Eve"}'),
-    Late("POST", "/datasets/{id}/records", '{"name": "Eve"}\n{"name": "Eva"}\n', "application/x-ndjson"),
-    Late("POST", "/datasets/{id}/records", '{"name": "Eve"}\n' * 11_000, "application/x-ndjson"),
-    Late("PATCH", "/datasets/{id}/records", '{"deletes": [1], "creates": [{"name": "Eve"}]}'),
-    Late("PATCH", "/datasets/{id}/records", '{"where": {}, "set": {"name": "Eve"}}'),
-    Late("PATCH", "/datasets/{id}/records/1", '{"name": "Eve"}'),
-    Late("PUT", "/datasets/{id}/records/1", '{"name": "Eve"}'),
-    Late("PUT", "/datasets/{id}/records?key=name", '[{"name": "Ann", "amount": 7}]'),
-    Late("PATCH", "/datasets/{id}", '{"name": "mine"}'),
-    Late("PATCH", "/datasets/{id}", '{"description": "mine"}'),
-    Late("PATCH", "/datasets/{id}/schema", '{"columns": [{"name": "name", "rename_to": "who"}]}'),
-    Late("POST", "/datasets/{id}/restore", '{"version": 1}'),
-    Late("PUT", "/datasets/{id}/versions/1/tag", '{"tag": "mine"}'),
-    Late("POST", "/datasets/{id}/imports?mode=append", "name,amount\nEve,3\n", "text/csv"),
-    Late("POST", "/datasets/{id}/imports?mode=append", "name,amount\nEve,3\n", "text/csv", later=True),
-    Late("POST", "/datasets?name=new", "name\nEve\n", "text/csv"),
-    Late("POST", "/datasets?name=new", "name\nEve\n", "text/csv", later=True),
-    Late("POST", "/datasets", '{"name": "new"}'),
-    Late("POST", "/uploads", "name\nEve\n", "text/csv"),
-]
-
-
+@pytest.mark.parametrize("asked_again", [True, False])
 async def test_writes_whose_callers_were_let_in_before_are_refused(
-    user: User, upload: Upload, postgres_url: str
+    user: User, upload: Upload, postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, asked_again: bool
 ) -> None:
-    """Their keys were looked up when the workspace was still there, and then their bodies took their time."""
+    """Their keys were looked up when the workspace was still there, and then their bodies took their time.
+
+    Also where nobody looks their keys up again: what they write to refuses them.
+    """
+    if not asked_again:
+        monkeypatch.setattr(auth, "_QUICK", inf)
     orders = await upload()
     assert (await user.client.patch(f"/datasets/{orders['id']}/records/1", json={"amount": 5})).status_code == 200
     before = (await user.client.get(f"/datasets/{orders['id']}")).json()
-    begun, go = [asyncio.Event() for _ in LATE], asyncio.Event()
-    sending = [
-        asyncio.create_task(late.send(user.client, orders["id"], each, go))
-        for late, each in zip(LATE, begun, strict=True)
-    ]
-    for each in begun:
-        await each.wait()
-    await delete(user.client, "ada")
-    go.set()
-    answers: list[Response] = await asyncio.gather(*sending)
-    assert {(late, answer.status_code) for late, answer in zip(LATE, answers, strict=True)} == {
-        (late, 404) for late in LATE
-    }
+    async with late_writes(user.client, orders) as answers:
+        await delete(user.client, "ada")
+    assert set(answers.values()) == {404}, answers
     assert (await user.client.post(f"/workspaces/{user.workspace['id']}/undelete")).status_code == 200
     listed = (await user.client.get("/datasets", params={"workspace": user.workspace["id"]})).json()["data"]
     assert listed == [before]
@@ -401,17 +355,12 @@ class TestSweep:
         await sweep()
         assert left(postgres_url, full) == []
 
-    async def test_who_was_let_in_before_finds_nothing(self, user: User, full: str, sweep: Callable[..., Any]) -> None:
-        dataset = (await user.client.get("/datasets/orders-0")).json()["id"]
-        begun, go = [asyncio.Event() for _ in LATE], asyncio.Event()
-        sending = [
-            asyncio.create_task(late.send(user.client, dataset, each, go))
-            for late, each in zip(LATE, begun, strict=True)
-        ]
-        for each in begun:
-            await each.wait()
-        await delete(user.client, full)
-        await sweep()
-        go.set()
-        answers: list[Response] = await asyncio.gather(*sending)
-        assert {answer.status_code for answer in answers} == {404}
+    async def test_who_was_let_in_before_finds_nothing(
+        self, user: User, full: str, sweep: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(auth, "_QUICK", inf)
+        dataset = (await user.client.get("/datasets/orders-0")).json()
+        async with late_writes(user.client, dataset) as answers:
+            await delete(user.client, full)
+            await sweep()
+        assert set(answers.values()) == {404}, answers
