@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 from httpx import AsyncClient
 from support.service import MakeUser, User, without_request_id
+
+from backend.errors import Unauthorized
+from backend.repositories.database import Database
+from backend.schemas.users import KeyCreate
+from backend.services.users import UserService
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +140,41 @@ class TestIssueKey:
         assert set(told) == {"id", "name", "scope", "expires_at", "api_key"}
         assert (told["name"], told["scope"], told["expires_at"]) == ("ci", "read", None)
 
+    @pytest.mark.parametrize(
+        ("told", "kept"),
+        [
+            ("2100-01-31T12:00:00Z", "2100-01-31T12:00:00Z"),
+            ("2100-01-31T12:00:00", "2100-01-31T12:00:00Z"),
+            ("2100-01-31t14:00:00.5+02:00", "2100-01-31T12:00:00.500000Z"),
+            ("2100-01-31T00:00:00-12:30", "2100-01-31T12:30:00Z"),
+            ("9998-12-31T23:59:59Z", "9998-12-31T23:59:59Z"),
+        ],
+    )
+    async def test_an_end_is_told_in_utc(self, client: AsyncClient, told: str, kept: str) -> None:
+        issued = (await client.post("/users/me/keys", json={"expires_at": told})).json()
+        assert issued["expires_at"] == kept
+        (listed,) = [each for each in (await client.get("/users/me/keys")).json()["data"] if not each["current"]]
+        assert (listed["id"], listed["expires_at"]) == (issued["id"], kept)
+
+    @pytest.mark.parametrize("told", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00"])
+    async def test_an_end_that_no_clock_can_tell_is_refused(self, client: AsyncClient, told: str) -> None:
+        answer = await client.post("/users/me/keys", json={"expires_at": told})
+        assert answer.status_code == 422
+        assert "beyond the year 9998" in answer.json()["detail"]
+
+    async def test_a_key_that_was_revoked_a_moment_ago_makes_none(self, user: User, postgres_url: str) -> None:
+        """A worker that still remembers the caller asks the database before it makes a key."""
+        database = Database(postgres_url, size=1, bulk_size=1, prepare=True)
+        await database.open()
+        users = UserService(database, registration_open=False)
+        remembered = await users.identify(user.key)
+        assert remembered is not None
+        await users.revoke_key(remembered, remembered.key_id)
+        for call in (users.issue_key(remembered, KeyCreate()), users.rotate_key(remembered)):
+            with pytest.raises(Unauthorized):
+                await call
+        await database.close()
+
     @pytest.mark.parametrize("body", [{"scope": "admin"}, {"expires_at": "tomorrow"}, {"name": "\t"}])
     async def test_a_bad_body_is_422(self, client: AsyncClient, body: object) -> None:
         assert (await client.post("/users/me/keys", json=body)).status_code == 422
@@ -160,6 +202,12 @@ class TestRevokeKey:
         assert (await client.delete(f"/users/me/keys/{issued}")).status_code == 204
         assert (await client.delete(f"/users/me/keys/{issued}")).status_code == 404
 
+    async def test_the_key_of_the_request_itself_may_be_revoked(self, user: User) -> None:
+        (own,) = (await user.client.get("/users/me/keys")).json()["data"]
+        answer = await user.client.delete(f"/users/me/keys/{own['id']}")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (await user.client.get("/users/me")).status_code == 401
+
 
 class TestRotateKey:
     async def test_without_a_key_is_refused(self, anonymous: AsyncClient) -> None:
@@ -173,3 +221,63 @@ class TestRotateKey:
         assert answer.status_code == 200
         assert (await user.client.get("/users/me")).status_code == 401
         assert (await connect(answer.json()["api_key"]).get("/users/me")).json()["id"] == user.id
+
+    async def test_all_but_the_secret_stays(self, client: AsyncClient, connect: Connect) -> None:
+        told = {"name": "ci", "scope": "write", "expires_at": "2100-01-31T12:00:00Z"}
+        issued = (await client.post("/users/me/keys", json=told)).json()
+        before = (await client.get("/users/me/keys")).json()
+        assert (await connect(issued["api_key"]).post("/users/me/keys/rotate")).status_code == 200
+        assert (await client.get("/users/me/keys")).json() == before
+        assert {name: before["data"][1][name] for name in told} == told
+
+    async def test_of_many_rotations_at_once_one_wins(self, user: User, connect: Connect, postgres_url: str) -> None:
+        async with held_key(user, postgres_url) as waiting:
+            rotations = [asyncio.create_task(user.client.post("/users/me/keys/rotate")) for _ in range(4)]
+            await waiting(4)
+        answers = [await each for each in rotations]
+        assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
+        (won,) = [answer.json()["api_key"] for answer in answers if answer.status_code == 200]
+        assert (await connect(won).get("/users/me")).json()["id"] == user.id
+        assert (await user.client.get("/users/me")).status_code == 401
+
+    @pytest.mark.parametrize("first", ["revoke", "rotate"])
+    async def test_what_is_revoked_meanwhile_stays_dead(
+        self, user: User, connect: Connect, postgres_url: str, first: str
+    ) -> None:
+        (own,) = (await user.client.get("/users/me/keys")).json()["data"]
+        calls = {
+            "revoke": lambda: user.client.delete(f"/users/me/keys/{own['id']}"),
+            "rotate": lambda: user.client.post("/users/me/keys/rotate"),
+        }
+        second = "rotate" if first == "revoke" else "revoke"
+        async with held_key(user, postgres_url) as waiting:
+            tasks = {first: asyncio.create_task(calls[first]())}
+            await waiting(1)
+            tasks[second] = asyncio.create_task(calls[second]())
+            await waiting(2)
+        answers = {name: await task for name, task in tasks.items()}
+        assert answers["revoke"].status_code == 204
+        assert answers["rotate"].status_code == (401 if first == "revoke" else 200)
+        assert (await user.client.get("/users/me")).status_code == 401
+        if first == "rotate":
+            assert (await connect(answers["rotate"].json()["api_key"]).get("/users/me")).status_code == 401
+
+
+@asynccontextmanager
+async def held_key(user: User, postgres_url: str) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+    """Holds the row of the user's key; what it gives waits until so many calls wait for that."""
+    waits = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE sheaf.api_keys%'
+    """
+    async with await psycopg.AsyncConnection.connect(postgres_url) as holder:
+        await holder.execute("SELECT FROM sheaf.api_keys WHERE user_id = %s FOR UPDATE", (user.id,))
+
+        async def waiting(number: int) -> None:
+            async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as watcher:
+                found = None
+                while found != (number,):
+                    found = await (await watcher.execute(waits)).fetchone()
+
+        yield waiting
+        await holder.commit()
