@@ -29,9 +29,10 @@ class ImportRuns:
         self._service = service
         self._leases = leases
 
-    async def plan(self, caller: Caller, upload: Upload, request: ImportRequest) -> AnyPlan:
-        """What an import would do, and nothing done."""
-        job = Job(uuid7(), caller, upload, structs.replace(request, dry_run=True), Progress(), _unsettled)
+    async def plan(self, caller: Caller, upload: Upload, request: ImportRequest, *, bounded: bool = False) -> AnyPlan:
+        """What an import would do, and nothing done; `bounded` by the quotas of the workspace."""
+        planned = structs.replace(request, dry_run=True)
+        job = Job(uuid7(), caller, upload, planned, Progress(), _unsettled, bounded=bounded)
         try:
             answer = (await self._service.run(job)).answer
         finally:
@@ -43,7 +44,7 @@ class ImportRuns:
     async def run(self, caller: Caller, upload: Upload, request: ImportRequest) -> Imported:
         """One import to its end; others can see how far it is and cancel it, which raises ImportCancelled."""
         if request.dry_run:
-            return Imported(await self.plan(caller, upload, request))
+            return Imported(await self.plan(caller, upload, request, bounded=True))
         import_id = uuid7()
         async with self._database.read() as tx:
             scope = await target(tx, caller, request)

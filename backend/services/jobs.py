@@ -31,7 +31,10 @@ Settle = Callable[[Tx, ImportAnswer | SheetsAnswer], Awaitable[None]]
 
 @dataclass
 class Job:
-    """One import: whose, of which file, how far it is; the rows that it leaves out."""
+    """One import: whose, of which file, how far it is; the rows that it leaves out.
+
+    `bounded`: by its workspace's quotas, unlike a file that is kept, which may take the place of what is there.
+    """
 
     id: UUID
     caller: Caller
@@ -39,6 +42,7 @@ class Job:
     request: ImportRequest
     progress: Progress
     settle: Settle
+    bounded: bool = True
     rejects: Rejects = field(init=False)
 
     def __post_init__(self) -> None:

@@ -93,6 +93,8 @@ WRITES: dict[str, Call] = {
     "sheets": sheets,
     "key column": json_call("PATCH", "/datasets/{}", {"key": "name"}),
     "kept versions": json_call("PATCH", "/datasets/{}", {"keep_versions": 50}),
+    "workspace": json_call("POST", "/workspaces", {"name": "new"}),
+    "patch workspace": json_call("PATCH", "/workspaces/ada", {"description": "told twice"}),
     "patch dataset": json_call("PATCH", "/datasets/{}", {"description": "told twice"}),
 }
 
@@ -113,9 +115,11 @@ def repeating(user: User, connect: Connect) -> AsyncClient:
 
 
 async def state(client: AsyncClient) -> Any:
-    """All datasets, their versions and what is kept for whom."""
+    """All datasets and their versions, and the workspaces."""
     told = (await client.get("/datasets", params={"sort": "name"})).json()["data"]
-    return [(each["name"], each["version"], each["rows"], each["columns"], each["description"]) for each in told]
+    spaces = (await client.get("/workspaces")).json()["data"]
+    datasets = [(each["name"], each["version"], each["rows"], each["columns"], each["description"]) for each in told]
+    return datasets, [(each["slug"], each["description"]) for each in spaces]
 
 
 def same(first: Response, again: Response) -> None:
@@ -165,6 +169,28 @@ async def test_a_dataset_is_brought_back_once(client: AsyncClient, repeating: As
     assert (await client.delete("/datasets/orders")).status_code == 204
     same(first, await repeating.post(f"/datasets/{made['id']}/undelete"))
     assert (await client.get("/datasets/orders")).status_code == 404
+
+
+async def test_a_workspace_is_brought_back_once(client: AsyncClient, repeating: AsyncClient) -> None:
+    made = (await client.post("/workspaces", json={"name": "new"})).json()
+    assert (await client.delete("/workspaces/new")).status_code == 204
+    first = await repeating.post(f"/workspaces/{made['id']}/undelete")
+    assert first.status_code == 200
+    same(first, await repeating.post(f"/workspaces/{made['id']}/undelete"))
+    assert (await client.delete("/workspaces/new")).status_code == 204
+    gone = await repeating.post(f"/workspaces/{made['id']}/undelete")
+    assert (gone.status_code, gone.json()["error_code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert (await client.get("/workspaces/new")).status_code == 404
+
+
+async def test_an_archive_is_brought_in_once(client: AsyncClient, repeating: AsyncClient, upload: Upload) -> None:
+    await upload()
+    archive = (await client.get("/workspaces/ada/export")).content
+    sent = {"content": archive, "headers": {"Content-Type": "application/zip"}}
+    first = await repeating.post("/workspaces/import", **sent)
+    assert first.status_code == 201
+    same(first, await repeating.post("/workspaces/import", **sent))
+    assert (await client.get("/workspaces")).json()["total"] == 2
 
 
 def shape(node: Any, name: str = "") -> Any:

@@ -168,6 +168,24 @@ class TestRows:
         assert "QUOTA_EXCEEDED" in told
         assert await state(full) == [("orders", 1, 3)]
 
+    async def test_a_file_is_kept_that_may_take_the_place_of_what_is_there(self, full: AsyncClient) -> None:
+        kept = await full.post("/uploads", content=THREE.replace(b"Ann", b"Eve"), headers=CSV)
+        assert kept.status_code == 201, kept.text
+        assert (await full.get(f"/uploads/{kept.json()['id']}")).status_code == 200
+        refused(await full.post("/datasets", json={"upload": kept.json()["id"], "name": "new"}), "WORKSPACE_ROWS")
+        answer = await full.post("/datasets/orders/imports?mode=replace", json={"upload": kept.json()["id"]})
+        assert answer.status_code == 201, answer.text
+
+    async def test_an_archive_that_is_too_much_for_a_new_workspace(self, full: AsyncClient, limited: Limited) -> None:
+        archive = (await full.get("/workspaces/ada/export")).content
+        client = await limited(workspace_rows=2)
+        for query in ("", "?dry_run=true"):
+            answer = await client.post(
+                f"/workspaces/import{query}", content=archive, headers={"Content-Type": "application/zip"}
+            )
+            refused(answer, "WORKSPACE_ROWS")
+        assert (await client.get("/workspaces")).json()["total"] == 1
+
     async def test_a_long_file_is_read_no_further(self, full: AsyncClient) -> None:
         lines = b"".join(b'{"name":"%06d"}\n' % n for n in range(50_000))
         for path, headers in (("orders/records", JSON_LINES), ("orders/imports", JSON_LINES)):
