@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[2]
 QUICKSTART = blocks(ROOT / "README.md")
 UPLOADED = 3
 """Blocks of the quickstart after which the dataset `orders` is there; every page goes on from them."""
-PAGES = ("uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "workspaces", "access", "errors")
+PAGES = (
+    "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "archives", "workspaces",
+    "access", "errors",
+)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("bash") and shutil.which("curl")), reason="the pages' commands need bash and curl"
