@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import sql
 
 from backend.query.compile import UNPACKED
@@ -22,20 +24,19 @@ _MEASURES = {
 }
 
 
-def extents(tx: BulkTx, chosen: Selection) -> dict[str, Extent]:
-    """By the keys of its numbers and datetimes, of all that matches; none of a column without a value.
+def extents(tx: BulkTx, chosen: Selection, columns: Sequence[Column]) -> dict[str, Extent]:
+    """Of these columns of numbers and datetimes, by key, over all that matches; none of a column without a value.
 
     Raises VersionPruned, DatasetNotFound.
     """
     newest = check_kept(tx, chosen.scope, chosen.snapshot)
-    columns = [column for column in chosen.compiled.columns if column.type in _MEASURES]
     found: dict[str, Extent] = {}
     for start in range(0, len(columns), _AT_ONCE):
         found |= _measured(tx, chosen, columns[start : start + _AT_ONCE], newest=newest)
     return found
 
 
-def _measured(tx: BulkTx, chosen: Selection, columns: list[Column], *, newest: bool) -> dict[str, Extent]:
+def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], *, newest: bool) -> dict[str, Extent]:
     """Each value is taken out of its record once, by a sub-select that is not merged into what measures it."""
     values = [f"{_VALUE[column.type].format(literal(column.key))} AS c{at}" for at, column in enumerate(columns)]
     measures = [_MEASURES[column.type].format(f"c{at}") for at, column in enumerate(columns)]

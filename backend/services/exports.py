@@ -136,7 +136,7 @@ def written(
         (_IDS, *columns) if options.ids else columns,
         rows,
         wide=is_wide(columns),
-        extents=extents.extents(tx, chosen) if writer.measures else {},
+        extents=extents.extents(tx, chosen, writer.measured(columns)),
     )
     delimiter = writer.delimiter(options)
     statement = selections.export_statement(tx, chosen, query, delimiter=delimiter, ids=options.ids)

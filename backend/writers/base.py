@@ -21,7 +21,7 @@ For a writer without a delimiter: each record as a JSON object by column name, i
 class Table(Struct, frozen=True):
     """What is about to be written: `rows` is the exact number of records that will come.
 
-    `extents`: by column key, where the writer measures.
+    `extents`: by column key, of the columns that are measured.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Writer(Protocol):
     """One export format.
 
     `options`: the names in `ExportOptions` that it takes beside those that all take; `limits`: None where a file can
-    hold anything; `measures`: whether it must know the extents of all values before it begins.
+    hold anything.
     """
 
     @property
@@ -54,11 +54,13 @@ class Writer(Protocol):
     def options(self) -> frozenset[str]: ...
     @property
     def limits(self) -> Limits | None: ...
-    @property
-    def measures(self) -> bool: ...
 
     def delimiter(self, options: ExportOptions) -> str | None:
         """The DELIMITER that COPY must use; NULL, QUOTE and ESCAPE keep their defaults. None: JSON is wanted."""
+        ...
+
+    def measured(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """Those of the columns whose extents must be known before the first byte."""
         ...
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:

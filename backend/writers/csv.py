@@ -32,11 +32,14 @@ class DelimitedWriter(Struct, frozen=True):
     default_delimiter: str
     options: frozenset[str] = frozenset({"bom", "delimiter", "newline", "null", "escape_formulas"})
     limits: Limits | None = None
-    measures: bool = False
 
     def delimiter(self, options: ExportOptions) -> str:
         """COPY does the delimiter itself."""
         return options.separator(self.default_delimiter)
+
+    def measured(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """None: texts are written as they are."""
+        return ()
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:
         """The header at once, then a chunk for each list of records (with options that ask for it, for several)."""

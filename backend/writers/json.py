@@ -1,9 +1,10 @@
 """JSON: one array of all records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table
 
@@ -15,10 +16,13 @@ class JsonWriter(Struct, frozen=True):
     extension: str = "json"
     options: frozenset[str] = frozenset()
     limits: Limits | None = None
-    measures: bool = False
 
     def delimiter(self, options: ExportOptions) -> None:
         """Lines of JSON are wanted."""
+
+    def measured(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """None: texts are written as they are."""
+        return ()
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:
         """The bracket at once, then a chunk for each list of records."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scripts.benchmarks import load
 from scripts.benchmarks.bench import Bench, Sizes, saying
-from scripts.benchmarks.exports import csv_export, first_byte, wide_export, xlsx_export
+from scripts.benchmarks.exports import csv_export, first_byte, json_export, parquet_export, wide_export, xlsx_export
 from scripts.benchmarks.imports import csv_import, xlsx_import
 from scripts.benchmarks.measure import Figure, table
 from scripts.benchmarks.memory import memory_growth
@@ -35,6 +35,8 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "export": csv_export,
     "export-wide": wide_export,
     "export-xlsx": xlsx_export,
+    "export-json": json_export,
+    "export-parquet": parquet_export,
     "first-byte": first_byte,
     "memory": memory_growth,
 }

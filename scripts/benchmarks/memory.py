@@ -17,6 +17,8 @@ _EXPORTS = {
     "CSV export": "export?format=csv",
     "TSV export": "export?format=tsv",
     "XLSX export": "export?format=xlsx",
+    "NDJSON export": "export?format=ndjson",
+    "Parquet export": "export?format=parquet",
     "NDJSON stream": "records/stream",
 }
 

@@ -1,16 +1,17 @@
 """Parquet: typed columns in row groups, as a stream of constant memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 import polars as pl
 from msgspec import Struct
 
+from backend.schemas.columns import Column
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table
 from backend.writers.frames import beside, joined, made, parsed
 from backend.writers.parquet.footer import MAGIC, Footer
-from backend.writers.parquet.types import recipe, typed
+from backend.writers.parquet.types import needs_extent, recipe, typed
 
 _DELIMITER = ","
 
@@ -22,13 +23,16 @@ class ParquetWriter(Struct, frozen=True):
     extension: str = "parquet"
     options: frozenset[str] = frozenset()
     limits: Limits | None = None
-    measures: bool = True
     group_bytes: int = 16 << 20
     group_rows: int = 1 << 18
 
     def delimiter(self, options: ExportOptions) -> str:
         """COPY's own."""
         return _DELIMITER
+
+    def measured(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """Numbers, and the datetimes that some timestamps could not hold."""
+        return [column for column in columns if needs_extent(column)]
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:
         """The file in chunks: a row group each, and what leads to them at the end."""

@@ -53,6 +53,14 @@ def recipe(column: Column, extent: Extent | None) -> Recipe:
             return pl.String
 
 
+def needs_extent(column: Column) -> bool:
+    """Whether the type depends on which values there are."""
+    if column.type != "datetime":
+        return column.type in {"integer", "number"}
+    how = _moment(column.format or _DEFAULT_SHAPE, None)
+    return how is not None and (how.unit == "ns" or bool(how.offset))
+
+
 def _integer(extent: Extent | None) -> Recipe:
     if isinstance(extent, Digits) and extent.largest > _INT64:
         return _decimal(extent)

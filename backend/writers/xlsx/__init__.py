@@ -22,12 +22,15 @@ class XlsxWriter(Struct, frozen=True):
     extension: str = "xlsx"
     options: frozenset[str] = frozenset()
     limits: Limits | None = Limits(columns=16_384, cell=32_767)
-    measures: bool = False
     sheet_rows: int = 1_048_575
 
     def delimiter(self, options: ExportOptions) -> str:
         """COPY's own."""
         return ","
+
+    def measured(self, columns: Sequence[Column]) -> Sequence[Column]:
+        """None: each cell has a type of its own."""
+        return ()
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:
         """The workbook in chunks, the first once some records are there.
