@@ -122,7 +122,7 @@ class How(Struct, frozen=True):
 
     `values` are used instead of the world's. `before`: what the owner does first; `hidden`: only then members find it.
     `of_caller`: it is about whatever the caller has, so nobody is a stranger. `answers`: what it answers instead of
-    a 2xx, and `why`.
+    a 2xx, and `why`. `text`: a raw body, a character a byte.
     """
 
     body: Any = None
@@ -134,6 +134,7 @@ class How(Struct, frozen=True):
     answers: int = 0
     why: str = ""
     text: str | None = None
+    media_type: str = "text/csv"
 
     @property
     def needs(self) -> set[str]:
@@ -155,6 +156,7 @@ CALLS = {
     "DELETE /users/me/keys/{key_id}": How(),
     "GET /workspaces": How(of_caller=True),
     "POST /workspaces": How({"name": "made"}),
+    "POST /workspaces/import": How(text="$archive", media_type="application/zip"),
     "GET /workspaces/{workspace}": How(),
     "PATCH /workspaces/{workspace}": How({"description": "changed"}),
     "DELETE /workspaces/{workspace}": How(),
@@ -225,8 +227,9 @@ async def send(
     asked = "&".join(part for part in (Template(how.query).substitute(values), query) if part)
     url = f"{HOST}{path if path.startswith('/health') else BASE + path}{'?' + asked if asked else ''}"
     if how.text is not None:
-        typed = {"Content-Type": "text/csv", **(headers or {})}
-        return await client.request(operation.method, url, content=how.text, headers=typed)
+        content = Template(how.text).substitute(values).encode("latin-1")
+        typed = {"Content-Type": how.media_type, **(headers or {})}
+        return await client.request(operation.method, url, content=content, headers=typed)
     told = _filled(how.body, values) if body is ... else body
     return await client.request(operation.method, url, json=told, headers=headers)
 

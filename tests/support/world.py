@@ -55,7 +55,7 @@ class World:
         return self
 
     async def _use(self) -> None:
-        """Cursors, ETags, a tag and an idempotency key: all that the shared dataset gives to its owner."""
+        """A cursor, ETags, a tag, an idempotency key, an archive: all that its things give to their owner."""
         owner, ref = self.callers["owner"], f"/datasets/{self.values['ref']}"
         self.values["slug"] = (await _done(owner.get(ref)))["slug"]
         self.values["moment"] = (await _done(owner.get(ref)))["created_at"]
@@ -63,6 +63,8 @@ class World:
         await _done(owner.post(f"{ref}/records", json={"sku": "three", "name": "Cem"}, headers=again))
         await _done(owner.put(f"{ref}/versions/1/tag", json={"tag": "audited"}))
         self.values["cursor"] = (await _done(owner.get(f"{ref}/records?limit=1")))["next"]
+        archive = await owner.get(f"/workspaces/{self.values['workspace']}/export")
+        self.values["archive"] = archive.content.decode("latin-1")
         paths = (ref, f"{ref}/records?limit=1", f"{ref}/records/1", f"/workspaces/{self.values['workspace']}")
         self.values["etags"] = ", ".join([(await owner.get(path)).headers["etag"] for path in paths])
 

@@ -22,6 +22,9 @@ _DOCUMENTED = OpenAPIConfig("made", "1", openapi_router=Router("/schema", route_
 EVERYONE = (*UNKNOWN, "reads", *MEMBERS, *OTHERS)
 
 
+_CODES = {401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "_NOT_FOUND"}
+
+
 def expected(name: str, caller: str) -> int:
     """What the table says: the status of a refusal, 200 for who may."""
     row = OPERATIONS[name].row
@@ -49,6 +52,7 @@ async def test_each_caller_is_answered_as_the_table_says(world: World, name: str
         answer = await send(world.callers[caller], operation, values)
         assert answer.status_code == expected(name, caller), (caller, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["error_code"].endswith(_CODES[answer.status_code])
     assert world.picture() == before
     answers = await asyncio.gather(*(world.may(caller, operation) for caller in allowed))
     for caller, answer in zip(allowed, answers, strict=True):

@@ -123,6 +123,12 @@ async def test_by_slug_and_workspace_too(world: World, name: str, caller: str) -
                 assert seen(await send(client, operation, values, query=f"workspace={workspace}")) == nowhere
 
 
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "{record_id}" in name])
+async def test_a_record_that_does_not_exist_is_told_to_members_alone(world: World, name: str) -> None:
+    answer = await send(world.callers["owner"], OPERATIONS[name], world.values | {"record_id": "99"})
+    assert (answer.status_code, answer.json()["error_code"]) == (404, "RECORD_NOT_FOUND")
+
+
 @pytest.mark.parametrize("caller", OTHERS)
 async def test_files_workspaces_and_keys_of_others_beside_what_is_ones_own(world: World, caller: str) -> None:
     client, space = world.callers[caller], world.users["owner"]["workspace"]
