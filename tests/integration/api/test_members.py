@@ -259,20 +259,22 @@ class TestAtTheSameMoment:
         told = (await left.client.get(members_of(user))).json()["data"]
         assert [each["id"] for each in told if each["role"] == "owner"] == [left.id]
 
-    async def test_a_user_who_loses_all_of_two_workspaces_at_once_still_has_one(
-        self, user: User, make_user: MakeUser
-    ) -> None:
-        """Each removal could think that the other workspace is left."""
-        bob, eve = await make_user("Bob"), await make_user("Eve")
-        first, second = [await make_workspace(each.client, "Shared") for each in (bob, eve)]
-        await join(bob.client, first["id"], user)
-        await join(eve.client, second["id"], user)
-        bye = await user.client.delete(f"/workspaces/{user.workspace['id']}")
-        assert bye.status_code == 204
-        answers = await asyncio.gather(
-            bob.client.delete(f"/workspaces/{first['id']}/members/{user.id}"),
-            eve.client.delete(f"/workspaces/{second['id']}"),
-        )
-        assert [answer.status_code for answer in answers] == [204, 204]
-        (only,) = await own(user.client)
-        assert (only["is_default"], only["role"]) == (True, "owner")
+    async def test_a_user_who_loses_two_workspaces_at_once_still_has_one(self, make_user: MakeUser) -> None:
+        """Each removal could think that the other workspace is left. Many users, so that some meet in the middle."""
+
+        async def lose_both() -> User:
+            user, bob, eve = await make_user("Ada"), await make_user("Bob"), await make_user("Eve")
+            await asyncio.gather(
+                join(bob.client, bob.workspace["id"], user), join(eve.client, eve.workspace["id"], user)
+            )
+            assert (await user.client.delete(f"/workspaces/{user.workspace['id']}")).status_code == 204
+            answers = await asyncio.gather(
+                bob.client.delete(f"/workspaces/{bob.workspace['id']}/members/{user.id}"),
+                eve.client.delete(f"/workspaces/{eve.workspace['id']}"),
+            )
+            assert [answer.status_code for answer in answers] == [204, 204]
+            return user
+
+        for user in await asyncio.gather(*(lose_both() for _ in range(10))):
+            (only,) = await own(user.client)
+            assert (only["is_default"], only["role"]) == (True, "owner")
