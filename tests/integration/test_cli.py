@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from support.program import refused, sheaf
+from support.program import Program, refused, sheaf
 from support.server import Server
 
 from backend.cli import main
 
+BOOTSTRAP = "bootstrap-of-the-tests"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
@@ -184,7 +185,8 @@ class TestKeys:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two workers with a private database, and a key of the configuration."""
-    with Server(tmp_path_factory.mktemp("cli"), workers="2", bootstrap_key="bootstrap-of-the-tests") as running:
+    told = {"workers": "2", "bootstrap_key": BOOTSTRAP, "log_level": "debug"}
+    with Server(tmp_path_factory.mktemp("cli"), **told) as running:
         yield running
 
 
@@ -219,7 +221,38 @@ class TestBesideARunningService:
         assert statuses(running, made["api_key"]) == {401}
 
     def test_the_key_of_the_configuration_works_and_only_the_supervisor_knows_it(self, running: Server) -> None:
-        assert statuses(running, "bootstrap-of-the-tests") == {200}
+        assert statuses(running, BOOTSTRAP) == {200}
         for worker in running.workers:
-            assert b"bootstrap-of-the-tests" not in Path(f"/proc/{worker}/environ").read_bytes()
-            assert b"bootstrap-of-the-tests" not in Path(f"/proc/{worker}/cmdline").read_bytes()
+            assert BOOTSTRAP.encode() not in Path(f"/proc/{worker}/environ").read_bytes()
+            assert BOOTSTRAP.encode() not in Path(f"/proc/{worker}/cmdline").read_bytes()
+
+    def test_the_logs_hold_no_key(self, running: Server) -> None:
+        beside = Beside(running.database_url)
+        keys = [BOOTSTRAP, beside("user", "create", "Zoe").strip(), "sheaf_made_up_by_somebody"]
+        for key in keys:
+            statuses(running, key)
+        output = running._running.output
+        assert "/api/v1/datasets" in output
+        assert not any(key in output for key in keys)
+
+
+def test_a_dead_key_of_the_configuration_is_logged_and_stops_nothing(running: Server, tmp_path: Path) -> None:
+    beside = Beside(running.database_url)
+    (key,) = [each for each in beside.json("key", "list", "bootstrap") if each["origin"] == "bootstrap"]
+    beside("key", "revoke", key["id"])
+    environment = {"SHEAF_DATABASE_URL": running.database_url, "SHEAF_BOOTSTRAP_KEY": BOOTSTRAP}
+    with Program("--data", tmp_path, "--no-key", environment=environment) as again:
+        assert again.get("/users/me", key=BOOTSTRAP).status_code == 401
+        assert "bootstrap_key_is_dead" in again.output
+        assert BOOTSTRAP not in again.output
+
+
+def test_where_keys_are_listed_the_first_one_gets_the_samples(tmp_path: Path) -> None:
+    environment = {"SHEAF_ALLOWED_KEYS": "first-listed-key,second-listed-key"}
+    with Program("--ephemeral", "--no-key", "--sample", environment=environment) as program:
+        program.wait_for("Sample datasets")
+        totals = [
+            program.get("/datasets", key=key).json()["total"] for key in environment["SHEAF_ALLOWED_KEYS"].split(",")
+        ]
+        assert totals == [3, 0]
+        assert "listed-key" not in program.output
