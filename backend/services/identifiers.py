@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from backend.errors import InvalidName
@@ -14,6 +14,8 @@ from backend.schemas.problems import ErrorItem
 
 _LONGEST_NAME = 200
 _LONGEST_SLUG = 80
+RESERVED_SLUGS = frozenset({"import"})
+"""No workspace's: `POST /workspaces/import` is a call of its own."""
 
 
 def uuid7() -> UUID:
@@ -33,6 +35,13 @@ def slugify(name: str) -> str:
     folded = unicodedata.normalize("NFKC", name).casefold()
     slug = re.sub(r"[\W_]+", "-", folded).strip("-")[:_LONGEST_SLUG].strip("-")
     return f"{slug}-" if _is_uuid(slug) else slug
+
+
+def workspace_slug(name: str, taken: Collection[str] = ()) -> str:
+    """A workspace's slug made of a name, none of those that are `taken`."""
+    return first_free(
+        slugify(name) or "workspace", lambda each: each not in RESERVED_SLUGS and each not in taken, joiner="-"
+    )
 
 
 def check_name(name: str) -> str:

@@ -12,7 +12,7 @@ from backend.schemas.access import Action, permit
 from backend.schemas.callers import Caller
 from backend.schemas.users import Membership, Role
 from backend.schemas.workspaces import Member, MemberList
-from backend.services.identifiers import slugify, uuid7
+from backend.services.identifiers import uuid7, workspace_slug
 
 Forgotten = Callable[[], Awaitable[None]]
 """Returns when what was committed holds for every worker, see `UserService.forgotten_everywhere`."""
@@ -84,7 +84,7 @@ async def find_defaults(tx: Tx, user_ids: Sequence[UUID]) -> None:
 
 async def add_own(tx: Tx, user_id: UUID, name: str) -> Membership:
     """The default workspace of a user who has none."""
-    own = Membership(uuid7(), slugify(name) or "workspace", name, "owner")
+    own = Membership(uuid7(), workspace_slug(name), name, "owner")
     await workspaces.add(tx, own.id, own.slug, own.name)
     await members.add(tx, own.id, user_id, own.role, default=True)
     return own

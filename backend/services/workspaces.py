@@ -19,15 +19,13 @@ from backend.schemas.access import permit
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.problems import ErrorItem
 from backend.schemas.workspaces import WorkspaceCreate, WorkspaceHead, WorkspaceList, WorkspacePatch
-from backend.services.identifiers import check_name, first_free, slugify, uuid7
+from backend.services.identifiers import RESERVED_SLUGS, check_name, slugify, uuid7, workspace_slug
 from backend.services.members import Forgotten, find_defaults
 from backend.services.preconditions import require_match
 
 log = structlog.get_logger()
 _STEP = 50
 """Datasets of a deleted workspace that one transaction removes."""
-_RESERVED = {"import"}
-"""Slugs whose addresses mean something else."""
 
 
 class WorkspaceService:
@@ -126,7 +124,7 @@ class WorkspaceService:
             scope, deleted_at = found
             writes_to(scope.id)
             await members.lock_users(tx, [caller.user_id])
-            slug = _free_slug(scope.slug, await own_workspaces.slugs(tx, caller.user_id))
+            slug = workspace_slug(scope.slug, (await own_workspaces.slugs(tx, caller.user_id)).values())
             await workspaces.restore(tx, scope, deleted_at, slug, now)
             head = await _head(tx, caller, scope.id)
         await self._forgotten()
@@ -175,7 +173,7 @@ async def free_slug(tx: Tx, caller: Caller, wanted: str | None, name: str) -> st
     taken = await own_workspaces.slugs(tx, caller.user_id)
     if wanted is not None:
         return _check_slug(wanted, taken)
-    return _free_slug(slugify(name) or "workspace", taken)
+    return workspace_slug(name, taken.values())
 
 
 async def _head(tx: Tx, caller: Caller, workspace_id: UUID) -> WorkspaceHead:
@@ -198,16 +196,13 @@ async def _own(tx: Tx, caller: Caller, workspace_id: UUID, if_match: str | None)
     return head
 
 
-def _free_slug(base: str, taken: Mapping[UUID, str]) -> str:
-    slugs = {*taken.values(), *_RESERVED}
-    return first_free(base, lambda each: each not in slugs, joiner="-")
-
-
 def _check_slug(slug: str, taken: Mapping[UUID, str], own: UUID | None = None) -> str:
     """Raises InvalidName, WorkspaceSlugTaken."""
-    if not slug or slugify(slug) != slug:
+    if not slug or slugify(slug) != slug or slug in RESERVED_SLUGS:
         reason = f"A slug is of lower-case letters and digits joined by single hyphens, not {shown(slug)}."
+        if slug in RESERVED_SLUGS:
+            reason = f"{shown(slug)} stands for a call of its own and can be no workspace's slug."
         raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/slug", code="INVALID_VALUE")])
-    if slug in _RESERVED or any(slug == each for workspace_id, each in taken.items() if workspace_id != own):
+    if any(slug == each for workspace_id, each in taken.items() if workspace_id != own):
         raise WorkspaceSlugTaken
     return slug

@@ -70,6 +70,13 @@ class TestCreate:
         assert [(await make_workspace(client, "Ada"))["slug"] for _ in range(2)] == ["ada-2", "ada-3"]
         assert (await make_workspace(client, "!!"))["slug"] == "workspace"
 
+    async def test_no_slug_is_the_name_of_a_call(self, make_user: MakeUser) -> None:
+        """`POST /workspaces/import` is one."""
+        user = await make_user("Import")
+        made = await make_workspace(user.client, "Import")
+        assert [each["slug"] for each in await own(user.client)] == [user.workspace["slug"], made["slug"]]
+        assert (user.workspace["slug"], made["slug"]) == ("import-2", "import-3")
+
     async def test_a_given_slug_must_be_free_among_ones_own(self, client: AsyncClient, stranger: AsyncClient) -> None:
         await make_workspace(client, "Mine", slug="books")
         assert code(await client.post("/workspaces", json={"name": "x", "slug": "books"})) == (
@@ -88,6 +95,7 @@ class TestCreate:
             ({"name": "x", "slug": ""}, (422, "INVALID_NAME")),
             ({"name": "x", "slug": "Big Books"}, (422, "INVALID_NAME")),
             ({"name": "x", "slug": MISSING}, (422, "INVALID_NAME")),
+            ({"name": "x", "slug": "import"}, (422, "INVALID_NAME")),
             ({"name": "x", "description": "a\0b"}, (422, "INVALID_BODY")),
         ],
         ids=str,
