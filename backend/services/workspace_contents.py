@@ -130,8 +130,6 @@ def _manifest(data: bytes) -> Manifest:
         raise _wrong(MANIFEST, f"only exports as {formats} can be imported; this one is of {shown(options.format)}")
     if options.null:
         raise _wrong(MANIFEST, f"null is written {shown(options.null)}; only exports without `null` can be imported")
-    if options.ids:
-        raise _wrong(MANIFEST, "the records have their ids in them; only exports without `ids` can be imported")
     if len(manifest.datasets) > MOST_DATASETS:
         raise _wrong(MANIFEST, f"it has {len(manifest.datasets):,} datasets; one import takes {MOST_DATASETS:,}")
     _check_datasets(manifest)
