@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +17,7 @@ _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso"),
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(lambda found: _told(found[1])),
 )
 
 
@@ -39,3 +40,13 @@ def configure_logging(level: str) -> None:
 
 def _to_json(event: object, **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=repr)
+
+
+def _told(error: BaseException | None) -> str:
+    """Where an exception came from and of what kind it is, not what it says: that may hold a cell."""
+    parts = list[str]()
+    while error is not None:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        parts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nWhich came of:\n".join(parts)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("access")
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BY_KEY, _UNKNOWN = "{key}", "unknown"
 _random = random.Random()  # noqa: S311 request ids are no secrets
 _REQUESTS = Histogram(
     "sheaf_request_duration_seconds",
@@ -86,9 +87,16 @@ async def _answer_stopping(send: Send, request_id: str) -> None:
 
 
 def _record(scope: HTTPScope, status: int, seconds: float) -> None:
-    path = scope.get("path_template", "unknown")
-    _series(scope["method"], path, status).observe(seconds)
-    log.info("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 1))
+    template = scope.get("path_template", _UNKNOWN)
+    _series(scope["method"], template, status).observe(seconds)
+    log.info("request", method=scope["method"], path=_told(scope, template), status=status, ms=round(seconds * 1000, 1))
+
+
+def _told(scope: HTTPScope, template: str) -> str:
+    """The path, but for what may be a cell: behind `by-key/`, and in what is no path of ours."""
+    if template.endswith(_BY_KEY):
+        return "/".join([*scope["path"].split("/")[: template.count("/")], _BY_KEY])
+    return template if template == _UNKNOWN else scope["path"]
 
 
 @lru_cache(maxsize=4096)
