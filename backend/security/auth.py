@@ -54,7 +54,8 @@ class Authentication(ASGIMiddleware):
 
         async def receive_knowing_the_caller() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body", False) and monotonic() - asked > _QUICK:
+            whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if whole and monotonic() - asked > _QUICK:
                 if (caller := await self._users.identify(key)) is None:
                     raise Unauthorized
                 scope["user"] = structs.replace(caller, action=action)
