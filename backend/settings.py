@@ -65,7 +65,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     max_upload: Size = Size(10 * 2**30)
     """Largest uploaded file, in bytes."""
     max_inflated: Size = Size(10 * 2**30)
-    """Largest file inside a gzip or ZIP file, in bytes."""
+    """Largest file inside a gzip or ZIP file, and all files of an exported workspace together, in bytes."""
     max_body: Size = Size(16 * 2**20)
     """Largest JSON request body, in bytes."""
     max_line: Size = Size(64 * 2**20)

@@ -90,9 +90,9 @@ class WorkspaceImportService:
                 contents = await asyncio.to_thread(Contents, files, self._limits)
                 manifest = contents.manifest
                 Room(self._quotas).check(datasets=len(manifest.datasets), rows=manifest.rows)
-                await asyncio.to_thread(contents.verify, progress)
                 bringing = _Bringing(self._database, caller, contents, self._limits, self._quotas, progress)
                 try:
+                    await asyncio.to_thread(contents.verify, progress)
                     if asked.dry_run:
                         await asyncio.to_thread(bringing.look)
                         return await self._planned(caller, asked, manifest)

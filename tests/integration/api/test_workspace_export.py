@@ -5,12 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 from httpx import AsyncClient, Response
 from support.service import Upload, User, without_request_id
+
+from backend.errors import VersionPruned
+from backend.repositories.database import Database
+from backend.schemas.exports import ExportOptions
+from backend.services.spool import Spool, Streams
+from backend.services.users import UserService
+from backend.services.workspace_exports import WorkspaceExportService
 
 pytestmark = pytest.mark.anyio
 
@@ -155,3 +164,74 @@ async def test_a_dataset_of_many_columns(user: User, upload: Upload) -> None:
     await upload(text, name="wide")
     archive = opened(await user.client.get(f"/workspaces/{user.workspace['id']}/export"))
     assert archive.read("datasets/wide/data.csv").decode() == text
+
+
+class Late(Streams):
+    """Streams that begin only after something else is done."""
+
+    def __init__(self, folder: Path, before: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(folder, concurrency=1)
+        self._before = before
+
+    async def start(self, produce: Callable[[Spool], None]) -> AsyncGenerator[bytes]:
+        await self._before()
+        return await super().start(produce)
+
+
+async def begun_before(
+    database_url: str, user: User, folder: Path, change: Callable[[], Awaitable[Any]]
+) -> AsyncGenerator[bytes]:
+    """The archive of the user's workspace as it was before the change, which is made before a dataset is read."""
+    database = await Database(database_url, size=4, bulk_size=2, prepare=True).open()
+    try:
+        caller = await UserService(database, registration_open=False).identify(user.key)
+        assert caller is not None
+        service = WorkspaceExportService(database, Late(folder, change))
+        export = await service.start(caller, user.workspace["id"], ExportOptions())
+        async for chunk in export.chunks:
+            yield chunk
+    finally:
+        await database.close()
+
+
+async def test_all_datasets_are_as_of_one_moment(user: User, upload: Upload, postgres_url: str, tmp_path: Path) -> None:
+    made = {name: await upload(name=name) for name in ("a", "b")}
+    before = [(await user.client.get(f"/datasets/{name}/export")).content for name in made]
+
+    async def change() -> None:
+        for name in made:
+            await user.client.patch(f"/datasets/{name}/records/1", json={"name": "changed"})
+            await user.client.patch(f"/datasets/{name}", json={"name": f"not {name}"})
+        await user.client.post("/datasets", json={"name": "new"})
+
+    archive = b"".join([chunk async for chunk in begun_before(postgres_url, user, tmp_path, change)])
+    with ZipFile(io.BytesIO(archive)) as opened:
+        assert [opened.read(f"datasets/{name}/data.csv") for name in made] == before
+        told = manifest(opened)["datasets"]
+        assert [(each["name"], each["version"]) for each in told] == [("a", 1), ("b", 1)]
+        lines = opened.read("datasets/a/versions.ndjson").splitlines()
+        assert [json.loads(line)["version"] for line in lines] == [1]
+
+
+async def test_a_version_that_is_pruned_meanwhile_breaks_the_transfer(
+    user: User, upload: Upload, postgres_url: str, tmp_path: Path
+) -> None:
+    made = {name: await upload(name=name) for name in ("a", "b")}
+
+    async def prune() -> None:
+        path = f"/datasets/{made['b']['id']}"
+        assert (await user.client.patch(path, json={"keep_versions": 1})).status_code == 200
+        assert (await user.client.delete(f"{path}/records/1")).status_code == 204
+
+    with pytest.raises(VersionPruned):
+        assert not [chunk async for chunk in begun_before(postgres_url, user, tmp_path, prune)]
+
+
+async def test_announced(user: User, upload: Upload) -> None:
+    await upload()
+    path = f"/workspaces/{user.workspace['id']}/export"
+    whole, announced = await user.client.get(path), await user.client.head(path)
+    assert (announced.status_code, announced.content) == (200, b"")
+    for name in ("content-type", "content-disposition", "x-row-count", "cache-control"):
+        assert announced.headers[name] == whole.headers[name]
+    assert (await user.client.head(path, params={"no": "1"})).status_code == 400

@@ -117,6 +117,12 @@ async def test_twice_it_gets_another_slug(user: User, archive: bytes) -> None:
     assert slugs == [f"{user.workspace['slug']}-{number}" for number in (2, 3)]
 
 
+async def test_a_slug_is_never_that_of_this_call(client: AsyncClient, archive: bytes) -> None:
+    """`/workspaces/import` is an address of its own."""
+    assert (await client.post("/workspaces", json={"name": "Import"})).json()["slug"] == "import-2"
+    assert problem(await bring(client, archive, slug="import"), 422)["error_code"] == "INVALID_NAME"
+
+
 async def test_dry_run(client: AsyncClient, archive: bytes) -> None:
     answer = await bring(client, archive, dry_run="true", name="later")
     assert answer.status_code == 200, answer.text
