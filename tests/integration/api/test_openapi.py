@@ -71,6 +71,8 @@ GET /datasets/{ref}/versions
 GET /datasets/{ref}/versions/{version}
 GET /datasets/{ref}/diff
 POST /datasets/{ref}/restore
+GET /workspaces/{workspace}/export
+POST /workspaces/import
 PUT /datasets/{ref}/versions/{version}/tag
 DELETE /datasets/{ref}/versions/{version}/tag
 """
