@@ -155,3 +155,15 @@ async def test_an_import_is_no_exception(shared: Shared, later: bool) -> None:
     gone = await shared.editor.client.post(path, content=ORDERS, headers=headers)
     assert gone.status_code == 404
     assert TOLD not in dict(gone.headers.raw)
+
+
+async def test_what_was_done_to_a_workspace_is_told_to_its_owners(shared: Shared) -> None:
+    place, client = f"/workspaces/{shared.dataset['workspace']}", shared.editor.client
+    shared.member("owner")
+    first = await client.patch(place, json={"description": "new"}, headers=KEY)
+    assert first.status_code == 200
+    assert (await client.patch(place, json={"description": "new"}, headers=KEY)).content == first.content
+    shared.member("editor")
+    assert (await client.patch(place, json={"description": "new"}, headers=KEY)).status_code == 403
+    shared.member(None)
+    assert (await client.patch(place, json={"description": "new"}, headers=KEY)).status_code == 404

@@ -8,7 +8,9 @@ from contextlib import AsyncExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from openpyxl import Workbook
@@ -186,11 +188,30 @@ class TestRows:
             refused(answer, "WORKSPACE_ROWS")
         assert (await client.get("/workspaces")).json()["total"] == 1
 
-    async def test_a_long_file_is_read_no_further(self, full: AsyncClient) -> None:
-        lines = b"".join(b'{"name":"%06d"}\n' % n for n in range(50_000))
-        for path, headers in (("orders/records", JSON_LINES), ("orders/imports", JSON_LINES)):
-            answer = await full.post(f"/datasets/{path}", content=lines, headers=headers)
-            refused(answer, "WORKSPACE_ROWS", "at least")
+    @pytest.mark.parametrize("query", ["", "?dry_run=true"])
+    @pytest.mark.parametrize("path", ["orders/records", "orders/imports"])
+    async def test_a_long_file_is_read_no_further(self, limited: Limited, path: str, query: str) -> None:
+        """And the dataset is no longer busy with it."""
+        client = await limited(workspace_rows=10_005)
+        assert (await raw(client, THREE, name="orders")).status_code == 201
+        lines = b"".join(b'{"name":"%06d"}\n' % n for n in range(400_000))
+        answer = await client.post(f"/datasets/{path}{query}", content=lines, headers=JSON_LINES)
+        refused(answer, "WORKSPACE_ROWS", "at least", "3 are used")
+        assert "400,003" not in answer.json()["detail"]
+        assert (await client.post("/datasets/orders/records", json={"name": "Eve"})).status_code == 201
+        assert await state(client) == [("orders", 2, 4)]
+
+    async def test_who_writes_to_one_dataset_waits_for_no_other(self, limited: Limited, postgres_url: str) -> None:
+        client = await limited(workspace_rows=10, workspace_bytes=2**30)
+        a, b = [(await raw(client, THREE, name=name)).json()["dataset"] for name in "ab"]
+        heads = psycopg.sql.Identifier(f"ws_{UUID(a['workspace']).hex}", "datasets")
+        query = psycopg.sql.SQL("UPDATE {} SET rows = 9 WHERE id = %s").format(heads)
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute(query, (a["id"],))
+            assert (await client.post(f"/datasets/{b['id']}/records", json={"name": "Eve"})).status_code == 201
+        refused(
+            await client.post(f"/datasets/{b['id']}/records", json={"name": "Eve"}), "WORKSPACE_ROWS", "13 are used"
+        )
 
 
 class TestDatasets:
