@@ -194,6 +194,9 @@ CALLS = {
     "DELETE /datasets/{ref}/records/{record_id}": How(),
     "GET /datasets/{ref}/export": How(),
     "POST /datasets/{ref}/export": How({}),
+    "GET /exports/{export_id}": How(),
+    "GET /exports/{export_id}/file": How(),
+    "DELETE /exports/{export_id}": How(),
     "GET /datasets/{ref}/versions": How(),
     "GET /datasets/{ref}/versions/{version}": How(),
     "PUT /datasets/{ref}/versions/{version}/tag": How({"tag": "again"}),
@@ -230,7 +233,7 @@ async def send(
         content = Template(how.text).substitute(values).encode("latin-1")
         typed = {"Content-Type": how.media_type, **(headers or {})}
         return await client.request(operation.method, url, content=content, headers=typed)
-    told = _filled(how.body, values) if body is ... else body
+    told = _filled(how.body if body is ... else body, values)
     return await client.request(operation.method, url, json=told, headers=headers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -21,7 +22,9 @@ UNKNOWN = ("nobody", "malformed", "revoked", "expired")
 MEMBERS = ("viewer", "editor", "owner")
 OTHERS = ("stranger", "outsider")
 """One who has a workspace of their own, and one who shares another workspace with the owner too."""
-ROWS = "sku,name\none,Ann\ntwo,Bob\n"
+CELL = "known to members alone"
+"""In the owner's cells and descriptions, and in nothing that a test sends as somebody else."""
+ROWS = f"sku,name\none,Ann {CELL}\ntwo,Bob {CELL}\n"
 
 
 class World:
@@ -60,10 +63,14 @@ class World:
         self.values["slug"] = (await _done(owner.get(ref)))["slug"]
         self.values["moment"] = (await _done(owner.get(ref)))["created_at"]
         again = {"Idempotency-Key": "the-owners-own"}
-        await _done(owner.post(f"{ref}/records", json={"sku": "three", "name": "Cem"}, headers=again))
+        await _done(owner.post(f"{ref}/records", json={"sku": "three", "name": CELL}, headers=again))
+        await _done(owner.patch(ref, json={"description": CELL}))
         await _done(owner.put(f"{ref}/versions/1/tag", json={"tag": "audited"}))
         self.values["cursor"] = (await _done(owner.get(f"{ref}/records?limit=1")))["next"]
         archive = await owner.get(f"/workspaces/{self.values['workspace']}/export")
+        self.values |= await self.fresh("owner", {"export_id"})
+        while (await _done(owner.get(f"/exports/{self.values['export_id']}")))["state"] != "done":
+            await asyncio.sleep(0.02)
         self.values["archive"] = archive.content.decode("latin-1")
         paths = (ref, f"{ref}/records?limit=1", f"{ref}/records/1", f"/workspaces/{self.values['workspace']}")
         self.values["etags"] = ", ".join([(await owner.get(path)).headers["etag"] for path in paths])
@@ -84,6 +91,9 @@ class World:
             found["upload_id"] = (await _done(owner.post("/uploads", params=where, content=content, headers=_CSV)))[
                 "id"
             ]
+        if "export_id" in wanted:
+            asked = {"prepare": "true", "limit": 1_000 + self._counted}
+            found["export_id"] = (await _done(owner.get(f"/datasets/{self.values['ref']}/export", params=asked)))["id"]
         if "key_id" in wanted:
             found["key_id"] = (await _done(self.callers[caller].post("/users/me/keys", json={})))["id"]
         return found
