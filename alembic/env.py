@@ -3,7 +3,7 @@
 from sqlalchemy import create_engine, text
 
 from alembic import context
-from backend.repositories.tables import central
+from backend.repositories.export_tables import central
 
 SCHEMA = "sheaf"
 

@@ -55,6 +55,7 @@ from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
 from backend.services.pauses import pause
+from backend.services.prepared_exports import PreparedExportService
 from backend.services.pruning import PruningService
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
@@ -113,8 +114,9 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
-    sweeps = (workspaces.sweep, datasets.sweep, watch.sweep, importers.uploads.sweep, repeats.sweep)
-    work = (_upkeep(sweeps), importers.queue.work, leases.keep, PruningService(database).work)
+    streams, exports, prepared = _exports(settings, database)
+    upkeep = _upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
+    work = (upkeep, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
     made = {
         "users": users,
         "workspaces": workspaces,
@@ -124,10 +126,12 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "importers": importers,
         "import_watch": watch,
         "limits": _told(settings),
+        "exports": exports,
+        "prepared": prepared,
     }
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
-        dependencies=_dependencies(settings, database, seal, **made, health=HealthService(database, cache)),
+        dependencies=_dependencies(settings, database, seal, streams, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users), Idempotency(repeats, most=_largest(settings))],
         plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries()],
         lifespan=[_running(database, seal, cache, work)],
@@ -145,6 +149,12 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
         concurrency=settings.concurrent_imports,
         quotas=_quotas(settings),
     )
+
+
+def _exports(settings: Settings, database: Database) -> tuple[Streams, ExportService, PreparedExportService]:
+    streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
+    exports = ExportService(database, streams)
+    return streams, exports, PreparedExportService(database, exports, keep=timedelta(hours=settings.export_hours))
 
 
 def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:
@@ -189,8 +199,9 @@ def _limits(settings: Settings) -> ReadLimits:
     )
 
 
-def _dependencies(settings: Settings, database: Database, seal: Seal, **made: object) -> dict[str, Provide]:
-    streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
+def _dependencies(
+    settings: Settings, database: Database, seal: Seal, streams: Streams, **made: object
+) -> dict[str, Provide]:
     quotas = _quotas(settings)
     writers = Writers(database, quotas)
     writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
@@ -206,7 +217,6 @@ def _dependencies(settings: Settings, database: Database, seal: Seal, **made: ob
         "versions": VersionService(database),
         "diffs": DiffService(database, streams, seal),
         "restores": RestoreService(database, writers),
-        "exports": ExportService(database, streams),
         "workspace_exports": WorkspaceExportService(database, streams),
         "rejected_files": RejectedFiles(database, streams),
     }

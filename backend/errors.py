@@ -117,6 +117,10 @@ class UploadNotFound(NotFound):
     """Upload not found"""
 
 
+class ExportNotFound(NotFound):
+    """Export not found"""
+
+
 class KeyNotFound(NotFound):
     """Key not found"""
 
@@ -173,6 +177,20 @@ class ImportCancelled(Conflict):
 
 class ImportEnded(Conflict):
     """This import has ended already; there is nothing to cancel."""
+
+
+class ExportNotReady(Conflict):
+    """The file of this export is not ready yet."""
+
+
+class ExportGivenUp(AppError):
+    """Each process that made this export ended before it was done."""
+
+
+class RangeNotSatisfiable(AppError):
+    """The file has no bytes in this range."""
+
+    status = 416
 
 
 class ImportGivenUp(AppError):

@@ -88,6 +88,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Time that reading one workbook, or a part of a Parquet file, may take."""
     upload_hours: Count = 24
     """Hours for which a file that is to be imported later is kept."""
+    export_hours: Count = 24
+    """Hours for which the file of a prepared export is kept."""
     import_days: Count = 30
     """Days for which an import that has ended can be looked up."""
     undelete_days: Count = 30

@@ -12,6 +12,7 @@ from backend.controllers.imports import ReimportController
 from backend.controllers.kept_uploads import KeptUploadController
 from backend.controllers.limits import LimitsController
 from backend.controllers.members import MemberController
+from backend.controllers.prepared_exports import PreparedExportController
 from backend.controllers.record_keys import RecordKeyController
 from backend.controllers.record_writes import RecordWriteController
 from backend.controllers.records import RecordController
@@ -40,6 +41,7 @@ _CONTROLLERS = (
     UpsertController,
     RecordKeyController,
     ExportController,
+    PreparedExportController,
     DiffController,
     VersionController,
     RestoreController,

@@ -71,7 +71,7 @@ def documented(
 ) -> type[Operation]:
     """For a handler's `operation_class`: more parameters, a body and more forms of the 200 (media type → schema).
 
-    `files`: the media types of a 200 that is a file and nothing else.
+    `files`: the media types of a 200 that is a file and nothing else, and of a 206, which is a part of it.
     """
 
     @dataclass
@@ -83,8 +83,9 @@ def documented(
             success = (self.responses or {}).get("200")
             if answers is not None and success is not None:
                 success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
-            if files and success is not None:
-                success.content = _content(dict.fromkeys(files, FILE))  # type: ignore[union-attr]
+            for status in ("200", "206") if files else ():
+                if (told := (self.responses or {}).get(status)) is not None:
+                    told.content = _content(dict.fromkeys(files, FILE))  # type: ignore[union-attr]
 
     return Documented
 
@@ -159,9 +160,10 @@ PAGE = (
 )
 STREAM = (*_SELECTION, _LIMIT)
 COUNT = (*_SELECTION, IF_NONE_MATCH)
-EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), IF_NONE_MATCH)
+_PREPARE = parameter("prepare", {"type": "boolean"}, "Answer 202, and make the file beside the requests.")
+EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), _PREPARE, IF_NONE_MATCH)
 EXPORT_OPTIONS = tuple(_options(ExportOptions))
-EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), IF_NONE_MATCH)
+EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), _PREPARE, IF_NONE_MATCH)
 _FILE_OPTIONS = (
     parameter("format", {"enum": list(MEDIA_TYPE_BY_FORMAT)}, "Where the media type does not say."),
     *_options(ImportOptions, leave_out=["null_values", "types", "header"]),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
+from msgspec import Struct
 
-from backend.controllers.answers import attachment
+from backend.controllers.answers import attachment, success
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, JSON, QUERY, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
@@ -18,11 +19,16 @@ from backend.errors import InvalidQuery
 from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
+from backend.schemas.prepared_exports import PreparedExport
 from backend.security.auth import may
 from backend.services.exports import Announced, ExportService
+from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
+T = TypeVar("T")
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
+_ASKED = OPTIONS | {"prepare"}
+_PREPARED = {202: success(PreparedExport, "With `prepare=true`: the file is being made; `Location` tells how far")}
 _MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
 
 
@@ -34,16 +40,21 @@ class ExportController(Controller):
     @get(
         "/",
         opt=READS_PARAMETERS,
-        responses=failures(304, 404, 410, 422),
+        responses=_PREPARED | failures(304, 404, 410, 422),
         operation_class=documented(parameters=EXPORT, files=_MEDIA_TYPES),
         description=DESCRIPTION,
     )
     async def export(
-        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
-    ) -> Stream | Response[None]:
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        exports: NamedDependency[ExportService],
+        prepared: NamedDependency[PreparedExportService],
+    ) -> Stream | Response[Any]:
         """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
-        workspace, query = query_from_string(request, OPTIONS, max_limit=None)
-        return await _export(request, ref, workspace, query, string_members(request, OPTIONS), exports)
+        workspace, query = query_from_string(request, _ASKED, max_limit=None)
+        asked = _Asked(request, ref, workspace, query)
+        return await _export(asked, string_members(request, _ASKED), exports, prepared)
 
     @head("/", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
@@ -62,30 +73,45 @@ class ExportController(Controller):
         "/",
         status_code=200,
         opt=READS_PARAMETERS,
-        responses=failures(304, 404, 410, 413, 422),
+        responses=_PREPARED | failures(304, 404, 410, 413, 422),
         operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, files=_MEDIA_TYPES),
     )
     async def export_query(
-        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
-    ) -> Stream | Response[None]:
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        exports: NamedDependency[ExportService],
+        prepared: NamedDependency[PreparedExportService],
+    ) -> Stream | Response[Any]:
         """An export asked for by a JSON body; options of the format stand there or in the query string."""
-        refuse_unknown(request.query_params, ("workspace", *sorted(OPTIONS)))
+        refuse_unknown(request.query_params, ("workspace", *sorted(_ASKED)))
         members = await body_members(request)
-        query = query_from_members(members, OPTIONS, max_limit=None)
-        told = {name: value for name, value in members.items() if name in OPTIONS}
-        options = {**string_members(request, OPTIONS), **told}
-        return await _export(request, ref, request.query_params.get("workspace"), query, options, exports)
+        query = query_from_members(members, _ASKED, max_limit=None)
+        told = {name: value for name, value in members.items() if name in _ASKED}
+        asked = _Asked(request, ref, request.query_params.get("workspace"), query)
+        return await _export(asked, {**string_members(request, _ASKED), **told}, exports, prepared)
+
+
+class _Asked(NamedTuple):
+    request: CallerRequest
+    ref: str
+    workspace: str | None
+    query: Query
+
+
+class _Prepare(Struct, frozen=True):
+    prepare: bool = False
 
 
 async def _export(
-    request: CallerRequest,
-    ref: str,
-    workspace: str | None,
-    query: Query,
-    options: dict[str, Any],
-    exports: ExportService,
-) -> Stream | Response[None]:
+    asked: _Asked, options: dict[str, Any], exports: ExportService, prepared: PreparedExportService
+) -> Stream | Response[Any]:
+    request, ref, workspace, query = asked
+    prepare = _converted({name: options.pop(name) for name in ("prepare",) if name in options}, _Prepare).prepare
     told = export_options(options)
+    if prepare:
+        status = await prepared.prepare(request.user, ref, workspace, query, told)
+        return Response(status, status_code=202, headers={"Location": f"/api/v1/exports/{status.id}"})
     known = request.headers.get("if-none-match")
     export, etag = await exports.start(request.user, ref, workspace, query, told, if_none_match=known)
     if export is None:
@@ -105,7 +131,11 @@ def _headers(told: Announced, etag: str) -> dict[str, str]:
 
 def export_options(members: dict[str, Any]) -> ExportOptions:
     """How a file is to be written, as a request says. Raises InvalidQuery."""
+    return _converted(members, ExportOptions)
+
+
+def _converted(members: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(members, ExportOptions, strict=False)
+        return msgspec.convert(members, kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidQuery(f"An export option cannot be used: {error}.") from error

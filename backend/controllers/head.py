@@ -9,7 +9,7 @@ from litestar.enums import ScopeType
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_STREAMS = ("/export", "/stream", "/events")
+_STREAMS = ("/export", "/stream", "/events", "/file")
 """Ends of addresses whose GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says."""
 
 

@@ -103,6 +103,7 @@ _MEANING = {
     412: "Changed since it was read",
     413: "Larger than a limit",
     415: "Not a format that can be imported",
+    416: "The file has no such bytes",
     422: "The content is not valid",
     503: "Try again in a moment",
 }

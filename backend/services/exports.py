@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from hashlib import blake2b
 
 import msgspec
@@ -42,7 +42,9 @@ class Export(Announced, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
-class _Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True):
+    """An export that can be made: everything about the request has been checked."""
+
     chosen: Selection
     query: Query
     options: ExportOptions
@@ -73,8 +75,11 @@ class ExportService:
 
         Everything is checked now: once the first byte is out, no error can reach the client.
         """
-        plan, etag = await self._plan(caller, ref, workspace, query, options, if_none_match)
-        return None if plan is None else await self._started(plan), etag
+        plan, etag = await self.plan(caller, ref, workspace, query, options, if_none_match=if_none_match)
+        if plan is None:
+            return None, etag
+        told = plan.announced()
+        return Export(told.filename, told.media_type, told.version, told.rows, await self.made(plan)), etag
 
     async def announce(
         self,
@@ -87,18 +92,20 @@ class ExportService:
         if_none_match: str | None,
     ) -> tuple[Announced | None, str]:
         """What `start` would say of the export, with none made."""
-        plan, etag = await self._plan(caller, ref, workspace, query, options, if_none_match)
+        plan, etag = await self.plan(caller, ref, workspace, query, options, if_none_match=if_none_match)
         return None if plan is None else plan.announced(), etag
 
-    async def _plan(
+    async def plan(
         self,
         caller: Caller,
         ref: str,
         workspace: str | None,
         query: Query,
         options: ExportOptions,
-        if_none_match: str | None,
-    ) -> tuple[_Plan | None, str]:
+        *,
+        if_none_match: str | None = None,
+    ) -> tuple[Plan | None, str]:
+        """What `start` would do; no plan when `if_none_match` names its ETag."""
         if query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
         writer = writer_for(options)
@@ -113,21 +120,29 @@ class ExportService:
             await check_limits(tx, chosen, writer, options, newest=newest)
             rows = max(await selections.count(tx, chosen, newest=newest) - query.offset, 0)
             rows = rows if query.limit is None else min(rows, query.limit)
-        return _Plan(chosen, query, options, writer, rows), etag
+        return Plan(chosen, query, options, writer, rows), etag
 
-    async def _started(self, plan: _Plan) -> Export:
+    async def made(self, plan: Plan, *, on_rows: Callable[[int], object] | None = None) -> AsyncGenerator[bytes]:
+        """The file in chunks, once the first is there; `on_rows` is told of each few records, from a thread."""
+
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                for chunk in written(tx, plan.chosen, plan.query, plan.writer, plan.options, rows=plan.rows):
+                file = written(tx, plan.chosen, plan.query, plan.writer, plan.options, rows=plan.rows, on_rows=on_rows)
+                for chunk in file:
                     out.put(chunk)
 
-        told = plan.announced()
-        chunks = await self._streams.start(produce)
-        return Export(told.filename, told.media_type, told.version, told.rows, chunks)
+        return await self._streams.start(produce)
 
 
 def written(
-    tx: BulkTx, chosen: Selection, query: Query, writer: Writer, options: ExportOptions, *, rows: int
+    tx: BulkTx,
+    chosen: Selection,
+    query: Query,
+    writer: Writer,
+    options: ExportOptions,
+    *,
+    rows: int,
+    on_rows: Callable[[int], object] | None = None,
 ) -> Iterator[bytes]:
     """The file of a selection of so many `rows`, in chunks. Blocking. Raises VersionPruned, DatasetNotFound."""
     columns = chosen.compiled.columns
@@ -140,7 +155,14 @@ def written(
     )
     delimiter = writer.delimiter(options)
     statement = selections.export_statement(tx, chosen, query, delimiter=delimiter, ids=options.ids)
-    yield from writer.write(copy_out(tx, statement), table, options)
+    records = copy_out(tx, statement)
+    yield from writer.write(records if on_rows is None else _counted(records, on_rows), table, options)
+
+
+def _counted(records: Iterator[list[bytes]], on_rows: Callable[[int], object]) -> Iterator[list[bytes]]:
+    for some in records:
+        yield some
+        on_rows(len(some))
 
 
 def _tag(options: ExportOptions) -> str:

@@ -34,7 +34,7 @@ from backend.services.import_runs import settling, target
 from backend.services.imports import ImportService
 from backend.services.jobs import Imported, Job, Settle
 from backend.services.kept_uploads import KeptUploads
-from backend.services.pauses import end_if_cancelled
+from backend.services.pauses import pause_or
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
 
@@ -91,7 +91,7 @@ class ImportQueue:
                     log.warning("import_queue_unreachable", error=str(error))
                 except Exception:
                     log.exception("unexpected_error")
-                await _either(self._wake, _POLL)
+                await pause_or(self._wake, _POLL)
         finally:
             await self._stop()
 
@@ -194,11 +194,3 @@ async def _caller(tx: Tx, claimed: imports.Claimed) -> Caller:
     caller = structs.replace(caller, action=Action.WRITE_RECORDS)
     lookup.workspace_of(caller, claimed.workspace_id)
     return caller
-
-
-async def _either(wake: asyncio.Event, seconds: float) -> None:
-    end_if_cancelled()
-    try:
-        await asyncio.wait_for(wake.wait(), seconds)
-    except TimeoutError:
-        return

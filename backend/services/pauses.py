@@ -17,3 +17,12 @@ def end_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def pause_or(wake: asyncio.Event, seconds: float) -> None:
+    """Waits for `wake`, but no longer."""
+    end_if_cancelled()
+    try:
+        await asyncio.wait_for(wake.wait(), seconds)
+    except TimeoutError:
+        return

@@ -69,7 +69,9 @@ class World:
         self.values["cursor"] = (await _done(owner.get(f"{ref}/records?limit=1")))["next"]
         archive = await owner.get(f"/workspaces/{self.values['workspace']}/export")
         self.values |= await self.fresh("owner", {"export_id"})
-        while (await _done(owner.get(f"/exports/{self.values['export_id']}")))["state"] != "done":
+        for _ in range(3000):
+            if (await _done(owner.get(f"/exports/{self.values['export_id']}")))["state"] == "done":
+                break
             await asyncio.sleep(0.02)
         self.values["archive"] = archive.content.decode("latin-1")
         paths = (ref, f"{ref}/records?limit=1", f"{ref}/records/1", f"/workspaces/{self.values['workspace']}")

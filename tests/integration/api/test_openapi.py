@@ -67,6 +67,9 @@ DELETE /datasets/{ref}/records/{record_id}
 POST /datasets/{ref}/query
 GET /datasets/{ref}/export
 POST /datasets/{ref}/export
+GET /exports/{export_id}
+GET /exports/{export_id}/file
+DELETE /exports/{export_id}
 GET /datasets/{ref}/versions
 GET /datasets/{ref}/versions/{version}
 GET /datasets/{ref}/diff

@@ -1,0 +1,60 @@
+"""The central tables of exports that are made beside the requests; they are part of `tables.central`."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+
+from backend.repositories.tables import central
+
+__all__ = ["central", "export_chunks", "exports"]
+
+exports = Table(
+    "exports",
+    central,
+    Column("id", Uuid, primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", ForeignKey("sheaf.users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("dataset_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("percent", Float, nullable=False, server_default="0"),
+    Column("problem", JSON),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Uuid),
+    Column("lease_until", DateTime(timezone=True)),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("expires_at", DateTime(timezone=True)),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
+)
+"""Those that are made beside the requests; `fingerprint` is equal for those whose files are equal."""
+Index("ix_exports_workspace_id_fingerprint", exports.c.workspace_id, exports.c.fingerprint)
+
+export_chunks = Table(
+    "export_chunks",
+    central,
+    Column("export_id", ForeignKey("sheaf.exports.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)

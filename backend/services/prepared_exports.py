@@ -1,0 +1,264 @@
+"""Exports that are made beside the requests, into files that all workers serve for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import structlog
+from msgspec import Struct, structs
+
+from backend.errors import (
+    AppError,
+    DatasetNotFound,
+    ExportGivenUp,
+    ExportNotFound,
+    ExportNotReady,
+    LimitExceeded,
+    Unavailable,
+    VersionPruned,
+)
+from backend.query.nodes import Query
+from backend.repositories import datasets, lookup, prepared_exports, selections, workspaces
+from backend.repositories.database import Database, Tx
+from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExport
+from backend.schemas.callers import Caller
+from backend.schemas.exports import ExportOptions
+from backend.schemas.prepared_exports import PreparedExport
+from backend.services.exports import ExportService, Plan
+from backend.services.failures import problem_json
+from backend.services.identifiers import uuid7
+from backend.services.pauses import pause_or
+from backend.writers import writer_for
+
+log = structlog.get_logger()
+LEASE = timedelta(seconds=10)
+"""After so long without a beat others take an export over."""
+MOST = 100
+"""Files that a workspace may have at a time."""
+_BEAT = 1.0
+_POLL = 1.0
+_ATTEMPTS = 3
+_PAUSE = timedelta(seconds=1)
+
+
+class Request(Struct, frozen=True, array_like=True):
+    """What an export was asked for, as it waits in the database."""
+
+    query: Query
+    options: ExportOptions
+
+
+class PreparedExportService:
+    """`keep`: how long a finished file can be had. Each process makes one at a time."""
+
+    def __init__(self, database: Database, exports: ExportService, *, keep: timedelta) -> None:
+        self._database = database
+        self._exports = exports
+        self._keep = keep
+        self._worker = uuid4()
+        self._wake = asyncio.Event()
+
+    async def prepare(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, options: ExportOptions
+    ) -> PreparedExport:
+        """Promises a file, or finds the one that was promised for the same request: of the version of now.
+
+        Raises what an export raises before its first byte, and LimitExceeded where a workspace has too many.
+        """
+        plan, etag = await self._exports.plan(caller, ref, workspace, query, options)
+        if plan is None:
+            raise TypeError("a plan is made where no ETag is named")
+        scope, snapshot = plan.chosen.scope, plan.chosen.snapshot
+        async with self._database.publishing() as tx:
+            if (same := await prepared_exports.find_same(tx, scope.id, etag)) is not None:
+                return _told(same)
+            if await prepared_exports.count(tx, scope.id) >= MOST:
+                raise LimitExceeded(f"A workspace has up to {MOST} prepared exports; delete one, or wait for a day.")
+            pinned = structs.replace(query, version=None, as_of=None)
+            request, file, export_id = msgspec.json.encode(Request(pinned, options)), plan.announced(), uuid7()
+            new = NewExport(
+                export_id, scope.id, caller.user_id, snapshot.dataset_id, snapshot.version, snapshot.token, etag,
+                request, file.filename, file.media_type, file.rows,
+            )  # fmt: skip
+            await prepared_exports.add(tx, new)
+            found = await prepared_exports.find(tx, [scope.id], export_id)
+        await self._database.once_published(self._wake.set)
+        if found is None:
+            raise ExportNotFound
+        return _told(found)
+
+    async def get(self, caller: Caller, export_id: UUID) -> PreparedExport:
+        """How far it is. Raises ExportNotFound."""
+        async with self._database.read() as tx:
+            found = await prepared_exports.find(tx, [scope.id for scope in caller.workspaces], export_id)
+        if found is None:
+            raise ExportNotFound
+        return _told(found)
+
+    async def finished(self, caller: Caller, export_id: UUID) -> PreparedExport:
+        """The same of one whose file is there. Raises ExportNotFound, ExportNotReady."""
+        found = await self.get(caller, export_id)
+        if found.state == "failed":
+            raise ExportNotReady("This export has failed; its status says why.")
+        if found.state != "done":
+            raise ExportNotReady(headers={"Retry-After": "1"})
+        return found
+
+    def read(self, export: PreparedExport, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes of a finished file from `start` until before `stop`.
+
+        Raises ExportNotFound in their midst where the file was removed meanwhile, so that they do not end well.
+        """
+        return _all_of(prepared_exports.chunks(self._database, export.id, start, stop), stop - start)
+
+    async def delete(self, caller: Caller, export_id: UUID) -> None:
+        """Removes it, whatever its state. Raises ExportNotFound."""
+        async with self._database.transaction() as tx:
+            found = await prepared_exports.workspace_id_of(tx, [each.id for each in caller.workspaces], export_id)
+            if found is None:
+                raise ExportNotFound
+            await prepared_exports.delete(tx, lookup.workspace_of(caller, found).id, export_id)
+
+    async def sweep(self) -> None:
+        """Removes those that have expired."""
+        async with self._database.transaction() as tx:
+            await prepared_exports.sweep(tx)
+
+    async def work(self) -> None:
+        """Makes what was promised, here or by another worker that is gone, until it is cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                while (claimed := await self._claim()) is not None:
+                    await self._take_on(claimed)
+            except AppError as error:
+                log.warning("export_queue_unreachable", error=str(error))
+            except Exception:
+                log.exception("unexpected_error")
+            await pause_or(self._wake, _POLL)
+
+    async def _claim(self) -> Claimed | None:
+        async with self._database.read() as tx:
+            return await prepared_exports.claim(tx, self._worker, LEASE)
+
+    async def _take_on(self, claimed: Claimed) -> None:
+        """Makes an export that this worker has claimed, and writes down how it ended."""
+        lease = Lease(claimed.id, self._worker, claimed.attempts)
+        try:
+            if claimed.attempts > _ATTEMPTS:
+                raise ExportGivenUp
+            await self._hold(lease, claimed)
+        except asyncio.CancelledError:
+            await self._release(lease, counts=False, wait=timedelta())
+            raise
+        except Unavailable as error:
+            if claimed.attempts < _ATTEMPTS:
+                await self._release(lease, counts=True, wait=_PAUSE)
+            else:
+                await self._fail(lease, error)
+        except AppError as error:
+            await self._fail(lease, error)
+        except Exception as error:
+            log.exception("unexpected_error", export_id=str(claimed.id))
+            await self._fail(lease, error)
+
+    async def _hold(self, lease: Lease, claimed: Claimed) -> None:
+        """Makes it while its lease is renewed; ends it where it was deleted, or is another worker's by now."""
+        made = _Made(claimed.rows)
+        task = asyncio.create_task(self._write(lease, claimed, made))
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_BEAT)
+                if not task.done() and not await self._renew(lease, made.percent):
+                    return
+            await task
+        finally:
+            if task.cancel():
+                await asyncio.wait([task])
+
+    async def _renew(self, lease: Lease, percent: float) -> bool:
+        try:
+            async with self._database.read() as tx:
+                return await prepared_exports.renew(tx, lease, LEASE, percent)
+        except AppError as error:
+            log.warning("export_lease_not_renewed", error=str(error))
+            return True
+
+    async def _write(self, lease: Lease, claimed: Claimed, made: _Made) -> None:
+        chunks = await self._exports.made(await self._plan(claimed), on_rows=made.add)
+        number, held = 0, bytearray()
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                held += chunk
+                while len(held) >= CHUNK:
+                    if not await self._keep_chunk(lease, number, bytes(held[:CHUNK])):
+                        return
+                    del held[:CHUNK]
+                    number += 1
+        if not held or await self._keep_chunk(lease, number, bytes(held)):
+            async with self._database.transaction() as tx:
+                await prepared_exports.finish(tx, lease, self._keep)
+
+    async def _keep_chunk(self, lease: Lease, number: int, data: bytes) -> bool:
+        async with self._database.read() as tx:
+            return await prepared_exports.add_chunk(tx, lease, number, data)
+
+    async def _plan(self, claimed: Claimed) -> Plan:
+        """Raises DatasetNotFound, VersionPruned."""
+        request = msgspec.json.decode(claimed.request, type=Request)
+        async with self._database.snapshot() as tx:
+            scopes = [each for each in await workspaces.list_scopes(tx) if each.id == claimed.workspace_id]
+            head = await datasets.find(tx, scopes[0], claimed.dataset_id) if scopes else None
+            if head is None:
+                raise DatasetNotFound
+            snapshot = await lookup.snapshot(tx, scopes[0], head, version=str(claimed.version))
+        if snapshot.token != claimed.token:
+            raise VersionPruned
+        chosen = selections.selection(scopes[0], snapshot, request.query, self._database.fold)
+        return Plan(chosen, request.query, request.options, writer_for(request.options), claimed.rows)
+
+    async def _fail(self, lease: Lease, error: Exception) -> None:
+        await self._note(lambda tx: prepared_exports.fail(tx, lease, problem_json(error), self._keep))
+
+    async def _release(self, lease: Lease, *, counts: bool, wait: timedelta) -> None:
+        await self._note(lambda tx: prepared_exports.release(tx, lease, counts=counts, wait=wait))
+
+    async def _note(self, write: Callable[[Tx], Awaitable[None]]) -> None:
+        """What cannot be written down is found out by others when the lease is over."""
+        try:
+            async with self._database.transaction() as tx:
+                await write(tx)
+        except AppError as error:
+            log.warning("export_state_not_written", error=str(error))
+
+
+class _Made:
+    """Of how many records so many are in the file; counted by the thread that makes it."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._done = 0
+
+    def add(self, rows: int) -> None:
+        self._done += rows
+
+    @property
+    def percent(self) -> float:
+        return round(100 * min(self._done / self._rows, 1), 1) if self._rows else 0.0
+
+
+def _told(found: PreparedExport) -> PreparedExport:
+    return structs.replace(found, url=f"/api/v1/exports/{found.id}/file") if found.state == "done" else found
+
+
+async def _all_of(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        size -= len(chunk)
+        yield chunk
+    if size:
+        raise ExportNotFound
