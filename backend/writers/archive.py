@@ -10,6 +10,9 @@ _RAW_DEFLATE = -15
 _DEFLATED = 8
 _SIZES_FOLLOW = 0x08
 _UTF8_NAME = 0x800
+_UNIX = 3 << 8
+"""Where it was made: of a name that was not made there some programs think that it is in a code page of DOS."""
+_FILE = 0o100644 << 16
 _DATE = (0 << 9) | (1 << 5) | 1  # 1980-01-01, the first that ZIP knows
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 
@@ -94,5 +97,7 @@ def _directory_entry(entry: _Entry) -> bytes:
     extra = pack("<2H3Q", 1, 24, entry.size, entry.packed, entry.offset) if large else b""
     packed, size, offset = (_MAX32,) * 3 if large else (entry.packed, entry.size, entry.offset)
     version = 45 if large or entry.large else 20
-    fixed = (version, version, entry.flags, _DEFLATED, 0, _DATE, entry.crc, packed, size, len(entry.name), len(extra))
-    return pack("<4s6H3I2H3H2I", b"PK\1\2", *fixed, 0, 0, 0, 0, offset) + entry.name + extra
+    about = (_UNIX | version, version, entry.flags, _DEFLATED, 0, _DATE)
+    sizes = (entry.crc, packed, size, len(entry.name), len(extra))
+    fixed = pack("<4s6H3I2H3H2I", b"PK\1\2", *about, *sizes, 0, 0, 0, _FILE, offset)
+    return fixed + entry.name + extra

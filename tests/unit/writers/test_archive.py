@@ -54,5 +54,8 @@ def test_a_name_of_any_script(tmp_path: Path, large: bool) -> None:
         assert package.read(name) == b"a\r\n"
     if program := shutil.which("unzip"):
         (tmp_path / "a.zip").write_bytes(sent)
-        tested = subprocess.run([program, "-t", tmp_path / "a.zip"], capture_output=True, text=True, check=False)
-        assert tested.returncode == 0, tested.stdout + tested.stderr
+        command = [program, tmp_path / "a.zip", "-d", tmp_path]
+        unpacked = subprocess.run(command, capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"})
+        assert unpacked.returncode == 0, unpacked.stderr
+        assert (tmp_path / name).read_bytes() == b"a\r\n"
+        assert (tmp_path / name).stat().st_mode & 0o400
