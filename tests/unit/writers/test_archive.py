@@ -54,7 +54,7 @@ def test_a_name_of_any_script(tmp_path: Path, large: bool) -> None:
         assert package.read(name) == b"a\r\n"
     if program := shutil.which("unzip"):
         (tmp_path / "a.zip").write_bytes(sent)
-        command = [program, tmp_path / "a.zip", "-d", tmp_path]
+        command = [program, str(tmp_path / "a.zip"), "-d", str(tmp_path)]
         unpacked = subprocess.run(command, capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"})
         assert unpacked.returncode == 0, unpacked.stderr
         assert (tmp_path / name).read_bytes() == b"a\r\n"
