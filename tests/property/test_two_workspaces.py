@@ -23,7 +23,7 @@ OPERATIONS = operations(DOCUMENT)
 CALLED = [name for name, operation in OPERATIONS.items() if operation.row and not name.endswith("/rotate")]
 """Not the one that takes the caller's key away."""
 THEIRS, OWN = "theirs", "own"
-IDS = ("ref", "workspace", "import_id", "upload_id", "key_id")
+IDS = ("ref", "workspace", "import_id", "upload_id", "export_id", "key_id")
 """What a path names by its id: no call succeeds whose path has one of another's."""
 PLACES = {"ref": ("ref", "slug", "name"), "workspace": ("workspace", "workspace_slug"), "user": ("user",)}
 """What may stand for a path parameter; for any other what is called like it."""
@@ -104,7 +104,7 @@ async def given_out(client: AsyncClient, made: dict[str, str], workspace: Mappin
 
 
 async def own(client: AsyncClient, name: str) -> dict[str, str]:
-    """A dataset, an import, a file and a key of the caller's own."""
+    """A dataset, an import, a file, an export and a key of the caller's own."""
     csv = {"Content-Type": "text/csv"}
     made = (
         await client.post("/datasets", params={"name": name}, content="sku,name\none,x\ntwo,y\n", headers=csv)
@@ -112,8 +112,10 @@ async def own(client: AsyncClient, name: str) -> dict[str, str]:
     ref = made["dataset"]["id"]
     assert (await client.patch(f"/datasets/{ref}", json={"key": "sku"})).is_success
     upload = await client.post("/uploads", content="sku\nnew\n", headers=csv)
+    export = await client.get(f"/datasets/{ref}/export?prepare=true")
     key = await client.post("/users/me/keys", json={})
-    return {"ref": ref, "import_id": made["import"]["id"], "upload_id": upload.json()["id"], "key_id": key.json()["id"]}
+    ids = {"upload_id": upload.json()["id"], "export_id": export.json()["id"], "key_id": key.json()["id"]}
+    return {"ref": ref, "import_id": made["import"]["id"], **ids}
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def missing(world: World, *names: str) -> dict[str, str]:
     return world.values | dict.fromkeys(names or _THINGS, MISSING)
 
 
-_THINGS = ("ref", "workspace", "import_id", "upload_id", "user")
+_THINGS = ("ref", "workspace", "import_id", "upload_id", "export_id", "user")
 
 
 @pytest.mark.parametrize("caller", OTHERS)
@@ -266,5 +266,5 @@ async def test_existing_and_missing_take_the_same_statements(
             assert seen(there) == seen(not_there)
 
 
-_ASKED_FOR = {"ref", "import_id", "upload_id"}
+_ASKED_FOR = {"ref", "import_id", "upload_id", "export_id"}
 """What the database is asked for; which workspaces a caller has is known already."""
