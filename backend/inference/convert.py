@@ -103,11 +103,17 @@ def _number(text: str) -> str:
 
 
 def _holdable(value: Any) -> bool:
-    if isinstance(value, str):
-        return not _UNHOLDABLE.search(value)
-    if isinstance(value, dict):
-        return all(_holdable(part) for item in value.items() for part in item)
-    return all(map(_holdable, value)) if isinstance(value, list) else True
+    """Without recursion: what is nested as deep as can be stored goes deeper than calls can."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, str) and _UNHOLDABLE.search(part):
+            return False
+    return True
 
 
 def _refuse(text: str) -> str:
