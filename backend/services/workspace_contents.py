@@ -17,7 +17,7 @@ from backend.query.text import shown
 from backend.readers.archived import ArchivedFiles
 from backend.readers.base import ReadLimits
 from backend.readers.exact import ExactSource
-from backend.schemas.columns import RECORD_ID, Column
+from backend.schemas.columns import RECORD_ID, Column, ColumnType
 from backend.schemas.datasets import ColumnInfo
 from backend.schemas.workspace_archives import (
     FORMAT,
@@ -40,6 +40,7 @@ MOST_DATASETS = 500
 _LARGEST_FILE = 128 * 2**20
 """Bytes of a manifest or a schema, which are held in memory."""
 _SLUG = re.compile(r"[^\W_]+(?:-[^\W_]+)*-?")
+_MOMENTS: tuple[ColumnType, ...] = ("date", "datetime", "time")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 T = TypeVar("T")
@@ -160,14 +161,15 @@ def _twice(values: Collection[str]) -> str | None:
 
 
 def _is_format(column: ColumnInfo) -> bool:
-    """Whether values of the type can be written so: a boolean's casing, a moment's shape."""
-    if column.format is None:
+    """Whether values can be written so: a boolean's casing, a moment's shape. A widened column keeps that of before."""
+    form = column.format
+    if form is None:
         return True
-    if column.type == "boolean":
-        return column.format in BOOLEANS
-    value = column.format.replace("0000-00-00", "2000-01-01", 1)
-    moment = column.type in {"date", "datetime", "time"}
-    return moment and accepts(column.type, value) and shape(value) == column.format
+    if column.type not in _MOMENTS and form in BOOLEANS:
+        return True
+    value = form.replace("0000-00-00", "2000-01-01", 1)
+    kinds = (column.type,) if column.type in _MOMENTS else _MOMENTS
+    return column.type != "boolean" and any(accepts(kind, value) and shape(value) == form for kind in kinds)
 
 
 def _decoded(data: bytes, kind: type[T], file: str) -> T:

@@ -193,6 +193,33 @@ async def test_datasets_without_rows_or_columns(user: User) -> None:
     ).status_code == 422
 
 
+async def test_values_nested_as_deep_as_they_are_stored(user: User) -> None:
+    deep = '{"a":' + "[" * 900 + "]" * 900 + "}"
+    made = await user.client.post("/datasets", json={"name": "deep", "columns": [{"name": "a", "type": "json"}]})
+    json_type = {"Content-Type": "application/json"}
+    path = f"/datasets/{made.json()['id']}/records"
+    assert (await user.client.post(path, content=deep, headers=json_type)).status_code == 201
+    archive = await exported(user.client, user.workspace["id"])
+    answer = await bring(user.client, archive)
+    assert answer.status_code == 201, answer.text
+    assert compared(await exported(user.client, answer.json()["workspace"]["id"])) == compared(archive)
+
+
+async def test_a_column_that_was_widened(user: User) -> None:
+    """It keeps the casing or shape that it had by then."""
+    client = user.client
+    await client.post("/datasets", json={"name": "open"})
+    text = "b,t\nTRUE,2025-01-31T10:20:30Z\n"
+    appended = await client.post("/datasets/open/imports", content=text, headers={"Content-Type": "text/csv"})
+    assert appended.status_code == 201, appended.text
+    assert (await client.post("/datasets/open/records", json={"b": "x", "t": {"a": 1}})).status_code == 201
+    columns = (await client.get("/datasets/open/schema")).json()["columns"]
+    assert [(each["type"], each["format"]) for each in columns] == [("json", "TRUE"), ("json", "0000-00-00T00:00:00Z")]
+    archive = await exported(client, user.workspace["id"])
+    again = (await bring(client, archive)).json()["workspace"]["id"]
+    assert compared(await exported(client, again)) == compared(archive)
+
+
 async def test_nulls_alone_on_their_lines(user: User, upload: Upload) -> None:
     made = await upload('only\nx\n""\n', name="one")
     values = [{"only": None}, {"only": ""}, {"only": None}]
