@@ -450,3 +450,18 @@ async def test_quotas_refuse_all_of_it(user: User, upload: Upload, postgres_url:
         assert refused["error_code"] == "QUOTA_EXCEEDED"
         assert f"SHEAF_WORKSPACE_{name.upper()}" in refused["detail"]
     assert schemas(postgres_url) == before
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "status"),
+    [("max_inflated", 1_000, 413), ("max_upload", 100, 413), ("max_columns", 1, 422), ("max_rows", 1, 422)],
+)
+async def test_limits_are_named(
+    user: User, archive: bytes, postgres_url: str, tmp_path: Path, limit: str, most: int, status: int
+) -> None:
+    told: dict[str, Any] = {limit: most}
+    app = create_app(Settings(database_url=postgres_url, data=tmp_path, log_level="error", **told))
+    async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as limited:
+        limited.headers["X-API-Key"] = user.key
+        refused = problem(await bring(limited, archive), status)
+    assert f"SHEAF_{limit.upper()}, {most:,}" in refused["detail"]
