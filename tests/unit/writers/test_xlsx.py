@@ -176,6 +176,15 @@ class TestSheet:
     def test_a_sheet_that_is_just_full_is_not_followed_by_an_empty_one(self, count: int):
         assert len(workbook([column("integer")], [["1"]] * count, sheet_rows=3).sheetnames) == count // 3
 
+    def test_a_sheet_has_as_many_records_as_excel_takes(self):
+        rows = 1_048_575 + 2
+        lists = [[b"7\n"] * 1_000] * (rows // 1_000) + [[b"7\n"] * (rows % 1_000)]
+        data = b"".join(writer_for(OPTIONS).write(lists, Table("t", (column("integer"),), rows), OPTIONS))
+        with ZipFile(io.BytesIO(data)) as package:
+            sheets = [package.read(f"xl/worksheets/sheet{number}.xml") for number in (1, 2)]
+        assert [sheet.count(b"<row ") for sheet in sheets] == [1_048_576, 3]
+        assert b'<row r="1048576"' in sheets[0]
+
     def test_many_batches_are_one_sheet(self):
         records = [[str(number), "text " * 20] for number in range(20_000)]
         sheet = workbook([column("integer"), column("text")], records).active
