@@ -101,8 +101,7 @@ def _database(settings: Settings) -> Database:
 
 
 def _litestar(settings: Settings, database: Database) -> Litestar:
-    policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
-    users = UserService(database, registration_open=settings.registration == "open", policy=policy)
+    users = _users(settings, database)
     datasets = DatasetService(
         database,
         grace=timedelta(days=settings.undelete_days),
@@ -139,6 +138,12 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         request_max_body_size=settings.max_body,
         logging_config=None,
     )
+
+
+def _users(settings: Settings, database: Database) -> UserService:
+    policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
+    is_open = settings.registration == "open"
+    return UserService(database, registration_open=is_open, policy=policy, memory=settings.key_memory)
 
 
 def _workspace_imports(settings: Settings, database: Database, users: UserService) -> WorkspaceImportService:

@@ -54,6 +54,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """The keys that work, with commas between them; each is its own user."""
     bootstrap_key: str = ""
     """A key that is there from the start, of a user `bootstrap`; empty makes none."""
+    key_memory: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    """Seconds for which a worker takes a key's owner for known; what takes rights away answers so much later. It has to
+    be the same for all processes on one database."""
     database_pool: Count = 10
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True

@@ -28,18 +28,28 @@ from backend.services.api_keys import KeyPolicy, expiry, hash_of, new_key
 from backend.services.identifiers import uuid7
 from backend.services.members import add_own
 
-REMEMBERED_SECONDS = 1.0
-"""For how long a worker takes a key's owner for known. Revoking waits as long before it answers, so that by then no
-worker, on whatever machine, still takes the old key."""
 _MOST_REMEMBERED = 10_000
 _ISSUED_ONLY = KeyPolicy()
 
 
 class UserService:
-    def __init__(self, database: Database, *, registration_open: bool, policy: KeyPolicy = _ISSUED_ONLY) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        registration_open: bool,
+        policy: KeyPolicy = _ISSUED_ONLY,
+        memory: float = 1.0,
+    ) -> None:
+        """`memory`: for how many seconds a worker takes a key's owner for known.
+
+        What takes rights away waits as long before it answers: by then no worker, on whatever machine, still takes the
+        old key.
+        """
         self._database = database
         self._registration_open = registration_open
         self._policy = policy
+        self._memory = memory
         self._remembered: dict[bytes, tuple[float, Caller]] = {}
 
     async def identify(self, secret: str) -> Caller | None:
@@ -60,7 +70,7 @@ class UserService:
             await self._present(key_hash)
             caller = await self._find(key_hash)
         if caller is not None:
-            self._remember(key_hash, now + REMEMBERED_SECONDS, caller)
+            self._remember(key_hash, now + self._memory, caller)
         return caller
 
     async def _find(self, key_hash: bytes) -> Caller | None:
@@ -145,7 +155,7 @@ class UserService:
 
     async def _forget(self) -> None:
         self._remembered.clear()
-        await asyncio.sleep(REMEMBERED_SECONDS)
+        await asyncio.sleep(self._memory)
 
 
 async def add_user(tx: Tx, name: str | None = None) -> tuple[User, Membership]:

@@ -37,7 +37,7 @@ async def staff(settings: Settings) -> AsyncIterator[Staff]:
     """The services over a connection of their own."""
     database = Database(settings.database_url, size=1, bulk_size=1, prepare=settings.prepared_statements)
     policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
-    users = UserService(database, registration_open=False, policy=policy)
+    users = UserService(database, registration_open=False, policy=policy, memory=settings.key_memory)
     await database.open()
     try:
         yield Staff(users, OperatorService(database, users, policy))

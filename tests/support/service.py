@@ -16,6 +16,8 @@ from backend.app import create_app
 from backend.settings import Settings
 
 ADDRESS = "http://sheaf.test/api/v1"
+_KEY_MEMORY = 0.2
+"""Seconds that each revocation takes; tests of several workers have the usual second."""
 
 
 class User(Struct):
@@ -65,7 +67,8 @@ async def running(app: Any) -> AsyncIterator[None]:
 async def service(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ASGITransport]:
     """The running application, as httpx reaches it."""
     data = tmp_path_factory.mktemp("data")
-    app = create_app(Settings(database_url=postgres_url, data=data, registration="open", log_level="error"))
+    told = {"registration": "open", "key_memory": _KEY_MEMORY, "log_level": "error"}
+    app = create_app(Settings(database_url=postgres_url, data=data, **told))
     async with running(app):
         yield ASGITransport(app)
 
