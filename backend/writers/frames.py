@@ -10,7 +10,6 @@ import polars as pl
 from backend.writers.base import Rows, Table
 
 _BYTES = 1 << 18
-_AHEAD = 2
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -45,16 +44,16 @@ def parsed(raw: bytes, table: Table, delimiter: str) -> pl.DataFrame:
     return _unpacked(frame.to_series(), len(table.columns)) if table.wide else frame
 
 
-def beside(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What `work` makes of each item, in order: two are worked on beside the reading and what is done with them."""
-    with ThreadPoolExecutor(_AHEAD, "writer") as workers:
-        ahead: deque[Future[Made]] = deque()
+def beside(work: Callable[[Item], Made], items: Iterable[Item], *, ahead: int) -> Iterator[Made]:
+    """What `work` makes of each item, in order: so many are worked on beside the reading and what is done with them."""
+    with ThreadPoolExecutor(ahead, "writer") as workers:
+        begun: deque[Future[Made]] = deque()
         for item in items:
-            ahead.append(workers.submit(work, item))
-            if len(ahead) > _AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+            begun.append(workers.submit(work, item))
+            if len(begun) > ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def made(

@@ -23,7 +23,7 @@ class ParquetWriter(Struct, frozen=True):
     extension: str = "parquet"
     options: frozenset[str] = frozenset()
     limits: Limits | None = None
-    group_bytes: int = 16 << 20
+    group_bytes: int = 8 << 20
     group_rows: int = 1 << 18
 
     def delimiter(self, options: ExportOptions) -> str:
@@ -51,7 +51,7 @@ class ParquetWriter(Struct, frozen=True):
         footer = Footer([column.name for column in table.columns if column.type == "json"])
         yield MAGIC
         footer.add(render(b""))
-        for file in beside(render, joined(rows, self.group_bytes)):
+        for file in beside(render, joined(rows, self.group_bytes), ahead=1):
             yield footer.add(file)
         yield footer.finish()
 

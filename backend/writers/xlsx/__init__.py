@@ -84,7 +84,7 @@ def _rendered(
     def render(piece: _Piece) -> tuple[int, memoryview]:
         return piece.frame.height, rows_xml(piece.frame, columns, styles, piece.first)
 
-    return beside(render, pieces)
+    return beside(render, pieces, ahead=2)
 
 
 def _records(archive: Archive, sheet: Sheet, pieces: Iterator[tuple[int, memoryview]]) -> Iterator[bytes]:
