@@ -196,7 +196,8 @@ class TestWhoMay:
         again = """INSERT INTO sheaf.exports (id, workspace_id, user_id, dataset_id, version, token, fingerprint,
             request, filename, media_type, state, rows, expires_at)
             SELECT gen_random_uuid(), workspace_id, user_id, dataset_id, version, token, n::text, request,
-                filename, media_type, state, rows, expires_at FROM sheaf.exports, generate_series(1, 99) n WHERE id = %s"""
+                filename, media_type, state, rows, expires_at
+            FROM sheaf.exports, generate_series(1, 99) n WHERE id = %s"""
         database.execute(again, (status["id"],))
         answer = await client.get("/datasets/words/export", params={"prepare": "true", "limit": 7})
         assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")
