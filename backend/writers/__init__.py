@@ -1,4 +1,4 @@
-"""Export formats: one module each, and its line in `WRITERS`."""
+"""Export formats: each has its line in `WRITERS`, those that are nearly alike share a module."""
 
 from msgspec import structs
 
@@ -6,8 +6,7 @@ from backend.errors import InvalidQuery
 from backend.schemas.exports import ExportOptions
 from backend.writers.base import Limits, Rows, Table, Writer
 from backend.writers.csv import CSV, TSV
-from backend.writers.json import JSON
-from backend.writers.ndjson import NDJSON
+from backend.writers.json import JSON, NDJSON
 from backend.writers.parquet import PARQUET
 from backend.writers.xlsx import XLSX
 

@@ -1,4 +1,7 @@
-"""JSON: one array of all records."""
+"""JSON: records as objects by column name, in the columns' order, each on its line.
+
+PostgreSQL writes the lines, which pass as they come.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,10 +13,11 @@ from backend.writers.base import Limits, Rows, Table
 
 
 class JsonWriter(Struct, frozen=True):
-    """An array of objects by column name, in the columns' order, each on a line of its own."""
+    """Lines as they are, or in one array of all records."""
 
-    media_type: str = "application/json"
-    extension: str = "json"
+    media_type: str
+    extension: str
+    array: bool
     options: frozenset[str] = frozenset()
     limits: Limits | None = None
 
@@ -25,14 +29,19 @@ class JsonWriter(Struct, frozen=True):
         return ()
 
     def write(self, rows: Rows, table: Table, options: ExportOptions) -> Iterator[bytes]:
-        """The bracket at once, then a chunk for each list of records."""
-        yield b"["
-        before = b"\n"
-        for some in rows:
-            if some:
-                yield before + b"".join(some)[:-1].replace(b"\n", b",\n")
-                before = b",\n"
-        yield b"\n]\n"
+        """A chunk for each list of records; of an array the bracket at once."""
+        return _array(rows) if self.array else (b"".join(some) for some in rows)
 
 
-JSON = JsonWriter()
+def _array(rows: Rows) -> Iterator[bytes]:
+    yield b"["
+    before = b"\n"
+    for some in rows:
+        if some:
+            yield before + b"".join(some)[:-1].replace(b"\n", b",\n")
+            before = b",\n"
+    yield b"\n]\n"
+
+
+JSON = JsonWriter("application/json", "json", array=True)
+NDJSON = JsonWriter("application/x-ndjson", "ndjson", array=False)
