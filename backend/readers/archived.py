@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from types import TracebackType
 from typing import IO, BinaryIO, Self
 
 from backend.errors import TooLarge, UnreadableFile
 from backend.query.text import shown
-from backend.readers.containers import DAMAGE, METHODS, directory_size
+from backend.readers.containers import DAMAGE, METHODS, open_zip
 from backend.schemas.workspace_archives import ArchivedFile
 
 _BLOCK = 2**20
-_DIRECTORY = 16 * 2**20
-"""Most bytes of the directory, which is held in memory: some 150,000 files."""
 
 
 class ArchivedFiles:
@@ -25,10 +22,8 @@ class ArchivedFiles:
     """
 
     def __init__(self, file: BinaryIO, *, max_inflated: int) -> None:
-        if directory_size(file) > _DIRECTORY:
-            raise UnreadableFile("The ZIP archive holds too many files.")
         try:
-            self._zip = zipfile.ZipFile(file)
+            self._zip = open_zip(file)
         except DAMAGE as error:
             raise UnreadableFile("This is no ZIP archive, or a damaged one: it has no directory at its end.") from error
         if sum(member.file_size for member in self._zip.infolist()) > max_inflated:

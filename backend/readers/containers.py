@@ -19,7 +19,7 @@ from backend.readers.base import Source
 
 _BLOCK = 2**20
 _DIRECTORY = 4 * 2**20
-"""Most bytes of a ZIP's directory: it is held in memory, and an archive with one file has a small one."""
+"""Most bytes of a ZIP's directory, which is held in memory: some 40,000 files."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, ValueError)
 """What the standard library raises for a ZIP that is not well formed."""
@@ -117,10 +117,8 @@ def _gzip_name(filename: str | None) -> str | None:
 
 
 def _unzip(file: BinaryIO, inner: BinaryIO, limit: int) -> str:
-    if directory_size(file) > _DIRECTORY:
-        raise UnreadableFile("The ZIP archive holds too many files: send the one to import.")
     try:
-        with zipfile.ZipFile(file) as archive:
+        with open_zip(file) as archive:
             member = _only_member(archive)
             with archive.open(member) as packed:
                 _store(iter(lambda: packed.read(_BLOCK), b""), inner, limit)
@@ -151,10 +149,36 @@ def _is_by_the_way(member: zipfile.ZipInfo) -> bool:
     return member.is_dir() or "__MACOSX" in parts or (bool(parts) and parts[-1] in (".DS_Store", "Thumbs.db"))
 
 
-def directory_size(file: BinaryIO) -> int:
-    """Bytes of a ZIP's directory, which is held in memory; 0 where none is found."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 66_000))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    return int.from_bytes(tail[at + 12 : at + 16], "little") if 0 <= at <= len(tail) - 22 else 0
+def open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    """A ZIP archive whose directory is small. Raises UnreadableFile, and what is in DAMAGE."""
+    bounded = _Bounded(file)
+    archive = zipfile.ZipFile(bounded)
+    bounded.most = None
+    return archive
+
+
+class _Bounded:
+    """A ZIP file that is read where it is, and while `most` is set not more than so many bytes of it at once.
+
+    A directory is read at once, and where it and the files begin and end is told in several places: all may lie.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = file.seek(0, os.SEEK_END)
+        self.most: int | None = _DIRECTORY
+        self.tell = file.tell
+        self.seekable = file.seekable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_SET and not 0 <= offset <= self._size:
+            raise zipfile.BadZipFile("something begins outside of the file")
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is None:
+            return self._file.read(-1 if size is None else size)
+        data = self._file.read(self.most + 1 if size is None or size < 0 else min(size, self.most + 1))
+        if len(data) > self.most:
+            raise UnreadableFile("The ZIP archive holds too many files.")
+        return data

@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ import xlsxwriter
 
 from backend.errors import AppError, Invalid, TooLarge, UnreadableFile, UnsupportedFormat
 from backend.readers import ReadLimits, Source, open_source
+from backend.readers.containers import open_zip
 from backend.schemas.imports import ImportOptions
 
 CSV = b"id,name\n1,Ann\n2,Bo\n"
@@ -103,6 +106,49 @@ def encrypted() -> bytes:
     return bytes(data)
 
 
+def zip64(data: bytes, *, directory: int) -> bytes:
+    """The same archive with a ZIP64 record, which alone tells that its directory has so many bytes."""
+    at = data.rfind(b"PK\x05\x06")
+    entries, start = (
+        struct.unpack("<H6xI", data[at + 8 : at + 20])[0],
+        int.from_bytes(data[at + 16 : at + 20], "little"),
+    )
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, directory, start)
+    locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
+    return data[:at] + record + locator + data[at : at + 12] + bytes(4) + data[at + 16 :]
+
+
+def crowded() -> tuple[bytes, int]:
+    """An archive of 50,000 files without content, and the size of its directory."""
+    data = zipped(zipfile.ZIP_STORED, **{f"{at:0100}": b"" for at in range(50_000)})
+    at = data.rfind(b"PK\x05\x06")
+    return data, int.from_bytes(data[at + 12 : at + 16], "little")
+
+
+def displaced(data: bytes, by: int) -> bytes:
+    """The archive with a directory that is told to begin elsewhere."""
+    at = data.rfind(b"PK\x05\x06") + 16
+    return data[:at] + (int.from_bytes(data[at : at + 4], "little") + by).to_bytes(4, "little") + data[at + 4 :]
+
+
+def resized(data: bytes, size: bytes) -> bytes:
+    """The archive with a directory that is told to have so many bytes."""
+    at = data.rfind(b"PK\x05\x06") + 12
+    return data[:at] + size + data[at + 4 :]
+
+
+def far_away() -> bytes:
+    """An archive whose only file is told to begin at the last byte that there can be."""
+    data = bytearray(zipped(**{"a.csv": CSV}))
+    at, end = data.rfind(b"PK\x01\x02"), data.rfind(b"PK\x05\x06")
+    data[at + 42 : at + 46] = b"\xff" * 4
+    extra = struct.pack("<HHQ", 1, 8, 2**63 - 1)
+    data[at + 30 : at + 32] = len(extra).to_bytes(2, "little")
+    data[end + 12 : end + 16] = (end - at + len(extra)).to_bytes(4, "little")
+    data[end:end] = extra
+    return bytes(data)
+
+
 def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
 
@@ -122,6 +168,10 @@ def flipped(data: bytes, at: int) -> bytes:
         (flipped(gzip.compress(CSV), -6), UnreadableFile, "damaged"),
         (flipped(gzip.compress(os.urandom(500)), 100), UnreadableFile, "damaged"),
         (flipped(zipped(**{"a.csv": CSV * 9}), 45), UnreadableFile, "damaged"),
+        (displaced(zipped(**{"a.csv": CSV}), 1000), UnreadableFile, "damaged"),
+        (displaced(zipped(**{"a.csv": CSV}), 2), UnreadableFile, "damaged"),
+        (resized(zipped(**{"a.csv": CSV}), b"PK\5\6"), UnreadableFile, "damaged"),
+        (far_away(), UnreadableFile, "damaged"),
         (gzip.compress(b"\x89PNG\r\n\x1a\n"), UnsupportedFormat, "a PNG image"),
     ],
 )
@@ -130,6 +180,29 @@ def test_what_is_refused(tmp_path: Path, data: bytes, error: type[AppError], say
         opened(tmp_path, data, "x")
     assert says in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["upload"]
+
+
+def test_a_large_directory_is_not_read(tmp_path: Path) -> None:
+    """Wherever its size is told, and whatever else looks like that."""
+    data, size = crowded()
+    path = tmp_path / "a.zip"
+    for archive in (data, zip64(data, directory=size), data + b"PK"):
+        path.write_bytes(archive)
+        with path.open("rb") as file:
+            tracemalloc.start()
+            try:
+                with pytest.raises(UnreadableFile, match="too many files"):
+                    open_zip(file)
+                assert tracemalloc.get_traced_memory()[1] < 10 * 2**20
+            finally:
+                tracemalloc.stop()
+
+
+def test_an_archive_with_a_zip64_record(tmp_path: Path) -> None:
+    data = zipped(**{"a.csv": CSV})
+    at = data.rfind(b"PK\x05\x06")
+    size = int.from_bytes(data[at + 12 : at + 16], "little")
+    assert opened(tmp_path, zip64(data, directory=size), "a.zip")[1] == [("1", "Ann"), ("2", "Bo")]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda data: zipped(**{"a.csv": data})])
