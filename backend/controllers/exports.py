@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Controller, Response, get, head, post
@@ -21,7 +21,7 @@ from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
 from backend.security.auth import may
-from backend.services.exports import Announced, ExportService
+from backend.services.exports import Announced, Asked, ExportService
 from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
@@ -53,8 +53,8 @@ class ExportController(Controller):
     ) -> Stream | Response[Any]:
         """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
         workspace, query = query_from_string(request, _ASKED, max_limit=None)
-        asked = _Asked(request, ref, workspace, query)
-        return await _export(asked, string_members(request, _ASKED), exports, prepared)
+        asked, prepare = _asked(ref, workspace, query, string_members(request, _ASKED))
+        return await _export(request, asked, exports, prepared, prepare=prepare)
 
     @head("/", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
@@ -62,9 +62,9 @@ class ExportController(Controller):
     ) -> Response[None]:
         """What an export would say of its file; none is made."""
         workspace, query = query_from_string(request, OPTIONS, max_limit=None)
-        options = export_options(string_members(request, OPTIONS))
+        asked = Asked(ref, workspace, query, export_options(string_members(request, OPTIONS)))
         known = request.headers.get("if-none-match")
-        told, etag = await exports.announce(request.user, ref, workspace, query, options, if_none_match=known)
+        told, etag = await exports.announce(request.user, asked, if_none_match=known)
         if told is None:
             return Response(None, status_code=304, headers={"ETag": etag})
         return Response(None, headers={"Content-Type": told.media_type, **_headers(told, etag)})
@@ -88,32 +88,29 @@ class ExportController(Controller):
         members = await body_members(request)
         query = query_from_members(members, _ASKED, max_limit=None)
         told = {name: value for name, value in members.items() if name in _ASKED}
-        asked = _Asked(request, ref, request.query_params.get("workspace"), query)
-        return await _export(asked, {**string_members(request, _ASKED), **told}, exports, prepared)
-
-
-class _Asked(NamedTuple):
-    request: CallerRequest
-    ref: str
-    workspace: str | None
-    query: Query
+        workspace = request.query_params.get("workspace")
+        asked, prepare = _asked(ref, workspace, query, {**string_members(request, _ASKED), **told})
+        return await _export(request, asked, exports, prepared, prepare=prepare)
 
 
 class _Prepare(Struct, frozen=True):
     prepare: bool = False
 
 
-async def _export(
-    asked: _Asked, options: dict[str, Any], exports: ExportService, prepared: PreparedExportService
-) -> Stream | Response[Any]:
-    request, ref, workspace, query = asked
+def _asked(ref: str, workspace: str | None, query: Query, options: dict[str, Any]) -> tuple[Asked, bool]:
+    """What is wanted, and whether it is to be made beside the request. Raises InvalidQuery."""
     prepare = _converted({name: options.pop(name) for name in ("prepare",) if name in options}, _Prepare).prepare
-    told = export_options(options)
+    return Asked(ref, workspace, query, export_options(options)), prepare
+
+
+async def _export(
+    request: CallerRequest, asked: Asked, exports: ExportService, prepared: PreparedExportService, *, prepare: bool
+) -> Stream | Response[Any]:
     if prepare:
-        status = await prepared.prepare(request.user, ref, workspace, query, told)
+        status = await prepared.prepare(request.user, asked)
         return Response(status, status_code=202, headers={"Location": f"/api/v1/exports/{status.id}"})
     known = request.headers.get("if-none-match")
-    export, etag = await exports.start(request.user, ref, workspace, query, told, if_none_match=known)
+    export, etag = await exports.start(request.user, asked, if_none_match=known)
     if export is None:
         return Response(None, status_code=304, headers={"ETag": etag})
     media_type = export.media_type.removesuffix("; charset=utf-8")  # which Litestar adds

@@ -163,12 +163,11 @@ async def add_chunk(tx: Tx, lease: Lease, number: int, data: bytes) -> bool:
     return added.rowcount == 1
 
 
-async def finish(tx: Tx, lease: Lease, keep: timedelta) -> bool:
-    """All chunks are there: the file can be had. False where it is not this worker's any more."""
-    done = (await tx.execute(_DONE, lease.params(keep=keep))).rowcount == 1
-    if done:
+async def finish(tx: Tx, lease: Lease, keep: timedelta) -> None:
+    """All chunks are there: the file can be had, unless it is not this worker's any more."""
+    done = await tx.execute(_DONE, lease.params(keep=keep))
+    if done.rowcount == 1:
         await tx.execute(_DROP_CHUNKS, {"id": lease.id, "kept": lease.attempt})
-    return done
 
 
 async def fail(tx: Tx, lease: Lease, problem: bytes, keep: timedelta) -> None:

@@ -42,6 +42,15 @@ class Export(Announced, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
+class Asked(Struct, frozen=True):
+    """What a caller wants as a file: which dataset, what of it, and how it is written."""
+
+    ref: str
+    workspace: str | None
+    query: Query
+    options: ExportOptions
+
+
 class Plan(Struct, frozen=True):
     """An export that can be made: everything about the request has been checked."""
 
@@ -56,71 +65,61 @@ class Plan(Struct, frozen=True):
         return Announced(f"{snapshot.name}.{writer.extension}", writer.media_type, snapshot.version, self.rows)
 
 
+class _Found(Struct, frozen=True):
+    """What an export would be made of; `newest`: of the dataset as it is now."""
+
+    chosen: Selection
+    writer: Writer
+    etag: str
+    newest: bool
+
+
 class ExportService:
     def __init__(self, database: Database, streams: spool.Streams) -> None:
         self._database = database
         self._streams = streams
 
-    async def start(
-        self,
-        caller: Caller,
-        ref: str,
-        workspace: str | None,
-        query: Query,
-        options: ExportOptions,
-        *,
-        if_none_match: str | None,
-    ) -> tuple[Export | None, str]:
+    async def start(self, caller: Caller, asked: Asked, *, if_none_match: str | None) -> tuple[Export | None, str]:
         """The export and its ETag; no export when `if_none_match` names that.
 
         Everything is checked now: once the first byte is out, no error can reach the client.
         """
-        plan, etag = await self.plan(caller, ref, workspace, query, options, if_none_match=if_none_match)
+        plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
         if plan is None:
             return None, etag
         told = plan.announced()
         return Export(told.filename, told.media_type, told.version, told.rows, await self.made(plan)), etag
 
     async def announce(
-        self,
-        caller: Caller,
-        ref: str,
-        workspace: str | None,
-        query: Query,
-        options: ExportOptions,
-        *,
-        if_none_match: str | None,
+        self, caller: Caller, asked: Asked, *, if_none_match: str | None
     ) -> tuple[Announced | None, str]:
         """What `start` would say of the export, with none made."""
-        plan, etag = await self.plan(caller, ref, workspace, query, options, if_none_match=if_none_match)
+        plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
         return None if plan is None else plan.announced(), etag
 
-    async def plan(
-        self,
-        caller: Caller,
-        ref: str,
-        workspace: str | None,
-        query: Query,
-        options: ExportOptions,
-        *,
-        if_none_match: str | None = None,
-    ) -> tuple[Plan | None, str]:
-        """What `start` would do; no plan when `if_none_match` names its ETag."""
+    async def plan(self, caller: Caller, asked: Asked) -> tuple[Plan, str]:
+        """What `start` would do, and the ETag."""
+        async with self._database.snapshot() as tx:
+            found = await self._find(tx, caller, asked)
+            return await _checked(tx, found, asked), found.etag
+
+    async def _plan_unless_known(self, caller: Caller, asked: Asked, known: str | None) -> tuple[Plan | None, str]:
+        async with self._database.snapshot() as tx:
+            found = await self._find(tx, caller, asked)
+            if matches(known, found.etag, weak=True):
+                return None, found.etag
+            return await _checked(tx, found, asked), found.etag
+
+    async def _find(self, tx: Tx, caller: Caller, asked: Asked) -> _Found:
+        query = asked.query
         if query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
-        writer = writer_for(options)
-        async with self._database.snapshot() as tx:
-            scope, head = await lookup.head(tx, caller, ref, workspace)
-            snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
-            chosen = selections.selection(scope, snapshot, query, self._database.fold)
-            etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(options)}"'
-            if matches(if_none_match, etag, weak=True):
-                return None, etag
-            newest = snapshot.token == head.token
-            await check_limits(tx, chosen, writer, options, newest=newest)
-            rows = max(await selections.count(tx, chosen, newest=newest) - query.offset, 0)
-            rows = rows if query.limit is None else min(rows, query.limit)
-        return Plan(chosen, query, options, writer, rows), etag
+        writer = writer_for(asked.options)
+        scope, head = await lookup.head(tx, caller, asked.ref, asked.workspace)
+        snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
+        chosen = selections.selection(scope, snapshot, query, self._database.fold)
+        etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(asked.options)}"'
+        return _Found(chosen, writer, etag, snapshot.token == head.token)
 
     async def made(self, plan: Plan, *, on_rows: Callable[[int], object] | None = None) -> AsyncGenerator[bytes]:
         """The file in chunks, once the first is there; `on_rows` is told of each few records, from a thread."""
@@ -132,6 +131,15 @@ class ExportService:
                     out.put(chunk)
 
         return await self._streams.start(produce)
+
+
+async def _checked(tx: Tx, found: _Found, asked: Asked) -> Plan:
+    """Raises LimitExceeded."""
+    query = asked.query
+    await check_limits(tx, found.chosen, found.writer, asked.options, newest=found.newest)
+    rows = max(await selections.count(tx, found.chosen, newest=found.newest) - query.offset, 0)
+    rows = rows if query.limit is None else min(rows, query.limit)
+    return Plan(found.chosen, query, asked.options, found.writer, rows)
 
 
 def written(

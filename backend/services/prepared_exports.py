@@ -29,7 +29,7 @@ from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExpo
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
-from backend.services.exports import ExportService, Plan
+from backend.services.exports import Asked, ExportService, Plan
 from backend.services.failures import problem_json
 from backend.services.identifiers import uuid7
 from backend.services.pauses import pause_or
@@ -63,24 +63,20 @@ class PreparedExportService:
         self._worker = uuid4()
         self._wake = asyncio.Event()
 
-    async def prepare(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query, options: ExportOptions
-    ) -> PreparedExport:
+    async def prepare(self, caller: Caller, asked: Asked) -> PreparedExport:
         """Promises a file, or finds the one that was promised for the same request: of the version of now.
 
         Raises what an export raises before its first byte, and LimitExceeded where a workspace has too many.
         """
-        plan, etag = await self._exports.plan(caller, ref, workspace, query, options)
-        if plan is None:
-            raise TypeError("a plan is made where no ETag is named")
+        plan, etag = await self._exports.plan(caller, asked)
         scope, snapshot = plan.chosen.scope, plan.chosen.snapshot
         async with self._database.publishing() as tx:
             if (same := await prepared_exports.find_same(tx, scope.id, etag)) is not None:
-                return _told(same)
+                return _with_url(same)
             if await prepared_exports.count(tx, scope.id) >= MOST:
                 raise LimitExceeded(f"A workspace has up to {MOST} prepared exports; delete one, or wait for a day.")
-            pinned = structs.replace(query, version=None, as_of=None)
-            request, file, export_id = msgspec.json.encode(Request(pinned, options)), plan.announced(), uuid7()
+            pinned = structs.replace(plan.query, version=None, as_of=None)
+            request, file, export_id = msgspec.json.encode(Request(pinned, plan.options)), plan.announced(), uuid7()
             new = NewExport(
                 export_id, scope.id, caller.user_id, snapshot.dataset_id, snapshot.version, snapshot.token, etag,
                 request, file.filename, file.media_type, file.rows,
@@ -90,7 +86,7 @@ class PreparedExportService:
         await self._database.once_published(self._wake.set)
         if found is None:
             raise ExportNotFound
-        return _told(found)
+        return _with_url(found)
 
     async def get(self, caller: Caller, export_id: UUID) -> PreparedExport:
         """How far it is. Raises ExportNotFound."""
@@ -98,7 +94,7 @@ class PreparedExportService:
             found = await prepared_exports.find(tx, [scope.id for scope in caller.workspaces], export_id)
         if found is None:
             raise ExportNotFound
-        return _told(found)
+        return _with_url(found)
 
     async def finished(self, caller: Caller, export_id: UUID) -> PreparedExport:
         """The same of one whose file is there. Raises ExportNotFound, ExportNotReady."""
@@ -252,7 +248,7 @@ class _Made:
         return round(100 * min(self._done / self._rows, 1), 1) if self._rows else 0.0
 
 
-def _told(found: PreparedExport) -> PreparedExport:
+def _with_url(found: PreparedExport) -> PreparedExport:
     return structs.replace(found, url=f"/api/v1/exports/{found.id}/file") if found.state == "done" else found
 
 

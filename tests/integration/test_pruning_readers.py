@@ -31,7 +31,7 @@ from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.services.diffs import DiffService
-from backend.services.exports import ExportService
+from backend.services.exports import Asked, ExportService
 from backend.services.records import RecordService
 from backend.services.spool import Spool, Streams
 from backend.services.users import UserService
@@ -126,7 +126,7 @@ class TestReaders:
         caller, query = await caller_of(database, user), Query(version="1")
         ways: dict[str, Callable[[], Awaitable[Any]]] = {
             "export": lambda: ExportService(database, streams).start(
-                caller, "edited", None, query, ExportOptions(format="csv"), if_none_match=None
+                caller, Asked("edited", None, query, ExportOptions(format="csv")), if_none_match=None
             ),
             "stream": lambda: RecordService(database, streams, Seal()).stream(caller, "edited", None, query),
             "diff": lambda: DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2"),
