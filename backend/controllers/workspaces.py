@@ -98,12 +98,12 @@ class WorkspaceController(Controller):
         "/{workspace:str}/undelete",
         opt=may(Action.CHANGE_WORKSPACE),
         status_code=200,
-        responses=failures(403, 404, 409),
+        responses=failures(403, 404, 409, 422),
     )
     async def undelete(
         self, request: CallerRequest, workspace: FromPath[str], workspaces: NamedDependency[WorkspaceService]
     ) -> Response[Workspace]:
-        """Bring a deleted workspace back, by its id."""
+        """Bring a deleted workspace back, by its id, or by the slug that it had."""
         return _answer(await workspaces.undelete(request.user, workspace))
 
 

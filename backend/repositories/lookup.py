@@ -44,14 +44,19 @@ def _permitted(caller: Caller, scope: WorkspaceScope) -> WorkspaceScope:
 
 
 def _named(caller: Caller, ref: str) -> WorkspaceScope:
-    """By slug the default workspace comes first: its owner's other memberships never change what its slug means."""
+    """By slug the default workspace comes first, then those that nobody else made the caller a member of: what others
+    do never changes what a slug of one's own means.
+    """
     for scope in caller.workspaces:
         if ref == str(scope.id):
             return scope
     found = [scope for scope in caller.workspaces if ref == scope.slug]
     if not found:
         raise WorkspaceNotFound
-    if len(found) > 1 and found[0] is not caller.workspaces[0]:
+    if found[0] is caller.workspaces[0]:
+        return found[0]
+    found = [scope for scope in found if not scope.invited] or found
+    if len(found) > 1:
         ids = ", ".join(str(scope.id) for scope in found)
         raise Conflict(f"Several of your workspaces are called {shown(ref)}; name the one you mean by its id: {ids}.")
     return found[0]

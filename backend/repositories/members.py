@@ -22,7 +22,11 @@ _OWNERS = """
 SELECT m.user_id FROM sheaf.memberships m JOIN sheaf.users u ON u.id = m.user_id
 WHERE m.workspace_id = %s AND m.role = 'owner' AND u.disabled_at IS NULL
 """
-_ADD = "INSERT INTO sheaf.memberships (user_id, workspace_id, role, is_default) VALUES (%s, %s, %s, %s)"
+_ADD = "INSERT INTO sheaf.memberships (user_id, workspace_id, role, is_default, invited) VALUES (%s, %s, %s, %s, %s)"
+_BELONGS = """
+SELECT count(*) FROM sheaf.memberships m JOIN sheaf.workspaces w ON w.id = m.workspace_id
+WHERE m.user_id = %s AND m.invited = %s AND w.deleted_at IS NULL
+"""
 _CHANGE = "UPDATE sheaf.memberships SET role = %s WHERE workspace_id = %s AND user_id = %s"
 _REMOVE = "DELETE FROM sheaf.memberships WHERE workspace_id = %s AND user_id = %s"
 _LOCK_USERS = "SELECT id FROM sheaf.users WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
@@ -36,14 +40,14 @@ _NEXT_DEFAULT = """
 UPDATE sheaf.memberships m SET is_default = true FROM (
     SELECT DISTINCT ON (o.user_id) o.user_id, o.workspace_id
     FROM sheaf.memberships o JOIN sheaf.workspaces w ON w.id = o.workspace_id
-    WHERE o.user_id = ANY(%s) AND w.deleted_at IS NULL
+    WHERE o.user_id = ANY(%s) AND w.deleted_at IS NULL AND (o.is_default OR NOT o.invited)
     ORDER BY o.user_id, o.is_default DESC, o.created_at, o.workspace_id
 ) AS first WHERE m.user_id = first.user_id AND m.workspace_id = first.workspace_id AND NOT m.is_default
 """
 _HOMELESS = """
 SELECT u.id, u.name FROM sheaf.users u WHERE u.id = ANY(%s) AND NOT EXISTS (
     SELECT FROM sheaf.memberships m JOIN sheaf.workspaces w ON w.id = m.workspace_id
-    WHERE m.user_id = u.id AND w.deleted_at IS NULL
+    WHERE m.user_id = u.id AND w.deleted_at IS NULL AND m.is_default
 )
 """
 
@@ -75,8 +79,17 @@ async def is_user(tx: Tx, user_id: UUID) -> bool:
     return await (await tx.execute(query, (user_id,))).fetchone() is not None
 
 
-async def add(tx: Tx, workspace_id: UUID, user_id: UUID, role: Role, *, default: bool = False) -> None:
-    await tx.execute(_ADD, (user_id, workspace_id, role, default))
+async def add(
+    tx: Tx, workspace_id: UUID, user_id: UUID, role: Role, *, default: bool = False, invited: bool = False
+) -> None:
+    """`invited`: by somebody else."""
+    await tx.execute(_ADD, (user_id, workspace_id, role, default, invited))
+
+
+async def count_of(tx: Tx, user_id: UUID, *, invited: bool) -> int:
+    """How many workspaces the user belongs to: those that others added them to, or the others."""
+    row = await (await tx.execute(_BELONGS, (user_id, invited))).fetchone()
+    return row[0] if row else 0
 
 
 async def change(tx: Tx, workspace_id: UUID, user_id: UUID, role: Role) -> None:
@@ -116,9 +129,10 @@ async def nobodys_default(tx: Tx, workspace_id: UUID) -> None:
 
 
 async def next_defaults(tx: Tx, user_ids: Sequence[UUID]) -> list[tuple[UUID, str]]:
-    """Gives those of these users who have no default workspace their oldest one; they are locked.
+    """Gives those of these users who have no default workspace the oldest one that they were not invited to; they are
+    locked.
 
-    Answers id and name of those who have none at all.
+    Answers id and name of those who have none.
     """
     await tx.execute(_NEXT_DEFAULT, (list(user_ids),))
     return [(row[0], row[1]) for row in await (await tx.execute(_HOMELESS, (list(user_ids),))).fetchall()]

@@ -26,12 +26,14 @@ WHERE m.user_id = %s AND w.deleted_at IS NULL
 """
 _SLUGS = """
 SELECT w.id, w.slug FROM sheaf.memberships m JOIN sheaf.workspaces w ON w.id = m.workspace_id
-WHERE m.user_id = %s AND w.deleted_at IS NULL
+WHERE m.user_id = %s AND w.deleted_at IS NULL AND (m.is_default OR NOT m.invited)
 """
 _DELETED = """
-SELECT w.id, w.slug, w.name, m.role, w.has_schema, w.deleted_at
+SELECT w.id, w.slug, w.name, m.role, w.has_schema, m.invited, w.deleted_at
 FROM sheaf.memberships m JOIN sheaf.workspaces w ON w.id = m.workspace_id
-WHERE m.user_id = %s AND w.id = %s AND m.role = 'owner' AND w.deleted_at > %s FOR NO KEY UPDATE OF w
+WHERE m.user_id = %(user)s AND (w.id = %(id)s::uuid OR w.slug = %(slug)s) AND m.role = 'owner'
+    AND w.deleted_at > %(since)s
+ORDER BY w.id FOR NO KEY UPDATE OF w
 """
 
 
@@ -71,13 +73,14 @@ async def _head(tx: Tx, row: Sequence[Any]) -> WorkspaceHead:
 
 
 async def slugs(tx: Tx, user_id: UUID) -> dict[UUID, str]:
-    """The slugs of a user's workspaces."""
+    """The slugs of a user's workspaces, but for those that others added them to, which take no slug from them."""
     return dict(await (await tx.execute(_SLUGS, (user_id,))).fetchall())
 
 
 async def find_deleted(
-    tx: Tx, user_id: UUID, workspace_id: UUID, since: datetime
-) -> tuple[WorkspaceScope, datetime] | None:
-    """A workspace of this owner's that was deleted since then, and when; it is locked."""
-    row = await (await tx.execute(_DELETED, (user_id, workspace_id, since))).fetchone()
-    return None if row is None else (WorkspaceScope(*row[:5]), row[5])
+    tx: Tx, user_id: UUID, ref: UUID | str, since: datetime
+) -> list[tuple[WorkspaceScope, datetime]]:
+    """This owner's workspaces with this id or slug that were deleted since then, and when; they are locked."""
+    named = {"id": ref, "slug": None} if isinstance(ref, UUID) else {"id": None, "slug": ref}
+    rows = await (await tx.execute(_DELETED, {"user": user_id, "since": since, **named})).fetchall()
+    return [(WorkspaceScope(*row[:6]), row[6]) for row in rows]

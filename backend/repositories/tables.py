@@ -95,8 +95,10 @@ memberships = Table(
     Column("role", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default=text("false")),
     _moment("created_at"),
+    Column("invited", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),
 )
+"""`invited`: somebody else made the user a member."""
 
 directory = Table(
     "directory",

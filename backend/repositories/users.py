@@ -14,7 +14,8 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.users import Key, KeyOrigin, KeyScope
 
 _CALLER = """
-SELECT u.id, u.name, k.id, k.scope, k.expires_at, k.hash, w.id, w.slug, w.name, m.role, w.has_schema
+SELECT u.id, u.name, k.id, k.scope, k.expires_at, k.hash, w.id, w.slug, w.name, m.role, w.has_schema,
+    m.invited
 FROM sheaf.api_keys k
 JOIN sheaf.users u ON u.id = k.user_id
 JOIN sheaf.memberships m ON m.user_id = u.id
@@ -24,7 +25,8 @@ WHERE k.hash = %s AND k.origin = ANY(%s) AND k.revoked_at IS NULL AND (k.expires
 ORDER BY m.is_default DESC, m.created_at, w.id
 """
 _MEMBER = """
-SELECT u.id, u.name, u.id, 'write', NULL, ''::bytea, w.id, w.slug, w.name, m.role, w.has_schema
+SELECT u.id, u.name, u.id, 'write', NULL, ''::bytea, w.id, w.slug, w.name, m.role, w.has_schema,
+    m.invited
 FROM sheaf.users u
 JOIN sheaf.memberships m ON m.user_id = u.id
 JOIN sheaf.workspaces w ON w.id = m.workspace_id

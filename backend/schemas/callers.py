@@ -12,7 +12,8 @@ from backend.schemas.users import KeyScope, Role
 class WorkspaceScope(Struct, frozen=True, cache_hash=True):
     """One workspace: what every repository method is bound to.
 
-    `has_schema` is false until the workspace holds its first dataset.
+    `has_schema` is false until the workspace holds its first dataset. `invited`: somebody else made the caller a
+    member.
     """
 
     id: UUID
@@ -20,6 +21,7 @@ class WorkspaceScope(Struct, frozen=True, cache_hash=True):
     name: str
     role: Role
     has_schema: bool
+    invited: bool = False
 
     @property
     def schema(self) -> str:

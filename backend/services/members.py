@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-from backend.errors import LastOwner, MemberNotFound, UserNotFound, WorkspaceNotFound
+from backend.errors import LastOwner, LimitExceeded, MemberNotFound, UserNotFound, WorkspaceNotFound
 from backend.repositories import imports, lookup, members, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.access import Action, permit
@@ -14,6 +14,8 @@ from backend.schemas.users import Membership, Role
 from backend.schemas.workspaces import Member, MemberList
 from backend.services.identifiers import uuid7, workspace_slug
 
+MOST_WORKSPACES = 1_000
+"""Of a user: so many of their own, and so many that others added them to, which so take no room from them."""
 Forgotten = Callable[[], Awaitable[None]]
 """Returns when what was committed holds for every worker, see `UserService.forgotten_everywhere`."""
 
@@ -33,7 +35,7 @@ class MemberService:
     async def put(self, caller: Caller, ref: str, user: str, role: Role) -> tuple[Member, bool]:
         """The member with this role from now on, and whether they are new.
 
-        Raises WorkspaceNotFound, UserNotFound, LastOwner, and Forbidden for who is no owner.
+        Raises WorkspaceNotFound, UserNotFound, LastOwner, LimitExceeded, and Forbidden for who is no owner.
         """
         scope = lookup.workspace(caller, ref)
         user_id = _user_id(caller, user)
@@ -44,7 +46,8 @@ class MemberService:
             if user_id is None or not (was or await members.is_user(tx, user_id)):
                 raise UserNotFound
             if not was:
-                await members.add(tx, scope.id, user_id, role)
+                await make_room(tx, user_id, invited=True)
+                await members.add(tx, scope.id, user_id, role, invited=True)
             elif was.role != role:
                 await _keep_an_owner(tx, scope.id, was)
                 await members.change(tx, scope.id, user_id, role)
@@ -74,6 +77,17 @@ class MemberService:
             await imports.stop(tx, scope.id, was.id)
             await find_defaults(tx, [was.id])
         await self._forgotten()
+
+
+async def make_room(tx: Tx, user_id: UUID, *, invited: bool = False) -> None:
+    """Until the transaction ends, the user gets no workspace but from it; `invited`: by somebody else.
+
+    Raises LimitExceeded.
+    """
+    await members.lock_users(tx, [user_id])
+    if await members.count_of(tx, user_id, invited=invited) >= MOST_WORKSPACES:
+        kind = "that others added them to" if invited else "of their own"
+        raise LimitExceeded(f"A user has at most {MOST_WORKSPACES:,} workspaces {kind}.")
 
 
 async def find_defaults(tx: Tx, user_ids: Sequence[UUID]) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 from msgspec import UNSET
 
-from backend.errors import AppError, InvalidName, WorkspaceNotFound, WorkspaceSlugTaken
+from backend.errors import AppError, Conflict, InvalidName, PreconditionFailed, WorkspaceNotFound, WorkspaceSlugTaken
 from backend.query.text import shown
 from backend.repositories import datasets, imports, lookup, members, own_workspaces, records, workspaces
 from backend.repositories.database import Database, Tx
@@ -20,8 +20,8 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.problems import ErrorItem
 from backend.schemas.workspaces import WorkspaceCreate, WorkspaceHead, WorkspaceList, WorkspacePatch
 from backend.services.identifiers import RESERVED_SLUGS, check_name, slugify, uuid7, workspace_slug
-from backend.services.members import Forgotten, find_defaults
-from backend.services.preconditions import require_match
+from backend.services.members import Forgotten, find_defaults, make_room
+from backend.services.preconditions import matches
 
 log = structlog.get_logger()
 _STEP = 50
@@ -48,7 +48,7 @@ class WorkspaceService:
             return await _head(tx, caller, scope.id)
 
     async def create(self, caller: Caller, wanted: WorkspaceCreate) -> WorkspaceHead:
-        """An empty workspace of the caller's own. Raises InvalidName, WorkspaceSlugTaken."""
+        """An empty workspace of the caller's own. Raises InvalidName, WorkspaceSlugTaken, LimitExceeded."""
         name, workspace_id = check_name(wanted.name), uuid7()
         async with self._database.publishing() as tx:
             slug = await free_slug(tx, caller, wanted.slug, name)
@@ -111,19 +111,18 @@ class WorkspaceService:
         await self._forgotten()
 
     async def undelete(self, caller: Caller, ref: str) -> WorkspaceHead:
-        """Brings a deleted workspace back, by its id. Raises WorkspaceNotFound, also for one that is not deleted."""
-        if any(ref in {str(scope.id), scope.slug} for scope in caller.workspaces):
-            lookup.workspace(caller, ref)
-        workspace_id, now = lookup.as_uuid(ref), datetime.now(UTC)
-        if workspace_id is None:
-            raise WorkspaceNotFound
+        """Brings a deleted workspace back, by its id or the slug that it had.
+
+        Raises WorkspaceNotFound, also for one that is not deleted, Conflict for a slug that several had, LimitExceeded.
+        """
+        now = datetime.now(UTC)
         async with self._database.publishing() as tx:
-            found = await own_workspaces.find_deleted(tx, caller.user_id, workspace_id, now - self._grace)
-            if found is None:
-                raise WorkspaceNotFound
-            scope, deleted_at = found
+            named = lookup.as_uuid(ref) or ref
+            scope, deleted_at = _only(
+                caller, ref, await own_workspaces.find_deleted(tx, caller.user_id, named, now - self._grace)
+            )
             writes_to(scope.id)
-            await members.lock_users(tx, [caller.user_id])
+            await make_room(tx, caller.user_id, invited=scope.invited)
             slug = workspace_slug(scope.slug, (await own_workspaces.slugs(tx, caller.user_id)).values())
             await workspaces.restore(tx, scope, deleted_at, slug, now)
             head = await _head(tx, caller, scope.id)
@@ -167,9 +166,9 @@ class WorkspaceService:
 async def free_slug(tx: Tx, caller: Caller, wanted: str | None, name: str) -> str:
     """The slug of a new workspace of the caller's, the one that is `wanted` or one made of the name.
 
-    No other one gets it until the transaction ends. Raises InvalidName, WorkspaceSlugTaken.
+    No other one gets it until the transaction ends. Raises InvalidName, WorkspaceSlugTaken, LimitExceeded.
     """
-    await members.lock_users(tx, [caller.user_id])
+    await make_room(tx, caller.user_id)
     taken = await own_workspaces.slugs(tx, caller.user_id)
     if wanted is not None:
         return _check_slug(wanted, taken)
@@ -191,9 +190,26 @@ async def _own(tx: Tx, caller: Caller, workspace_id: UUID, if_match: str | None)
     """
     head = await _head(tx, caller, workspace_id)
     permit(caller.action, head.workspace.role)
-    if if_match is not None:
-        require_match(re.sub(r'\.[0-9a-f]+"', '"', if_match), f'"{head.revision}"')
+    if if_match is not None and not matches(re.sub(r'\.[0-9a-f]+"', '"', if_match), f'"{head.revision}"', weak=False):
+        raise PreconditionFailed(headers={"ETag": head.etag})
     return head
+
+
+def _only(
+    caller: Caller, ref: str, found: Sequence[tuple[WorkspaceScope, datetime]]
+) -> tuple[WorkspaceScope, datetime]:
+    """The deleted workspace that is meant.
+
+    Raises Conflict where it may be several, WorkspaceNotFound where it is none, and Forbidden where the caller is a
+    member of one that is there, and no owner.
+    """
+    if not found:
+        lookup.workspace(caller, ref)
+        raise WorkspaceNotFound
+    if len(found) > 1:
+        ids = ", ".join(str(scope.id) for scope, _ in found)
+        raise Conflict(f"Several deleted workspaces were called {shown(ref)}; name the one you mean by its id: {ids}.")
+    return found[0]
 
 
 def _check_slug(slug: str, taken: Mapping[UUID, str], own: UUID | None = None) -> str:

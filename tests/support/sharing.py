@@ -17,6 +17,11 @@ async def make_workspace(client: AsyncClient, name: str = "Shared", **members: A
     return made
 
 
+async def delete_workspace(client: AsyncClient, workspace: str) -> None:
+    answer = await client.delete(f"/workspaces/{workspace}")
+    assert answer.status_code == 204, answer.text
+
+
 async def join(owner: AsyncClient, workspace: str, user: User, role: str = "viewer") -> None:
     """Make the user a member."""
     answer = await owner.put(f"/workspaces/{workspace}/members/{user.id}", json={"role": role})

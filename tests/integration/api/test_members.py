@@ -264,13 +264,14 @@ class TestAtTheSameMoment:
 
         async def lose_both() -> User:
             user, bob, eve = await make_user("Ada"), await make_user("Bob"), await make_user("Eve")
+            first, second = [(await make_workspace(user.client, name))["id"] for name in ("First", "Second")]
             await asyncio.gather(
-                join(bob.client, bob.workspace["id"], user), join(eve.client, eve.workspace["id"], user)
+                join(user.client, first, bob, "owner"),
+                join(user.client, second, eve, "owner"),
+                user.client.delete(f"/workspaces/{user.workspace['id']}"),
             )
-            assert (await user.client.delete(f"/workspaces/{user.workspace['id']}")).status_code == 204
             answers = await asyncio.gather(
-                bob.client.delete(f"/workspaces/{bob.workspace['id']}/members/{user.id}"),
-                eve.client.delete(f"/workspaces/{eve.workspace['id']}"),
+                bob.client.delete(f"/workspaces/{first}/members/{user.id}"), eve.client.delete(f"/workspaces/{second}")
             )
             assert [answer.status_code for answer in answers] == [204, 204]
             return user

@@ -191,6 +191,7 @@ class TestPatch:
         assert (await user.client.patch("/workspaces/ada", json={"description": "x"}, headers=read)).status_code == 200
         stale = await user.client.patch("/workspaces/ada", json={"description": "y"}, headers=read)
         assert code(stale) == (412, "PRECONDITION_FAILED")
+        assert stale.headers["etag"] == (await user.client.get("/workspaces/ada")).headers["etag"]
         assert code(await user.client.delete("/workspaces/ada", headers=read)) == (412, "PRECONDITION_FAILED")
 
 
