@@ -50,6 +50,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_exports_user_id"), "exports", ["user_id"], schema="sheaf")
     op.create_index("ix_exports_workspace_id_fingerprint", "exports", ["workspace_id", "fingerprint"], schema="sheaf")
+    is_open = sa.text("state IN ('queued', 'running')")
+    op.create_index("ix_exports_open", "exports", ["created_at"], schema="sheaf", postgresql_where=is_open)
+    op.create_index("ix_exports_expires_at", "exports", ["expires_at"], schema="sheaf")
     op.create_table(
         "export_chunks",
         sa.Column("export_id", sa.Uuid(), nullable=False),
@@ -67,6 +70,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("export_chunks", schema="sheaf")
+    op.drop_index("ix_exports_expires_at", table_name="exports", schema="sheaf")
+    op.drop_index("ix_exports_open", table_name="exports", schema="sheaf")
     op.drop_index("ix_exports_workspace_id_fingerprint", table_name="exports", schema="sheaf")
     op.drop_index(op.f("ix_exports_user_id"), table_name="exports", schema="sheaf")
     op.drop_table("exports", schema="sheaf")

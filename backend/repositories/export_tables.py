@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 
 from backend.repositories.tables import central
@@ -49,6 +50,8 @@ exports = Table(
 )
 """Those that are made beside the requests; `fingerprint` is equal for those whose files are equal."""
 Index("ix_exports_workspace_id_fingerprint", exports.c.workspace_id, exports.c.fingerprint)
+Index("ix_exports_open", exports.c.created_at, postgresql_where=text("state IN ('queued', 'running')"))
+Index("ix_exports_expires_at", exports.c.expires_at)
 
 export_chunks = Table(
     "export_chunks",
