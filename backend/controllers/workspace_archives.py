@@ -24,10 +24,9 @@ from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
 from backend.schemas.workspace_archives import WorkspaceImport, WorkspaceImportPlan, WorkspaceImportRequest
 from backend.security.auth import may
-from backend.services.exports import Announced
 from backend.services.importers import Importers
 from backend.services.uploads import Upload
-from backend.services.workspace_exports import WorkspaceExportService
+from backend.services.workspace_exports import AnnouncedArchive, WorkspaceExportService
 from backend.services.workspace_imports import WorkspaceImportService
 
 ZIP = "application/zip"
@@ -61,7 +60,7 @@ class WorkspaceArchiveController(Controller):
         It is streamed; `manifest.json`, its last entry, has the SHA-256 of every other file.
         """
         archive = await workspace_exports.start(request.user, workspace, _export_options(request))
-        return Stream(archive.chunks, media_type=archive.media_type, headers=_headers(archive))
+        return Stream(archive.chunks, media_type=ZIP, headers=_headers(archive))
 
     @head("/{workspace:str}/export", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
@@ -72,7 +71,7 @@ class WorkspaceArchiveController(Controller):
     ) -> Response[None]:
         """What an export would say of its file; none is made."""
         told = await workspace_exports.announce(request.user, workspace, _export_options(request))
-        return Response(None, headers={"Content-Type": told.media_type, **_headers(told)})
+        return Response(None, headers={"Content-Type": ZIP, **_headers(told)})
 
     @post(
         "/import",
@@ -119,7 +118,7 @@ def _export_options(request: CallerRequest) -> ExportOptions:
     return export_options(string_members(request, OPTIONS))
 
 
-def _headers(told: Announced) -> dict[str, str]:
+def _headers(told: AnnouncedArchive) -> dict[str, str]:
     return {
         "Content-Disposition": attachment(told.filename),
         "Cache-Control": "private",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
@@ -30,7 +30,7 @@ from backend.schemas.workspace_archives import (
     Manifest,
 )
 from backend.services import spool
-from backend.services.exports import Announced, Export, check_limits, written
+from backend.services.exports import check_limits, written
 from backend.services.identifiers import first_free
 from backend.services.schemas import column_infos
 from backend.writers import Writer, writer_for
@@ -45,6 +45,19 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", 
 """What Windows takes for no file."""
 
 
+class AnnouncedArchive(Struct, frozen=True):
+    """What is said of an archive before it leaves; `rows`: of all datasets together."""
+
+    filename: str
+    rows: int
+
+
+class ArchiveExport(AnnouncedArchive, frozen=True):
+    """An archive that is ready to leave."""
+
+    chunks: AsyncIterator[bytes]
+
+
 class _Plan(Struct, frozen=True):
     """What goes into an archive: all datasets as they were at one moment, `at`."""
 
@@ -55,9 +68,8 @@ class _Plan(Struct, frozen=True):
     options: ExportOptions
     writer: Writer
 
-    def announced(self) -> Announced:
-        rows = sum(head.dataset.rows for head in self.heads)
-        return Announced(f"{self.workspace.slug}.zip", "application/zip", FORMAT_VERSION, rows)
+    def announced(self) -> AnnouncedArchive:
+        return AnnouncedArchive(f"{self.workspace.slug}.zip", sum(head.dataset.rows for head in self.heads))
 
 
 class WorkspaceExportService:
@@ -65,7 +77,7 @@ class WorkspaceExportService:
         self._database = database
         self._streams = streams
 
-    async def start(self, caller: Caller, ref: str, options: ExportOptions) -> Export:
+    async def start(self, caller: Caller, ref: str, options: ExportOptions) -> ArchiveExport:
         """The archive of a workspace. What can be wrong with the request is raised now, before the first byte.
 
         Raises WorkspaceNotFound, Forbidden, InvalidQuery, LimitExceeded.
@@ -77,9 +89,9 @@ class WorkspaceExportService:
 
         told = plan.announced()
         chunks = await self._streams.start(produce)
-        return Export(told.filename, told.media_type, told.version, told.rows, chunks)
+        return ArchiveExport(told.filename, told.rows, chunks)
 
-    async def announce(self, caller: Caller, ref: str, options: ExportOptions) -> Announced:
+    async def announce(self, caller: Caller, ref: str, options: ExportOptions) -> AnnouncedArchive:
         """What `start` would say of the archive, with none made."""
         return (await self._plan(caller, ref, options)).announced()
 
