@@ -16,7 +16,9 @@ from backend.schemas.access import Action
 from backend.security.auth import may
 from backend.services.batches import MOST_OPERATIONS
 from backend.services.idempotency import KEEP
+from backend.services.prepared_exports import MOST, MOST_OF_USER
 from backend.services.record_values import MOST_ERRORS
+from backend.services.workspace_contents import MOST_DATASETS
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -35,14 +37,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     workspace_datasets: int | None
     workspace_rows: int | None
     workspace_bytes: int | None
+    workspace_export_bytes: int | None
     workbook_memory: int
     workbook_seconds: int
     upload_hours: int
+    export_hours: int
     import_days: int
     undelete_days: int
     idempotency_hours: int = int(KEEP.total_seconds()) // 3600
     records_per_request: int = MOST_OPERATIONS
     errors_listed: int = MOST_ERRORS
+    exports_per_user: int = MOST_OF_USER
+    exports_per_workspace: int = MOST
     page_default: int = DEFAULT_LIMIT
     page_most: int = MAX_LIMIT
     filter_conditions: int = MAX_CONDITIONS
@@ -50,6 +56,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     filter_list_items: int = MAX_ITEMS
     sort_columns: int = MAX_SORTS
     query_parameters: int = MOST_PARAMETERS
+    datasets_per_archive: int = MOST_DATASETS
 
 
 class LimitsController(Controller):
