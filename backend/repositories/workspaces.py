@@ -28,6 +28,7 @@ SELECT FROM sheaf.workspaces WHERE id = %s AND deleted_at <= %s FOR NO KEY UPDAT
 _SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
 
 _PATIENCE = "2s"
+MANY_DATASETS_LOCK = 7_450_361_222
 
 
 def in_schema(schema: str) -> MetaData:
@@ -88,6 +89,16 @@ async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
 async def add(tx: Tx, workspace_id: UUID, slug: str, name: str, description: str | None = None) -> None:
     """A workspace that nobody belongs to yet."""
     await tx.execute(_ADD, (workspace_id, slug, name, description))
+
+
+async def set_slug(tx: Tx, scope: WorkspaceScope, slug: str) -> None:
+    """Of a workspace that nobody has seen yet: it stays at its first revision."""
+    await tx.execute("UPDATE sheaf.workspaces SET slug = %s WHERE id = %s", (slug, scope.id))
+
+
+async def take_turn(tx: Tx) -> None:
+    """Waits until nobody else makes many datasets in one transaction; further ones wait until this one ends."""
+    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS_LOCK,))
 
 
 async def patch(tx: Tx, scope: WorkspaceScope, values: Mapping[str, object]) -> None:

@@ -37,6 +37,12 @@ def slugify(name: str) -> str:
     return f"{slug}-" if _is_uuid(slug) else slug
 
 
+def is_slug(text: str) -> bool:
+    """Whether a dataset could have this slug: one made of a name, with a number behind it where that was taken."""
+    base = re.sub("-[0-9]+$", "", text)
+    return text != "" and text in {slugify(text), slugify(base) + text[len(base) :]} and not _is_uuid(text)
+
+
 def workspace_slug(name: str, taken: Collection[str] = ()) -> str:
     """A workspace's slug made of a name, none of those that are `taken`."""
     return first_free(

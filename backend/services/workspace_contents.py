@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from functools import partial
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Raw, Struct
 
 from backend.errors import InvalidName, UnreadableFile
 from backend.inference.lattice import BOOLEANS, accepts, shape
@@ -18,17 +17,17 @@ from backend.readers.archived import ArchivedFiles
 from backend.readers.base import ReadLimits
 from backend.readers.exact import ExactSource
 from backend.schemas.columns import RECORD_ID, Column, ColumnType
-from backend.schemas.datasets import ColumnInfo
+from backend.schemas.datasets import Description
+from backend.schemas.imports import Evidence
 from backend.schemas.workspace_archives import (
     FORMAT,
     FORMAT_VERSION,
     MANIFEST,
-    ArchivedColumns,
     ArchivedDataset,
     Manifest,
     ManifestHead,
 )
-from backend.services.identifiers import check_name
+from backend.services.identifiers import check_name, is_slug
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
 from backend.writers import WRITERS
@@ -37,13 +36,35 @@ FORMATS = ("csv", "tsv")
 """Those that are read back to the letter: in XLSX a text cell and a number may look the same."""
 MOST_DATASETS = 500
 """Each takes eight locks of PostgreSQL's until the import is done, of some 6,400 that there are by default."""
-_LARGEST_FILE = 128 * 2**20
-"""Bytes of a manifest or a schema, which are held in memory."""
-_SLUG = re.compile(r"[^\W_]+(?:-[^\W_]+)*-?")
+ALONGSIDE = 20
+"""Of archives with more datasets only one at a time comes in, for the sake of those locks."""
+LARGEST_MANIFEST = 16 * 2**20
+"""Bytes: a manifest is held in memory, and nothing else happens in the process while it is decoded."""
+LARGEST_SCHEMA = 32 * 2**20
+"""Bytes, as of a manifest. One of 16,384 columns has some 2 KiB for each."""
+LARGEST_EVIDENCE = 64 * 2**10
+"""Bytes of what one column's evidence is as JSON."""
+_LONGEST_FORMAT = 1000
 _MOMENTS: tuple[ColumnType, ...] = ("date", "datetime", "time")
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_NUL = "it holds the NUL character"
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 T = TypeVar("T")
+
+
+class _Column(Struct, frozen=True):
+    """One of the columns that an archive tells; `evidence` is decoded on its own."""
+
+    name: str
+    type: ColumnType
+    nullable: bool
+    description: Description | None
+    format: Annotated[str, Meta(max_length=_LONGEST_FORMAT)] | None
+    evidence: Raw
+
+
+class _Columns(Struct, frozen=True):
+    columns: tuple[_Column, ...]
 
 
 class ArchivedSchema(Struct, frozen=True):
@@ -67,19 +88,19 @@ class Contents:
             raise UnreadableFile(f"This ZIP archive is no export of a workspace: it has no {MANIFEST}.")
         self._files = files
         self._limits = limits
-        self.manifest = _manifest(files.read(MANIFEST, _LARGEST_FILE))
+        self.manifest = _manifest(files.read(MANIFEST, LARGEST_MANIFEST))
 
     def verify(self, progress: Progress) -> None:
-        """All files are there, as the manifest says they are, and their schemas make sense."""
+        """All files are there, as the manifest says they are."""
         for at, dataset in enumerate(self.manifest.datasets):
             for file in dataset.files:
                 self._files.check(file)
-            self.schema(dataset)
             progress.reached(0, at / len(self.manifest.datasets))
 
     def schema(self, dataset: ArchivedDataset) -> ArchivedSchema:
+        """The columns of a dataset. They are decoded each time."""
         file = dataset.schema.file
-        told = _decoded(self._files.read(file, _LARGEST_FILE), ArchivedColumns, file).columns
+        told = _decoded(self._files.read(file, LARGEST_SCHEMA), _Columns, file).columns
         names = [column.name for column in told]
         if len(names) != dataset.columns:
             raise _wrong(file, f"it has {len(names):,} columns; the manifest says {dataset.columns:,}")
@@ -87,14 +108,11 @@ class Contents:
             raise _wrong(file, f"it has more columns than SHEAF_MAX_COLUMNS, {self._limits.max_columns:,}")
         if len(set(names)) < len(names) or not all(name.strip() and name != RECORD_ID for name in names):
             raise _wrong(file, f"a column is named twice, has no name or is called {RECORD_ID}")
-        for column in told:
-            if not _is_format(column):
-                raise _wrong(file, f"column {shown(column.name)} has the format {shown(column.format or '')}")
+        evidence = tuple(_evidence(column, file) for column in told)
         columns = tuple(
             Column(key, each.name, each.type, each.format, each.nullable, each.description)
             for key, each in zip(keys_for(names, ()), told, strict=True)
         )
-        evidence = tuple(None if each.evidence is None else msgspec.json.encode(each.evidence) for each in told)
         schema = ArchivedSchema(columns, evidence)
         if dataset.key is not None and ((key := schema.named(dataset.key)) is None or key.nullable):
             raise _wrong(file, f"the key {shown(dataset.key)} is no column without nulls")
@@ -118,6 +136,8 @@ class Contents:
 
 
 def _manifest(data: bytes) -> Manifest:
+    if _has_nul(data):
+        raise _wrong(MANIFEST, _NUL)
     head = _decoded(data, ManifestHead, MANIFEST)
     if head.format != FORMAT:
         raise _wrong(MANIFEST, f"its format is {shown(head.format)}, not {FORMAT}")
@@ -146,7 +166,7 @@ def _check_datasets(manifest: Manifest) -> None:
         if (twice := _twice(values)) is not None:
             raise _wrong(MANIFEST, f"two datasets have the {what} {shown(twice)}")
     for dataset in manifest.datasets:
-        if not _SLUG.fullmatch(dataset.slug):
+        if not is_slug(dataset.slug):
             raise _wrong(MANIFEST, f"{shown(dataset.slug)} is no slug")
         if dataset.kind != "table":
             raise _wrong(MANIFEST, f"{shown(dataset.slug)} is a dataset of the kind {shown(dataset.kind)}")
@@ -160,7 +180,23 @@ def _twice(values: Collection[str]) -> str | None:
     return next((value for value, count in Counter(values).items() if count > 1), None)
 
 
-def _is_format(column: ColumnInfo) -> bool:
+def _evidence(column: _Column, file: str) -> bytes | None:
+    """What is stored as a column's evidence. Raises UnreadableFile where that or the column makes no sense."""
+    data, name = bytes(column.evidence), shown(column.name)
+    if "\0" in column.name or _has_nul(data):
+        raise _wrong(file, _NUL)
+    if not _is_format(column):
+        raise _wrong(file, f"column {name} has the format {shown(column.format or '')}")
+    if len(data) > LARGEST_EVIDENCE:
+        raise _wrong(file, f"the evidence of column {name} is longer than {LARGEST_EVIDENCE:,} bytes")
+    try:
+        told: Evidence | None = msgspec.json.decode(data, type=Evidence | None)
+    except _UNREADABLE as error:
+        raise _wrong(file, f"the evidence of column {name}: {error}") from error
+    return None if told is None else msgspec.json.encode(told)
+
+
+def _is_format(column: _Column) -> bool:
     """Whether values can be written so: a boolean's casing, a moment's shape. A widened column keeps that of before."""
     form = column.format
     if form is None:
@@ -173,12 +209,15 @@ def _is_format(column: ColumnInfo) -> bool:
 
 
 def _decoded(data: bytes, kind: type[T], file: str) -> T:
-    if _NUL.search(data):
-        raise _wrong(file, "it holds the NUL character")
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _wrong(file, str(error)) from error
+
+
+def _has_nul(data: bytes) -> bool:
+    """Whether a string in JSON holds what PostgreSQL cannot store; a backslash that is escaped begins nothing."""
+    return rb"\u0000" in data and rb"\u0000" in data.replace(rb"\\", b"")
 
 
 def _wrong(file: str, reason: str) -> UnreadableFile:

@@ -42,7 +42,7 @@ from backend.services.members import Forgotten
 from backend.services.progress import Progress
 from backend.services.quotas import NO_QUOTAS, Room
 from backend.services.uploads import Upload
-from backend.services.workspace_contents import ArchivedSchema, Contents
+from backend.services.workspace_contents import ALONGSIDE, ArchivedSchema, Contents
 from backend.services.workspaces import free_slug
 
 
@@ -145,6 +145,8 @@ class _Bringing:
         name, description = check_name(asked.name or manifest.workspace.name), manifest.workspace.description
         scope = WorkspaceScope(uuid7(), asked.slug or manifest.workspace.slug, name, "owner", has_schema=False)
         async with self._database.publishing() as tx:
+            if len(manifest.datasets) > ALONGSIDE:
+                await workspaces.take_turn(tx)
             await workspaces.add(tx, scope.id, scope.slug, name, description)
             if manifest.datasets:
                 await workspaces.ensure_schema(tx, scope)
@@ -152,7 +154,7 @@ class _Bringing:
             heads = [await self._store(tx, scope, dataset) for dataset in manifest.datasets]
             slug = await free_slug(tx, caller, asked.slug, manifest.workspace.slug)
             if slug != scope.slug:
-                await workspaces.patch(tx, scope, {"slug": slug})
+                await workspaces.set_slug(tx, scope, slug)
             await members.add(tx, scope.id, caller.user_id, "owner")
             made = await own_workspaces.find(tx, caller.user_id, scope.id)
         if made is None:
