@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support.archives import archive
 from support.datasets import orders, people, typed
 from support.server import Server
 from support.service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
 
 __all__ = [
-    "anonymous", "client", "connect", "make_user", "orders", "people", "reader", "service", "stranger", "typed",
-    "upload", "user",
+    "anonymous", "archive", "client", "connect", "make_user", "orders", "people", "reader", "service", "stranger",
+    "typed", "upload", "user",
 ]  # fmt: skip
 
 

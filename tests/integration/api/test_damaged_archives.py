@@ -1,0 +1,158 @@
+"""POST /workspaces/import of what is no export, or one that was changed since."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+from support.archives import bring, exported, files, packed, signed
+from support.client import problem
+from support.service import Upload, User
+
+pytestmark = pytest.mark.anyio
+
+
+def _set(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda manifest: manifest.__setitem__(name, value)
+
+
+def _of_the_dataset(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda manifest: manifest["datasets"][0].__setitem__(name, value)
+
+
+def _twice(manifest: dict[str, Any]) -> None:
+    manifest["datasets"] *= 2
+
+
+def _same_files(manifest: dict[str, Any]) -> None:
+    manifest["datasets"].append({**manifest["datasets"][0], "slug": "other", "name": "other"})
+
+
+def _many(manifest: dict[str, Any]) -> None:
+    manifest["datasets"] *= 501
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (_set("format", "frictionless"), "its format is 'frictionless'"),
+        (_set("format_version", 2), "this is version 2"),
+        (_set("format_version", "1"), "Expected `int`, got `str`"),
+        (_set("datasets", [{}]), "missing required field"),
+        (_set("options", {"format": "xlsx"}), "only exports as csv and tsv can be imported"),
+        (_set("options", {"null": "NA"}), "only exports without `null`"),
+        (_set("options", {"delimiter": "a"}), "delimiter must be one ASCII character"),
+        (_twice, "two datasets have the slug 'orders'"),
+        (_same_files, "two datasets have the file 'datasets/orders/data.csv'"),
+        (_many, "one import takes 500"),
+        (_of_the_dataset("slug", "../up"), "'../up' is no slug"),
+        (_of_the_dataset("name", "a\u0001"), "a dataset is called"),
+        (_of_the_dataset("name", "a\u0000"), "it holds the NUL character"),
+        (_of_the_dataset("kind", "graph"), "of the kind 'graph'"),
+        (_of_the_dataset("rows", 3), "it has 2 records; the manifest says 3"),
+        (_of_the_dataset("columns", 3), "it has 2 columns; the manifest says 3"),
+        (_of_the_dataset("key", "name"), "the key 'name' is no column without nulls"),
+        (_of_the_dataset("keep_days", 0), "Expected `int` >= 1"),
+        (lambda each: each["datasets"][0]["data"].update(file="../../etc/passwd"), "is missing from the archive"),
+        (lambda each: each["datasets"][0]["data"].update(sha256="0" * 64), "has changed since the export"),
+        (lambda each: each["datasets"][0]["schema"].update(bytes=1), "has changed since the export"),
+    ],
+)
+async def test_a_manifest_that_makes_no_sense(
+    client: AsyncClient, archive: bytes, change: Callable[[dict[str, Any]], None], reason: str
+) -> None:
+    for dry_run in ("true", "false"):
+        refused = problem(await bring(client, signed(files(archive), change), dry_run=dry_run), 422)
+        assert reason in refused["detail"]
+    assert (await client.get("/workspaces")).json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it has no header"),
+        (b"name,amount\r\nAnn,1\r\nBob,2", "it ends within a record"),
+        (b"name,total\r\nAnn,1\r\nBob,2\r\n", "its header names other columns than its schema"),
+        (b"name,amount\r\nAnn,1\r\n", "it has 1 records; the manifest says 2"),
+        (b"name,amount\r\nAnn,1\r\nBob,x\r\n", "row 3, column 'amount': 'x' is not of type integer."),
+        (b"name,amount\r\nAnn,1\r\nBob,02\r\n", "row 3, column 'amount': '02' is not of type integer."),
+        (b"name,amount\r\nAnn,1\r\nBob,2,3\r\n", "cells than the 2 of its header"),
+        (b"name,amount\r\nAnn,1\r\nBob\r\n", "cells than the 2 of its header"),
+        (b'name,amount\r\nAnn,1\r\n"B"ob,2\r\n', "it is not written as an export writes it"),
+        (b"name,amount\r\nAnn,1\r\nB\xe9b,2\r\n", "it is not written as an export writes it"),
+        (b"name,amount\r\nAnn,1\r\nB\0b,2\r\n", "it holds the NUL character"),
+    ],
+)
+async def test_records_that_do_not_fit(client: AsyncClient, archive: bytes, data: bytes, reason: str) -> None:
+    changed = signed({**files(archive), "datasets/orders/data.csv": data})
+    for dry_run in ("true", "false"):
+        refused = problem(await bring(client, changed, dry_run=dry_run), 422)
+        assert refused["detail"].startswith("'datasets/orders/data.csv': ")
+        assert reason in refused["detail"]
+    assert (await client.get("/workspaces")).json()["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda columns: columns[0].update(name="amount"), "a column is named twice"),
+        (lambda columns: columns[0].update(name="__id"), "a column is named twice, has no name or is called __id"),
+        (lambda columns: columns[0].update(name=" "), "a column is named twice, has no name"),
+        (lambda columns: columns[0].update(name="a\0"), "it holds the NUL character"),
+        (lambda columns: columns[0].update(type="money"), "Invalid enum value 'money'"),
+        (lambda columns: columns[1].update(format="0.00"), "column 'amount' has the format '0.00'"),
+        (lambda columns: columns[1].update(type="boolean", format="YES"), "column 'amount' has the format 'YES'"),
+        (lambda columns: columns[1].update(type="datetime", format="0000"), "column 'amount' has the format '0000'"),
+        (lambda columns: columns.pop(), "it has 1 columns; the manifest says 2"),
+    ],
+)
+async def test_a_schema_that_makes_no_sense(
+    client: AsyncClient, archive: bytes, change: Callable[[list[dict[str, Any]]], Any], reason: str
+) -> None:
+    contents = files(archive)
+    schema = json.loads(contents["datasets/orders/schema.json"])
+    change(schema["columns"])
+    contents["datasets/orders/schema.json"] = json.dumps(schema).encode()
+    refused = problem(await bring(client, signed(contents)), 422)
+    assert refused["detail"].startswith("'datasets/orders/schema.json': ")
+    assert reason in refused["detail"]
+
+
+@pytest.mark.parametrize("file", ["data.csv", "schema.json", "versions.ndjson"])
+async def test_a_file_that_is_missing(client: AsyncClient, archive: bytes, file: str) -> None:
+    contents = files(archive)
+    del contents[f"datasets/orders/{file}"]
+    refused = problem(await bring(client, packed(contents)), 422)
+    assert refused["detail"] == f"'datasets/orders/{file}' is missing from the archive."
+
+
+@pytest.mark.parametrize("body", [b"", b"a,b\n1,2\n", b"PK\x05\x06" + bytes(18), packed({"a.csv": b"a\n1\n"})])
+async def test_what_is_no_export(client: AsyncClient, body: bytes) -> None:
+    assert problem(await bring(client, body), 422)["error_code"] == "UNREADABLE_FILE"
+
+
+async def test_no_byte_may_be_another(client: AsyncClient, archive: bytes) -> None:
+    """Wherever one is, the archive is refused, or it is none that anybody looks at."""
+    for at in range(0, len(archive), 97):
+        damaged = bytearray(archive)
+        damaged[at] ^= 0x5A
+        answer = await bring(client, bytes(damaged), dry_run="true")
+        if answer.status_code == 200:
+            continue
+        assert problem(answer, 422)["error_code"] in {"UNREADABLE_FILE", "INVALID_NAME"}
+    for end in range(0, len(archive), 97):
+        problem(await bring(client, archive[:end], dry_run="true"), 422)
+
+
+async def test_a_key_that_is_there_twice(user: User, upload: Upload) -> None:
+    made = await upload()
+    assert (await user.client.patch(f"/datasets/{made['id']}", json={"key": "name"})).status_code == 200
+    contents = files(await exported(user.client, user.workspace["id"]))
+    contents["datasets/orders/data.csv"] = b"name,amount\r\nAnn,1\r\nAnn,2\r\n"
+    refused = problem(await bring(user.client, signed(contents)), 422)
+    assert "'Ann'" in refused["detail"]
+    contents["datasets/orders/data.csv"] = b"name,amount\r\nAnn,1\r\n,2\r\n"
+    assert "there is no value" in problem(await bring(user.client, signed(contents)), 422)["detail"]
