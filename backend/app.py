@@ -159,7 +159,9 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
 def _exports(settings: Settings, database: Database) -> tuple[Streams, ExportService, PreparedExportService]:
     streams = Streams(_spool(settings), concurrency=settings.concurrent_exports)
     exports = ExportService(database, streams)
-    return streams, exports, PreparedExportService(database, exports, keep=timedelta(hours=settings.export_hours))
+    keep = timedelta(hours=settings.export_hours)
+    prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
+    return streams, exports, prepared
 
 
 def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:

@@ -79,11 +79,11 @@ class PreparedExportController(Controller):
         told = {"Content-Type": export.media_type, "Content-Length": str(export.bytes)}
         return Response(None, headers={**headers, **told})
 
-    @delete("/", opt=may(Action.WRITE_RECORDS), responses=failures(403, 404))
+    @delete("/", opt=may(Action.DELETE_OWN_EXPORTS), responses=failures(403, 404))
     async def remove(
         self, request: CallerRequest, export_id: FromPath[UUID], prepared: NamedDependency[PreparedExportService]
     ) -> None:
-        """Delete an export and its file; one that is still being made is given up."""
+        """Delete an export and its file, an editor or owner any; one that is still being made is given up."""
         await prepared.delete(request.user, export_id)
 
 

@@ -8,44 +8,61 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from msgspec import Raw, Struct
+from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Json
 
-from backend.errors import WorkspaceNotFound
 from backend.repositories.database import Database, Tx
+from backend.repositories.workspaces import table
+from backend.schemas.callers import WorkspaceScope
 from backend.schemas.prepared_exports import PreparedExport
 
 CHUNK = 2**20
 """Bytes of each chunk of a file but its last one."""
 
-_ADD = """
-INSERT INTO sheaf.exports
-    (id, user_id, dataset_id, version, token, fingerprint, request, filename, media_type, rows, workspace_id)
-SELECT %(id)s, %(user_id)s, %(dataset_id)s, %(version)s, %(token)s, %(fingerprint)s, %(request)s, %(filename)s,
-    %(media_type)s, %(rows)s, id FROM sheaf.workspaces WHERE id = %(workspace_id)s AND deleted_at IS NULL
-"""
 _LIVE = "(expires_at IS NULL OR expires_at > now())"
 _COLUMNS = (
     "id, state, percent, rows, bytes, filename, media_type, dataset_id AS dataset, version, created_at, finished_at,"
     " expires_at, problem"
 )
-_STATUS = f"SELECT {_COLUMNS} FROM sheaf.exports WHERE id = %s AND workspace_id = ANY(%s) AND {_LIVE}"  # noqa: S608
+_ADD = f"""
+INSERT INTO sheaf.exports
+    (id, user_id, dataset_id, version, token, fingerprint, request, filename, media_type, rows, workspace_id)
+VALUES (%(id)s, %(user_id)s, %(dataset_id)s, %(version)s, %(token)s, %(fingerprint)s, %(request)s, %(filename)s,
+    %(media_type)s, %(rows)s, %(workspace_id)s) RETURNING {_COLUMNS}
+"""  # noqa: S608
+_READABLE = sql.SQL(
+    "EXISTS (SELECT FROM {} d JOIN {} v ON v.dataset_id = d.id WHERE d.id = e.dataset_id AND d.deleted_at IS NULL"
+    " AND v.version = e.version AND v.pruned_at IS NULL)"
+)
+"""What the file shows can still be read from its dataset."""
+_STATUS = sql.SQL(
+    f"SELECT {_COLUMNS} FROM sheaf.exports e WHERE id = %s AND workspace_id = %s AND {_LIVE} AND {{}}"  # noqa: S608
+)
+_SENT = f"SELECT workspace_id, user_id FROM sheaf.exports WHERE id = %s AND workspace_id = ANY(%s) AND {_LIVE}"  # noqa: S608
+_SWEEP = sql.SQL("DELETE FROM sheaf.exports e WHERE workspace_id = %s AND NOT {}")
 _SAME = f"""
 SELECT {_COLUMNS} FROM sheaf.exports
 WHERE workspace_id = %s AND fingerprint = %s AND state <> 'failed' AND {_LIVE} ORDER BY created_at LIMIT 1
 """  # noqa: S608
-_COUNT = f"SELECT count(*) FROM sheaf.exports WHERE workspace_id = %s AND {_LIVE}"  # noqa: S608
+_COUNT = f"""
+SELECT count(*) FILTER (WHERE workspace_id = %(workspace)s), count(*) FILTER (WHERE user_id = %(user)s)
+FROM sheaf.exports WHERE (workspace_id = %(workspace)s OR user_id = %(user)s) AND {_LIVE}
+"""  # noqa: S608
+_STORED = "SELECT coalesce(sum(bytes), 0)::bigint FROM sheaf.exports WHERE workspace_id = %s"
 _CLAIM = """
 UPDATE sheaf.exports e SET state = 'running', worker = %s, lease_until = now() + %s, attempts = attempts + 1,
     percent = 0, bytes = 0
 WHERE id = (
     SELECT x.id FROM sheaf.exports x JOIN sheaf.workspaces w ON w.id = x.workspace_id AND w.deleted_at IS NULL
     WHERE x.state IN ('queued', 'running') AND (x.lease_until IS NULL OR x.lease_until < now())
-    ORDER BY x.created_at FOR UPDATE OF x SKIP LOCKED LIMIT 1
+    ORDER BY (
+        SELECT max(coalesce(y.finished_at, y.lease_until)) FROM sheaf.exports y WHERE y.user_id = x.user_id
+    ) NULLS FIRST, x.created_at FOR UPDATE OF x SKIP LOCKED LIMIT 1
 ) RETURNING id, workspace_id, dataset_id, version, token, request, rows, attempts
 """
 _OURS = "id = %(id)s AND worker = %(worker)s AND attempts = %(attempt)s AND state = 'running'"
@@ -61,10 +78,10 @@ UPDATE sheaf.exports SET state = 'done', percent = 100, lease_until = NULL, fini
 """  # noqa: S608
 _FAIL = f"""
 UPDATE sheaf.exports SET state = 'failed', lease_until = NULL, finished_at = now(), expires_at = now() + %(keep)s,
-    problem = %(problem)s WHERE {_OURS}
+    bytes = 0, problem = %(problem)s WHERE {_OURS}
 """  # noqa: S608
 _RELEASE = f"""
-UPDATE sheaf.exports SET state = 'queued', worker = NULL, lease_until = now() + %(wait)s,
+UPDATE sheaf.exports SET state = 'queued', worker = NULL, lease_until = now() + %(wait)s, bytes = 0,
     attempts = attempts - %(uncounted)s WHERE {_OURS}
 """  # noqa: S608
 _DROP_CHUNKS = "DELETE FROM sheaf.export_chunks WHERE export_id = %(id)s AND attempt <> %(kept)s"
@@ -110,19 +127,23 @@ class Lease(Struct, frozen=True):
         return {"id": self.id, "worker": self.worker, "attempt": self.attempt, **more}
 
 
-async def add(tx: Tx, new: NewExport) -> None:
-    """One that waits for a worker. Raises WorkspaceNotFound where the workspace was deleted meanwhile."""
+async def add(tx: Tx, new: NewExport) -> PreparedExport:
+    """One that waits for a worker."""
     params = {name: getattr(new, name) for name in NewExport.__struct_fields__}
-    added = await tx.execute(_ADD, params | {"request": Json(new.request, dumps=bytes)})
-    if added.rowcount == 0:
-        raise WorkspaceNotFound
-
-
-async def find(tx: Tx, workspace_ids: Sequence[UUID], export_id: UUID) -> PreparedExport | None:
-    """An export of one of these workspaces that has not expired."""
     async with tx.cursor(row_factory=class_row(PreparedExport)) as cursor:
-        await cursor.execute(_STATUS, (export_id, list(workspace_ids)))
+        await cursor.execute(_ADD, params | {"request": Json(new.request, dumps=bytes)})
+        return cast("PreparedExport", await cursor.fetchone())
+
+
+async def find(tx: Tx, scope: WorkspaceScope, export_id: UUID) -> PreparedExport | None:
+    """An export that has not expired, of a version that can still be read."""
+    async with tx.cursor(row_factory=class_row(PreparedExport)) as cursor:
+        await cursor.execute(_STATUS.format(_readable(scope)), (export_id, scope.id))
         return await cursor.fetchone()
+
+
+def _readable(scope: WorkspaceScope) -> sql.Composed:
+    return _READABLE.format(table(scope, "datasets"), table(scope, "versions"))
 
 
 async def find_same(tx: Tx, workspace_id: UUID, fingerprint: str) -> PreparedExport | None:
@@ -132,21 +153,26 @@ async def find_same(tx: Tx, workspace_id: UUID, fingerprint: str) -> PreparedExp
         return await cursor.fetchone()
 
 
-async def count(tx: Tx, workspace_id: UUID) -> int:
-    """How many a workspace has, finished or not."""
-    row = await (await tx.execute(_COUNT, (workspace_id,))).fetchone()
+async def count(tx: Tx, workspace_id: UUID, user_id: UUID) -> tuple[int, int]:
+    """How many a workspace has, and how many a user has sent to any workspace, finished or not."""
+    row = await (await tx.execute(_COUNT, {"workspace": workspace_id, "user": user_id})).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+async def stored(tx: Tx, workspace_id: UUID) -> int:
+    """The bytes of a workspace's files, as far as they are there."""
+    row = await (await tx.execute(_STORED, (workspace_id,))).fetchone()
     return int(row[0]) if row else 0
 
 
-async def workspace_id_of(tx: Tx, workspace_ids: Sequence[UUID], export_id: UUID) -> UUID | None:
-    """Which of these workspaces an export belongs to."""
-    query = f"SELECT workspace_id FROM sheaf.exports WHERE id = %s AND workspace_id = ANY(%s) AND {_LIVE}"  # noqa: S608
-    row = await (await tx.execute(query, (export_id, list(workspace_ids)))).fetchone()
-    return row[0] if row else None
+async def sent(tx: Tx, workspace_ids: Sequence[UUID], export_id: UUID) -> tuple[UUID, UUID] | None:
+    """Which of these workspaces an export belongs to, and who has sent for it."""
+    row = await (await tx.execute(_SENT, (export_id, list(workspace_ids)))).fetchone()
+    return (row[0], row[1]) if row else None
 
 
 async def claim(tx: Tx, worker: UUID, lease: timedelta) -> Claimed | None:
-    """The one that has waited longest: a new one, or one whose worker renews its lease no more."""
+    """A new one, or one whose worker renews its lease no more: the oldest of the user who was served longest ago."""
     async with tx.cursor(row_factory=class_row(Claimed)) as cursor:
         await cursor.execute(_CLAIM, (worker, lease))
         return await cursor.fetchone()
@@ -192,6 +218,17 @@ async def delete(tx: Tx, workspace_id: UUID, export_id: UUID) -> None:
 async def sweep(tx: Tx) -> None:
     """Removes those that have expired."""
     await tx.execute("DELETE FROM sheaf.exports WHERE expires_at <= now()")
+
+
+async def delete_of(tx: Tx, workspace_id: UUID, dataset_id: UUID) -> None:
+    """Removes all of a dataset."""
+    query = "DELETE FROM sheaf.exports WHERE workspace_id = %s AND dataset_id = %s"
+    await tx.execute(query, (workspace_id, dataset_id))
+
+
+async def sweep_unreadable(tx: Tx, scope: WorkspaceScope) -> None:
+    """Removes those of versions that can be read no more."""
+    await tx.execute(_SWEEP.format(_readable(scope)), (scope.id,))
 
 
 async def chunks(database: Database, export_id: UUID, start: int, stop: int) -> AsyncIterator[bytes]:

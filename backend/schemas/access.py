@@ -28,6 +28,8 @@ class Action(Enum):
     CHANGE_WORKSPACE = "rename, describe, delete and undelete a workspace", "owner", "write"
 
     READ_DATASETS = "list, read, query and export datasets, follow imports", "viewer", "read"
+    DELETE_OWN_EXPORTS = "delete one's own prepared exports", "viewer", "write"
+    DELETE_EXPORTS = "delete others' prepared exports", "editor", "write"
     WRITE_RECORDS = "write records, by hand or from a file", "editor", "write"
     CHANGE_DATASETS = "make, describe, reshape, tag, restore, delete and undelete datasets", "editor", "write"
 

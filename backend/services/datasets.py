@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
 from backend.query.text import nearest
-from backend.repositories import datasets, lookup, pruning, records, workspaces
+from backend.repositories import datasets, lookup, prepared_exports, pruning, records, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import RECORD_ID, Column
@@ -119,11 +119,15 @@ class DatasetService:
             return head
 
     async def delete(self, caller: Caller, ref: str, workspace: str | None, *, if_match: str | None) -> None:
-        """The dataset is gone from sight and its name free; it can be restored for a grace time."""
+        """The dataset is gone from sight and its name free; it can be restored for a grace time.
+
+        Its prepared exports are gone for good.
+        """
         async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
             require_match(if_match, head.etag)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
+            await prepared_exports.delete_of(tx, scope.id, head.dataset.id)
 
     async def sweep(self) -> None:
         """Removes for good what was deleted longer ago than the grace time; a transaction for each workspace."""

@@ -23,9 +23,10 @@ from backend.errors import (
     VersionPruned,
 )
 from backend.query.nodes import Query
-from backend.repositories import datasets, lookup, prepared_exports, selections, workspaces
+from backend.repositories import datasets, lookup, members, prepared_exports, selections, workspaces
 from backend.repositories.database import Database, Tx
 from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExport
+from backend.schemas.access import Action, permit
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
@@ -40,6 +41,9 @@ LEASE = timedelta(seconds=10)
 """After so long without a beat others take an export over."""
 MOST = 100
 """Files that a workspace may have at a time."""
+MOST_OF_USER = 10
+"""Files that a user may have sent for at a time, to all workspaces."""
+_MAKE_ROOM = "delete one, or wait until one expires."
 _BEAT = 1.0
 _POLL = 1.0
 _ATTEMPTS = 3
@@ -54,44 +58,62 @@ class Request(Struct, frozen=True, array_like=True):
 
 
 class PreparedExportService:
-    """`keep`: how long a finished file can be had. Each process makes one at a time."""
+    """`keep`: how long a finished file can be had; `most_bytes`: of all files of a workspace, 0 for any number.
 
-    def __init__(self, database: Database, exports: ExportService, *, keep: timedelta) -> None:
+    Each process makes one at a time.
+    """
+
+    def __init__(self, database: Database, exports: ExportService, *, keep: timedelta, most_bytes: int) -> None:
         self._database = database
         self._exports = exports
         self._keep = keep
+        self._most_bytes = most_bytes
         self._worker = uuid4()
         self._wake = asyncio.Event()
 
     async def prepare(self, caller: Caller, asked: Asked) -> PreparedExport:
         """Promises a file, or finds the one that was promised for the same request: of the version of now.
 
-        Raises what an export raises before its first byte, and LimitExceeded where a workspace has too many.
+        Raises what an export raises before its first byte, and LimitExceeded where there are too many.
         """
         plan, etag = await self._exports.plan(caller, asked)
         scope, snapshot = plan.chosen.scope, plan.chosen.snapshot
         async with self._database.publishing() as tx:
+            await workspaces.lock(tx, scope)
+            await members.lock_users(tx, [caller.user_id])
             if (same := await prepared_exports.find_same(tx, scope.id, etag)) is not None:
                 return _with_url(same)
-            if await prepared_exports.count(tx, scope.id) >= MOST:
-                raise LimitExceeded(f"A workspace has up to {MOST} prepared exports; delete one, or wait for a day.")
+            await self._require_room(tx, scope.id, caller.user_id)
             pinned = structs.replace(plan.query, version=None, as_of=None)
-            request, file, export_id = msgspec.json.encode(Request(pinned, plan.options)), plan.announced(), uuid7()
+            request, file = msgspec.json.encode(Request(pinned, plan.options)), plan.announced()
             new = NewExport(
-                export_id, scope.id, caller.user_id, snapshot.dataset_id, snapshot.version, snapshot.token, etag,
+                uuid7(), scope.id, caller.user_id, snapshot.dataset_id, snapshot.version, snapshot.token, etag,
                 request, file.filename, file.media_type, file.rows,
             )  # fmt: skip
-            await prepared_exports.add(tx, new)
-            found = await prepared_exports.find(tx, [scope.id], export_id)
+            added = await prepared_exports.add(tx, new)
         await self._database.once_published(self._wake.set)
-        if found is None:
-            raise ExportNotFound
-        return _with_url(found)
+        return added
+
+    async def _require_room(self, tx: Tx, workspace_id: UUID, user_id: UUID) -> None:
+        """Raises LimitExceeded. The workspace and the user are locked, so that the numbers are exact."""
+        of_workspace, of_user = await prepared_exports.count(tx, workspace_id, user_id)
+        if of_user >= MOST_OF_USER:
+            raise LimitExceeded(f"A user has up to {MOST_OF_USER} prepared exports; {_MAKE_ROOM}")
+        if of_workspace >= MOST:
+            raise LimitExceeded(f"A workspace has up to {MOST} prepared exports; {_MAKE_ROOM}")
+        await self._require_bytes(tx, workspace_id, 1)
+
+    async def _require_bytes(self, tx: Tx, workspace_id: UUID, more: int) -> None:
+        """Raises LimitExceeded where so many more would be too many."""
+        if self._most_bytes and await prepared_exports.stored(tx, workspace_id) + more > self._most_bytes:
+            limit = f"SHEAF_WORKSPACE_EXPORT_BYTES, {self._most_bytes:,}"
+            raise LimitExceeded(f"The workspace's prepared exports would take more bytes than {limit}; {_MAKE_ROOM}")
 
     async def get(self, caller: Caller, export_id: UUID) -> PreparedExport:
-        """How far it is. Raises ExportNotFound."""
+        """How far it is. Raises ExportNotFound, also where its dataset is deleted or its version pruned."""
         async with self._database.read() as tx:
-            found = await prepared_exports.find(tx, [scope.id for scope in caller.workspaces], export_id)
+            workspace_id, _ = await _sent(tx, caller, export_id)
+            found = await prepared_exports.find(tx, lookup.workspace_of(caller, workspace_id), export_id)
         if found is None:
             raise ExportNotFound
         return _with_url(found)
@@ -113,17 +135,22 @@ class PreparedExportService:
         return _all_of(prepared_exports.chunks(self._database, export.id, start, stop), stop - start)
 
     async def delete(self, caller: Caller, export_id: UUID) -> None:
-        """Removes it, whatever its state. Raises ExportNotFound."""
+        """Removes it, whatever its state. Raises ExportNotFound, and Forbidden for another user's."""
         async with self._database.transaction() as tx:
-            found = await prepared_exports.workspace_id_of(tx, [each.id for each in caller.workspaces], export_id)
-            if found is None:
-                raise ExportNotFound
-            await prepared_exports.delete(tx, lookup.workspace_of(caller, found).id, export_id)
+            workspace_id, user_id = await _sent(tx, caller, export_id)
+            scope = lookup.workspace_of(caller, workspace_id)
+            if user_id != caller.user_id:
+                permit(Action.DELETE_EXPORTS, scope.role)
+            await prepared_exports.delete(tx, scope.id, export_id)
 
     async def sweep(self) -> None:
-        """Removes those that have expired."""
+        """Removes those that have expired, and those of versions that can be read no more."""
         async with self._database.transaction() as tx:
             await prepared_exports.sweep(tx)
+            scopes = await workspaces.list_scopes(tx)
+        for scope in scopes:
+            async with self._database.transaction() as tx:
+                await prepared_exports.sweep_unreadable(tx, scope)
 
     async def work(self) -> None:
         """Makes what was promised, here or by another worker that is gone, until it is cancelled."""
@@ -192,16 +219,18 @@ class PreparedExportService:
             async for chunk in chunks:
                 held += chunk
                 while len(held) >= CHUNK:
-                    if not await self._keep_chunk(lease, number, bytes(held[:CHUNK])):
+                    if not await self._keep_chunk(claimed, lease, number, bytes(held[:CHUNK])):
                         return
                     del held[:CHUNK]
                     number += 1
-        if not held or await self._keep_chunk(lease, number, bytes(held)):
+        if not held or await self._keep_chunk(claimed, lease, number, bytes(held)):
             async with self._database.transaction() as tx:
                 await prepared_exports.finish(tx, lease, self._keep)
 
-    async def _keep_chunk(self, lease: Lease, number: int, data: bytes) -> bool:
+    async def _keep_chunk(self, claimed: Claimed, lease: Lease, number: int, data: bytes) -> bool:
+        """Raises LimitExceeded. Files that are made at the same moment may together take some chunks more."""
         async with self._database.read() as tx:
+            await self._require_bytes(tx, claimed.workspace_id, len(data))
             return await prepared_exports.add_chunk(tx, lease, number, data)
 
     async def _plan(self, claimed: Claimed) -> Plan:
@@ -250,6 +279,14 @@ class _Made:
 
 def _with_url(found: PreparedExport) -> PreparedExport:
     return structs.replace(found, url=f"/api/v1/exports/{found.id}/file") if found.state == "done" else found
+
+
+async def _sent(tx: Tx, caller: Caller, export_id: UUID) -> tuple[UUID, UUID]:
+    """Which of the caller's workspaces it belongs to, and who has sent for it. Raises ExportNotFound."""
+    found = await prepared_exports.sent(tx, [each.id for each in caller.workspaces], export_id)
+    if found is None:
+        raise ExportNotFound
+    return found
 
 
 async def _all_of(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:

@@ -78,7 +78,7 @@ class World:
         self.values["etags"] = ", ".join([(await owner.get(path)).headers["etag"] for path in paths])
 
     async def fresh(self, caller: str, wanted: set[str]) -> dict[str, str]:
-        """New things in the workspace, to be changed without harm; a key is the caller's own."""
+        """New things in the workspace, to be changed without harm; keys and exports are the caller's own."""
         owner, found = self.callers["owner"], {"record_id": "1", "version": "1", "key": "one"}
         self._counted += 1
         name, where = f"table {self._counted}", {"workspace": self.values["workspace"]}
@@ -95,7 +95,8 @@ class World:
             ]
         if "export_id" in wanted:
             asked = {"prepare": "true", "limit": 1_000 + self._counted}
-            found["export_id"] = (await _done(owner.get(f"/datasets/{self.values['ref']}/export", params=asked)))["id"]
+            path = f"/datasets/{self.values['ref']}/export"
+            found["export_id"] = (await _done(self.callers[caller].get(path, params=asked)))["id"]
         if "key_id" in wanted:
             found["key_id"] = (await _done(self.callers[caller].post("/users/me/keys", json={})))["id"]
         return found

@@ -191,18 +191,6 @@ class TestWhoMay:
         assert (await file(client, status)).status_code == 404
         assert (await made(client))["id"] != status["id"]
 
-    async def test_a_workspace_has_up_to_100(self, client: AsyncClient, database: psycopg.Connection) -> None:
-        status = await made(client)
-        again = """INSERT INTO sheaf.exports (id, workspace_id, user_id, dataset_id, version, token, fingerprint,
-            request, filename, media_type, state, rows, expires_at)
-            SELECT gen_random_uuid(), workspace_id, user_id, dataset_id, version, token, n::text, request,
-                filename, media_type, state, rows, expires_at
-            FROM sheaf.exports, generate_series(1, 99) n WHERE id = %s"""
-        database.execute(again, (status["id"],))
-        answer = await client.get("/datasets/words/export", params={"prepare": "true", "limit": 7})
-        assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")
-        assert (await prepare(client))["id"] == status["id"]
-
 
 _ABANDON = """
 UPDATE sheaf.exports SET state = 'running', worker = gen_random_uuid(), lease_until = now() - interval '1 second',
@@ -228,13 +216,6 @@ class TestWorkersThatEnd:
         answer = await file(client, failed)
         assert (answer.status_code, answer.json()["error_code"]) == (409, "EXPORT_NOT_READY")
         assert (await made(client))["id"] != status["id"]
-
-    async def test_a_dataset_that_is_gone_is_told(self, client: AsyncClient, database: psycopg.Connection) -> None:
-        status = await made(client)
-        await client.delete("/datasets/words")
-        database.execute(_ABANDON, (1, status["id"]))
-        failed = await ended(client, status["id"])
-        assert (failed["state"], failed["problem"]["error_code"]) == ("failed", "DATASET_NOT_FOUND")
 
     async def test_a_file_that_is_still_made(self, client: AsyncClient, database: psycopg.Connection) -> None:
         status = await made(client)
