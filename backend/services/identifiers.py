@@ -39,8 +39,10 @@ def slugify(name: str) -> str:
 
 def is_slug(text: str) -> bool:
     """Whether a dataset could have this slug: one made of a name, with a number behind it where that was taken."""
-    base = re.sub("-[0-9]+$", "", text)
-    return text != "" and text in {slugify(text), slugify(base) + text[len(base) :]} and not _is_uuid(text)
+    if slugify(text) == text:
+        return text != ""
+    numbered = re.fullmatch("(.+)-[0-9]+", text)
+    return numbered is not None and slugify(numbered[1]) == numbered[1] and not _is_uuid(text)
 
 
 def workspace_slug(name: str, taken: Collection[str] = ()) -> str:

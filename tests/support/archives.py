@@ -47,6 +47,21 @@ def signed(contents: dict[str, bytes], change: Callable[[dict[str, Any]], None] 
     return packed({**contents, "manifest.json": json.dumps(manifest).encode()})
 
 
+def copied(archive: bytes, times: int) -> bytes:
+    """An archive with one dataset, `orders`, copied so that there are so many of it."""
+    contents = files(archive)
+    manifest = json.loads(contents["manifest.json"])
+    (orders,) = manifest["datasets"]
+    for number in range(2, times + 1):
+        told = {"slug": f"orders-{number}", "name": f"orders {number}"}
+        for kind in ("data", "schema", "versions"):
+            file = f"datasets/orders-{number}/{kind}"
+            contents[file] = contents[orders[kind]["file"]]
+            told[kind] = {**orders[kind], "file": file}
+        manifest["datasets"].append({**orders, **told})
+    return packed({**contents, "manifest.json": json.dumps(manifest).encode()})
+
+
 def compared(archive: bytes) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Data and schemas, and the manifest without what an import has to change."""
     found = files(archive)

@@ -15,6 +15,9 @@ from support.service import Upload, User
 pytestmark = pytest.mark.anyio
 
 
+UUID = "01890000-0000-7000-8000-000000000000"
+
+
 def _set(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
     return lambda manifest: manifest.__setitem__(name, value)
 
@@ -49,6 +52,8 @@ def _many(manifest: dict[str, Any]) -> None:
         (_same_files, "two datasets have the file 'datasets/orders/data.csv'"),
         (_many, "one import takes 500"),
         (_of_the_dataset("slug", "../up"), "'../up' is no slug"),
+        (_of_the_dataset("slug", "Orders"), "'Orders' is no slug"),
+        (_of_the_dataset("slug", UUID), f"'{UUID}' is no slug"),
         (_of_the_dataset("name", "a\u0001"), "a dataset is called"),
         (_of_the_dataset("name", "a\u0000"), "it holds the NUL character"),
         (_of_the_dataset("kind", "graph"), "of the kind 'graph'"),
@@ -106,6 +111,11 @@ async def test_records_that_do_not_fit(client: AsyncClient, archive: bytes, data
         (lambda columns: columns[1].update(format="0.00"), "column 'amount' has the format '0.00'"),
         (lambda columns: columns[1].update(type="boolean", format="YES"), "column 'amount' has the format 'YES'"),
         (lambda columns: columns[1].update(type="datetime", format="0000"), "column 'amount' has the format '0000'"),
+        (lambda columns: columns[0].update(description="x" * 10_001), "Expected `str` of length <= 10000"),
+        (lambda columns: columns[1].update(type="time", format="00:00:00." + "0" * 1000), "of length <= 1000"),
+        (lambda columns: columns[1].update(evidence={}), "the evidence of column 'amount': Object missing"),
+        (lambda columns: columns[1]["evidence"].update(min="a\0"), "it holds the NUL character"),
+        (lambda columns: columns[1]["evidence"].update(min="x" * 65_536), "is longer than 65,536 bytes"),
         (lambda columns: columns.pop(), "it has 1 columns; the manifest says 2"),
     ],
 )

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient
-from support.archives import ZIP, bring, exported, files, signed
+from support.archives import ZIP, bring, copied, exported, files, signed
 from support.client import problem
 from support.service import ADDRESS, Upload, User, running
 
 from backend.app import create_app
+from backend.repositories.workspaces import MANY_DATASETS_LOCK
+from backend.services.workspace_contents import ALONGSIDE
 from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_of_large_archives_one_at_a_time(user: User, archive: bytes, postgres_url: str) -> None:
+    """Each table takes locks, and there is room for those of one such import."""
+    small, large = copied(archive, ALONGSIDE), copied(archive, ALONGSIDE + 1)
+    async with await psycopg.AsyncConnection.connect(postgres_url) as other:
+        await other.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS_LOCK,))
+        waiting = asyncio.create_task(bring(user.client, large))
+        while not await waits(other):
+            pass
+        assert (await bring(user.client, small)).status_code == 201
+        assert not waiting.done()
+    assert (await waiting).status_code == 201
+
+
+async def waits(other: psycopg.AsyncConnection) -> bool:
+    """Whether somebody waits for the turn of another import."""
+    query = "SELECT FROM pg_locks WHERE NOT granted AND (classid::bigint << 32) | objid::bigint = %s"
+    return (await other.execute(query, (MANY_DATASETS_LOCK,))).rowcount == 1
 
 
 def schemas(url: str) -> set[str]:

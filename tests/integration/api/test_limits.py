@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from httpx import ASGITransport, AsyncClient
+from support.archives import bring, copied
 from support.calls import make
 from support.service import ADDRESS, User, running
 
@@ -39,6 +40,8 @@ async def small(postgres_url: str, user: User, tmp_path: Path) -> AsyncIterator[
 async def test_a_setting_goes_by_its_name(limits: dict[str, Any], small: AsyncClient) -> None:
     assert (limits["max_columns"], limits["max_upload"], limits["undelete_days"]) == (16_384, 10 * 2**30, 30)
     assert (limits["workspace_datasets"], limits["workspace_rows"], limits["workspace_bytes"]) == (None, None, None)
+    assert (limits["export_hours"], limits["workspace_export_bytes"]) == (24, 10 * 2**30)
+    assert (limits["exports_per_user"], limits["exports_per_workspace"]) == (10, 100)
     other = (await small.get("/limits")).json()
     changed = {name for name, value in limits.items() if other[name] != value}
     assert changed == {"max_columns", "workspace_rows"}
@@ -70,6 +73,14 @@ async def test_what_is_told_holds(client: AsyncClient, limits: dict[str, Any]) -
     for method, path, body, expected in most + over:
         answer = await client.request(method, path, json=body)
         assert answer.status_code == (expected or 200), (path[:60], answer.text[:300])
+
+
+async def test_what_is_told_of_archives_holds(user: User, archive: bytes, limits: dict[str, Any]) -> None:
+    most = limits["datasets_per_archive"]
+    assert (await bring(user.client, copied(archive, most), dry_run="true")).status_code == 200
+    refused = await bring(user.client, copied(archive, most + 1), dry_run="true")
+    assert refused.status_code == 422
+    assert f"one import takes {most:,}" in refused.json()["detail"]
 
 
 async def test_it_is_told_once(client: AsyncClient, anonymous: AsyncClient) -> None:

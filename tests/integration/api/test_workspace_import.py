@@ -48,8 +48,10 @@ async def test_as_a_form_under_another_name(client: AsyncClient, archive: bytes)
 
 
 async def test_twice_it_gets_another_slug(user: User, archive: bytes) -> None:
-    slugs = [(await bring(user.client, archive)).json()["workspace"]["slug"] for _ in range(2)]
+    answers = [await bring(user.client, archive) for _ in range(2)]
+    slugs = [answer.json()["workspace"]["slug"] for answer in answers]
     assert slugs == [f"{user.workspace['slug']}-{number}" for number in (2, 3)]
+    assert [answer.headers["etag"].partition(".")[0] for answer in answers] == ['"1', '"1']
 
 
 async def test_a_slug_is_never_that_of_this_call(client: AsyncClient, archive: bytes) -> None:

@@ -6,7 +6,16 @@ import re
 
 import pytest
 
-from backend.services.identifiers import InvalidName, check_name, first_free, name_from_file, new_token, slugify, uuid7
+from backend.services.identifiers import (
+    InvalidName,
+    check_name,
+    first_free,
+    is_slug,
+    name_from_file,
+    new_token,
+    slugify,
+    uuid7,
+)
 from backend.services.keys import keys_for
 
 
@@ -38,6 +47,23 @@ def test_a_token_fits_into_an_etag_and_a_url() -> None:
 )
 def test_a_slug(name: str, slug: str) -> None:
     assert slugify(name) == slug
+
+
+UUID = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize("name", ["My  Orders_2025.v2", "ÀÉÎ Straße", "x" * 100, UUID, UUID.replace("-", ""), "a-1"])
+def test_what_is_made_of_a_name_is_a_slug(name: str) -> None:
+    slug = slugify(name)
+    assert is_slug(slug)
+    assert is_slug(first_free(slug, lambda each: each != slug, joiner="-"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-", "a-", "-a", "a--b", "A", "ﬁle", "a b", "a/b", "../up", "a_b", UUID, UUID.replace("-", ""), "-2"]
+)
+def test_what_is_no_slug(text: str) -> None:
+    assert not is_slug(text)
 
 
 @pytest.mark.parametrize("name", [" Orders 2025 ", "Größe (cm) – 50%", "売上", "👍", "e\u0301"])
