@@ -14,25 +14,22 @@ from msgspec import structs
 from backend.errors import (
     AppError,
     DatasetBusy,
-    Forbidden,
     ImportCancelled,
     ImportGivenUp,
     Unavailable,
     UploadNotFound,
 )
-from backend.repositories import imports, lookup, users
-from backend.repositories.database import Database, Tx
-from backend.schemas.access import Action
+from backend.repositories import imports
+from backend.repositories.database import Database
 from backend.schemas.callers import Caller
-from backend.schemas.datasets import ImportAnswer, SheetsAnswer
 from backend.schemas.import_status import ImportStatus
 from backend.schemas.imports import ImportRequest
 from backend.schemas.plans import AnyPlan, KeptFile, Plan
 from backend.services.identifiers import uuid7
 from backend.services.import_leases import LEASE, Leases
-from backend.services.import_runs import settling, target
+from backend.services.import_runs import asker, settling, target
 from backend.services.imports import ImportService
-from backend.services.jobs import Imported, Job, Settle
+from backend.services.jobs import Imported, Job
 from backend.services.kept_uploads import KeptUploads
 from backend.services.pauses import pause_or
 from backend.services.progress import Progress
@@ -151,14 +148,15 @@ class ImportQueue:
 
     async def _run(self, claimed: imports.Claimed, progress: Progress) -> Imported:
         async with self._database.read() as tx:
-            caller = await _caller(tx, claimed)
+            caller = await asker(tx, claimed.user_id, claimed.workspace_id)
         request = structs.replace(
             msgspec.json.decode(claimed.request, type=ImportRequest), workspace=str(claimed.workspace_id)
         )
         if claimed.upload_id is None:
             raise UploadNotFound
         async with self._uploads.open(caller, claimed.upload_id, even_expired=True) as (upload, found):
-            job = Job(claimed.id, caller, upload, request, progress, _settling(self._leases, claimed))
+            settle = settling(self._leases, claimed.id, claimed.user_id, claimed.workspace_id)
+            job = Job(claimed.id, caller, upload, request, progress, settle)
             imported = await self._service.run(job)
         if isinstance(imported.answer, AnyPlan):
             await self._planned(claimed.id, imported.answer, KeptFile(found.id, found.expires_at))
@@ -173,24 +171,3 @@ class ImportQueue:
 
 def _rows(plan: AnyPlan) -> int:
     return sum(each.report.rows for each in ([plan] if isinstance(plan, Plan) else plan.plans))
-
-
-def _settling(leases: Leases, claimed: imports.Claimed) -> Settle:
-    """Ends it as done, if who it was promised to may still write there."""
-    settle = settling(leases, claimed.id)
-
-    async def settle_promised(tx: Tx, answer: ImportAnswer | SheetsAnswer) -> None:
-        await _caller(tx, claimed)
-        await settle(tx, answer)
-
-    return settle_promised
-
-
-async def _caller(tx: Tx, claimed: imports.Claimed) -> Caller:
-    """Who it was promised to, with a key or without. Raises Forbidden when they may not write there any more."""
-    caller = await users.find_member(tx, claimed.user_id)
-    if caller is None or all(scope.id != claimed.workspace_id for scope in caller.workspaces):
-        raise Forbidden("Who asked for this import is no member of the workspace any more; nothing of it was stored.")
-    caller = structs.replace(caller, action=Action.WRITE_RECORDS)
-    lookup.workspace_of(caller, claimed.workspace_id)
-    return caller

@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 from msgspec import structs
 
-from backend.errors import ImportCancelled
-from backend.repositories import imports, lookup
+from backend.errors import Forbidden, ImportCancelled
+from backend.repositories import imports, lookup, users
 from backend.repositories.database import Database, Tx
+from backend.schemas.access import Action
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.datasets import ImportAnswer, SheetsAnswer
 from backend.schemas.imports import ImportRequest
@@ -52,7 +53,8 @@ class ImportRuns:
                 tx, import_id, scope.id, caller.user_id, msgspec.json.encode(request), upload.size,
                 worker=self._leases.worker, lease=LEASE,
             )  # fmt: skip
-        job = Job(import_id, caller, upload, request, Progress(), settling(self._leases, import_id))
+        settle = settling(self._leases, import_id, caller.user_id, scope.id)
+        job = Job(import_id, caller, upload, request, Progress(), settle)
         try:
             return await self._leases.hold(import_id, job.progress, self._service.run(job))
         except asyncio.CancelledError:
@@ -71,10 +73,24 @@ async def target(tx: Tx, caller: Caller, request: ImportRequest) -> WorkspaceSco
     return scope
 
 
-def settling(leases: Leases, import_id: UUID) -> Settle:
-    """Ends an import as done with what publishes it. Raises ImportCancelled, and Unavailable when the lease is lost."""
+async def asker(tx: Tx, user_id: UUID, workspace_id: UUID) -> Caller:
+    """Who asked for an import, with a key or without. Raises Forbidden when they may not write there any more."""
+    caller = await users.find_member(tx, user_id)
+    if caller is None or all(scope.id != workspace_id for scope in caller.workspaces):
+        raise Forbidden("Who asked for this import is no member of the workspace any more; nothing of it was stored.")
+    caller = structs.replace(caller, action=Action.WRITE_RECORDS)
+    lookup.workspace_of(caller, workspace_id)
+    return caller
+
+
+def settling(leases: Leases, import_id: UUID, user_id: UUID, workspace_id: UUID) -> Settle:
+    """Ends an import as done with what publishes it, if who asked for it may still write there.
+
+    Raises Forbidden, ImportCancelled, and Unavailable when the lease is lost.
+    """
 
     async def settle(tx: Tx, answer: ImportAnswer | SheetsAnswer) -> None:
+        await asker(tx, user_id, workspace_id)
         leases.settling(import_id)
         told, rows, made = msgspec.json.encode(answer), answer.rows, answer.dataset_id
         if not await imports.finish(tx, leases.worker, import_id, rows=rows, dataset_id=made, answer=told):

@@ -13,7 +13,7 @@ import pytest
 from msgspec import Struct
 from support.calls import CSV, ORDERS, make
 from support.service import MakeUser, User
-from support.sharing import join
+from support.sharing import code, join
 from support.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +147,37 @@ async def test_what_was_promised_to_who_may_not_write_fails(
     status = (await user.client.get(f"/imports/{import_id}")).json()
     assert (status["state"], status["problem"]["error_code"]) == ("failed", "FORBIDDEN")
     assert words in status["problem"]["detail"]
+
+
+GONE = {
+    "disabled": "UPDATE sheaf.users SET disabled_at = now() WHERE id = %s",
+    "removed": "DELETE FROM sheaf.memberships WHERE user_id = %s AND NOT is_default",
+    "demoted": "UPDATE sheaf.memberships SET role = 'viewer' WHERE user_id = %s AND NOT is_default",
+}
+"""As it is for an import that has begun when that was committed, with a caller who was let in before."""
+
+
+@pytest.mark.parametrize("lose", GONE)
+async def test_nothing_is_stored_for_who_lost_the_right_meanwhile(
+    user: User, make_user: MakeUser, postgres_url: str, lose: str
+) -> None:
+    editor = await make_user("Ed")
+    await join(user.client, user.workspace["id"], editor, "editor")
+    await make(user.client, "there")
+    with psycopg.connect(postgres_url) as connection, psycopg.connect(postgres_url, autocommit=True) as other:
+        connection.execute("SELECT FROM sheaf.workspaces WHERE id = %s FOR NO KEY UPDATE", (user.workspace["id"],))
+        path = f"/datasets?name=new&workspace={user.workspace['id']}"
+        sending = asyncio.create_task(editor.client.post(path, content=ORDERS, headers=CSV))
+        waits = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+
+        def publishes() -> bool:
+            return other.execute(waits, (connection.info.backend_pid,)).rowcount == 1
+
+        await asyncio.to_thread(until, publishes, "the import waits for the workspace")
+        other.execute(GONE[lose], (editor.id,))
+    answer = await sending
+    assert code(answer) == (403, "FORBIDDEN")
+    assert [each["name"] for each in (await user.client.get("/datasets")).json()["data"]] == ["there"]
 
 
 async def test_nothing_is_stored_for_who_was_disabled_meanwhile(
