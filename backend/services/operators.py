@@ -19,9 +19,9 @@ _EVERY_ORIGIN = KeyPolicy("any").origins
 class OperatorService:
     """Users are named by their id, or by their name where no other has it."""
 
-    def __init__(self, database: Database, members: UserService, policy: KeyPolicy) -> None:
+    def __init__(self, database: Database, service: UserService, policy: KeyPolicy) -> None:
         self._database = database
-        self._users = members
+        self._users = service
         self._policy = policy
 
     async def list_users(self) -> Sequence[Account]:
@@ -45,7 +45,7 @@ class OperatorService:
     async def issue_key(self, ref: str, wanted: KeyCreate) -> KeyIssued:
         """One more key of a user.
 
-        Raises UserNotFound, and where the key would be dead at once OnlyListedKeys, Conflict or Invalid.
+        Raises UserNotFound, InvalidName, and where the key would be dead at once OnlyListedKeys, Conflict or Invalid.
         """
         self._policy.permit_new_keys()
         async with self._database.transaction() as tx:
