@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from backend.repositories.database import Tx
 from backend.repositories.tables import LIVE
-from backend.repositories.workspaces import table
+from backend.repositories.workspaces import has_schema, table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Dataset, Head
@@ -60,7 +60,7 @@ async def find(
 
     `lock` holds its head row until the transaction ends.
     """
-    if not scope.has_schema:
+    if not await has_schema(tx, scope):
         return None
     query = sql.SQL("SELECT {} FROM {} d WHERE {} = %(ref)s AND {} {}").format(
         _head(scope),
@@ -77,7 +77,7 @@ async def list_page(
     tx: Tx, scope: WorkspaceScope, *, q: str | None, sort: Sequence[tuple[str, bool]], limit: int, offset: int
 ) -> tuple[list[Head], int]:
     """One page of the workspace's datasets and how many there are; `sort` holds (column, descending)."""
-    if not scope.has_schema:
+    if not await has_schema(tx, scope):
         return [], 0
     order = [
         sql.SQL("{} {}").format(sql.Identifier("d", name), sql.SQL("DESC" if desc else "ASC")) for name, desc in sort
@@ -98,7 +98,7 @@ async def list_page(
 
 async def list_all(tx: Tx, scope: WorkspaceScope) -> list[Head]:
     """Every dataset of the workspace, by slug."""
-    if not scope.has_schema:
+    if not await has_schema(tx, scope):
         return []
     query = sql.SQL('SELECT {} FROM {} d WHERE deleted_at IS NULL ORDER BY slug COLLATE "C"')
     found = await tx.execute(query.format(_head(scope), table(scope, "datasets")))
@@ -107,7 +107,7 @@ async def list_all(tx: Tx, scope: WorkspaceScope) -> list[Head]:
 
 async def taken(tx: Tx, scope: WorkspaceScope, *, name: str, slug: str) -> tuple[set[str], set[str]]:
     """Names (lower case) and slugs in use that begin like these."""
-    if not scope.has_schema:
+    if not await has_schema(tx, scope):
         return set(), set()
     query = sql.SQL(
         "SELECT lower(name), slug FROM {} WHERE deleted_at IS NULL"

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg import sql
 
 from backend.repositories.database import Tx
-from backend.repositories.workspaces import table
+from backend.repositories.workspaces import has_schema, table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.limits import Usage
 
@@ -18,7 +18,7 @@ _ALL, _OWN = _SUMS.format(sql.SQL("")), _SUMS.format(sql.SQL("FILTER (WHERE id =
 
 async def used(tx: Tx, scope: WorkspaceScope, own: UUID | None = None) -> tuple[Usage, Usage]:
     """By all of the workspace's datasets but deleted ones, and by the one with the id `own`."""
-    if not scope.has_schema:
+    if not await has_schema(tx, scope):
         return Usage(), Usage()
     found = await tx.execute(_USED.format(_ALL, _OWN, table(scope, "datasets")), {"own": own})
     row = await found.fetchone() or (0,) * 6

@@ -13,7 +13,7 @@ KeyScope = Literal["read", "write"]
 KeyOrigin = Literal["issued", "bootstrap", "presented"]
 """Where a key comes from: this service, its configuration, or whoever was the first to send it."""
 Role = Literal["owner", "editor", "viewer"]
-PersonName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+PersonName = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class UserCreate(Struct, frozen=True, forbid_unknown_fields=True):

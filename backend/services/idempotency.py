@@ -103,8 +103,8 @@ class Attempt:
         """
         await self._stop_renewing()
         if self.spent:
-            text = "This Idempotency-Key was sent with a write to a workspace that you may not write to any more;"
-            raise IdempotencyKeyReused(f"{text} take a new one for each write.")
+            text = "This Idempotency-Key was sent with a write to a workspace that is not among yours now,"
+            raise IdempotencyKeyReused(f"{text} or that you may not write to; take a new one for each write.")
         told = structs.replace(told, workspace_id=self._held.workspace_id)
         async with self._database.publishing() as tx:
             if not await idempotency.finish(tx, self.call, self.id, told):

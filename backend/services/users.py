@@ -25,7 +25,7 @@ from backend.schemas.users import (
     User,
 )
 from backend.services.api_keys import KeyPolicy, expiry, hash_of, new_key
-from backend.services.identifiers import uuid7
+from backend.services.identifiers import check_name, uuid7
 from backend.services.members import add_own
 
 _MOST_REMEMBERED = 10_000
@@ -86,22 +86,24 @@ class UserService:
                 await users.add_key(tx, user.id, uuid7(), key_hash, origin="presented")
 
     def _remember(self, key_hash: bytes, until: float, caller: Caller) -> None:
-        """Not while a workspace has no schema yet: its first dataset must be seen by the next request."""
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
-        if all(scope.has_schema for scope in caller.workspaces):
-            self._remembered[key_hash] = (until, caller)
+        self._remembered[key_hash] = (until, caller)
 
     async def register(self, name: str) -> Registered:
-        """A user, a default workspace and a key. Raises RegistrationClosed, OnlyListedKeys."""
+        """A user, a default workspace and a key. Raises RegistrationClosed, OnlyListedKeys, InvalidName."""
         self._policy.permit_new_keys()
         if not self._registration_open:
             raise RegistrationClosed
         return await self.create(name)
 
     async def create(self, name: str) -> Registered:
-        """What `register` does, for the operator: whether or not registration is open. Raises OnlyListedKeys."""
+        """What `register` does, for the operator: whether or not registration is open.
+
+        Raises OnlyListedKeys, InvalidName.
+        """
         self._policy.permit_new_keys()
+        name = check_name(name)
         secret, key_hash = new_key()
         async with self._database.transaction() as tx:
             user, workspace = await add_user(tx, name)
@@ -119,7 +121,9 @@ class UserService:
         return KeyList(keys, len(keys))
 
     async def issue_key(self, caller: Caller, wanted: KeyCreate) -> KeyIssued:
-        """Raises OnlyListedKeys, Invalid for a key that would be dead at once, Unauthorized where the caller's is."""
+        """Raises OnlyListedKeys, InvalidName, Invalid for a key that would be dead at once, Unauthorized where the
+        caller's is.
+        """
         self._policy.permit_new_keys()
         async with self._database.transaction() as tx:
             if not await users.still_works(tx, caller):
@@ -167,12 +171,12 @@ async def add_user(tx: Tx, name: str | None = None) -> tuple[User, Membership]:
 
 
 async def add_key(tx: Tx, user_id: UUID, wanted: KeyCreate) -> KeyIssued:
-    """One more key of a user. Raises Invalid for one that would be dead from the start."""
-    expires_at = expiry(wanted.expires_at)
+    """One more key of a user. Raises InvalidName, and Invalid for one that would be dead from the start."""
+    expires_at, name = expiry(wanted.expires_at), None if wanted.name is None else check_name(wanted.name)
     secret, key_hash = new_key()
     key_id = uuid7()
-    await users.add_key(tx, user_id, key_id, key_hash, name=wanted.name, scope=wanted.scope, expires_at=expires_at)
-    return KeyIssued(key_id, wanted.name, wanted.scope, expires_at, secret)
+    await users.add_key(tx, user_id, key_id, key_hash, name=name, scope=wanted.scope, expires_at=expires_at)
+    return KeyIssued(key_id, name, wanted.scope, expires_at, secret)
 
 
 def _expired(caller: Caller) -> bool:

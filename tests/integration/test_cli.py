@@ -97,7 +97,7 @@ def beside(postgres_url: str) -> Beside:
     ("arguments", "said"),
     [
         (["user", "create", ""], "The name cannot be used"),
-        (["user", "create", "a\tb"], "The name cannot be used"),
+        (["user", "create", "a\tb"], "The user cannot be made: A name cannot hold U+0009"),
         (["user", "disable", "Nobody at all"], "No user has the id or the name 'Nobody at all'"),
         (["user", "enable", UNKNOWN], f"No user has the id or the name '{UNKNOWN}'"),
         (["key", "create", "Nobody at all"], "The key cannot be made: No user has"),

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
 from httpx import AsyncClient, Response
 from msgspec import Struct
 from support.calls import CSV, ORDERS
 from support.service import MakeUser, Upload, User, without_request_id
+from support.sharing import delete_workspace, join
 
 pytestmark = pytest.mark.anyio
 KEY = {"Idempotency-Key": "one"}
@@ -26,7 +24,6 @@ class Shared(Struct):
     editor: User
     dataset: dict[str, Any]
     answer: Response
-    run: Callable[..., None]
 
     async def again(self) -> Response:
         path = f"/datasets/{self.dataset['id']}/records"
@@ -37,37 +34,21 @@ class Shared(Struct):
         total: int = counted.json()["count"]
         return total
 
-    def member(self, role: str | None) -> None:
+    async def member(self, role: str | None) -> None:
         """Makes the editor something else, or nothing, in the workspace."""
-        where = "WHERE user_id = %s AND workspace_id = %s"
-        self.run(f"DELETE FROM sheaf.memberships {where}", self.editor.id, self.dataset["workspace"])
-        if role is not None:
-            join(self.run, self.editor, self.dataset["workspace"], role)
-
-    def deleted(self, *, yes: bool) -> None:
-        moment = "now()" if yes else "NULL"
-        self.run(f"UPDATE sheaf.workspaces SET deleted_at = {moment} WHERE id = %s", self.dataset["workspace"])
-
-
-def join(run: Callable[..., None], user: User, workspace: str, role: str) -> None:
-    values = "(user_id, workspace_id, role, is_default) VALUES (%s, %s, %s, false)"
-    run(f"INSERT INTO sheaf.memberships {values}", user.id, workspace, role)
+        path = f"/workspaces/{self.dataset['workspace']}/members/{self.editor.id}"
+        if role is None:
+            answer = await self.owner.client.delete(path)
+        else:
+            answer = await self.owner.client.put(path, json={"role": role})
+        assert answer.is_success, answer.text
 
 
 @pytest.fixture
-def run(postgres_url: str) -> Callable[..., None]:
-    def execute(query: str, *values: object) -> None:
-        with psycopg.connect(postgres_url) as connection:
-            connection.execute(query, values)
-
-    return execute
-
-
-@pytest.fixture
-async def shared(user: User, make_user: MakeUser, upload: Upload, run: Callable[..., None]) -> Shared:
+async def shared(user: User, make_user: MakeUser, upload: Upload) -> Shared:
     dataset, editor = await upload(), await make_user("Ed")
-    join(run, editor, dataset["workspace"], "editor")
-    found = Shared(user, editor, dataset, Response(0), run)
+    await join(user.client, dataset["workspace"], editor, "editor")
+    found = Shared(user, editor, dataset, Response(0))
     found.answer = await found.again()
     assert found.answer.status_code == 201
     replayed = await found.again()
@@ -77,56 +58,52 @@ async def shared(user: User, make_user: MakeUser, upload: Upload, run: Callable[
 
 
 async def test_who_was_removed_gets_the_answer_of_a_stranger(shared: Shared, stranger: AsyncClient) -> None:
-    shared.member(None)
+    await shared.member(None)
     path = f"/datasets/{shared.dataset['id']}/records"
     missing = await stranger.post(path, json={"name": "Eve"}, headers=KEY)
     assert missing.status_code == 404
     assert without_request_id(await shared.again()) == without_request_id(missing)
     assert await shared.count() == 3
-    shared.member("editor")
+    await shared.member("editor")
     assert (await shared.again()).content == shared.answer.content
     assert await shared.count() == 3
 
 
 async def test_who_may_only_look_now_is_refused_as_such(shared: Shared) -> None:
-    shared.member("viewer")
+    await shared.member("viewer")
     answer = await shared.again()
     assert answer.status_code == 403
     assert answer.json()["error_code"] == "FORBIDDEN"
     assert await shared.count() == 3
-    shared.member("owner")
+    await shared.member("owner")
     assert (await shared.again()).content == shared.answer.content
 
 
 async def test_a_deleted_workspace_tells_nothing_until_it_is_back(shared: Shared) -> None:
-    shared.deleted(yes=True)
+    await delete_workspace(shared.owner.client, shared.dataset["workspace"])
     assert (await shared.again()).status_code == 404
-    shared.deleted(yes=False)
+    back = await shared.owner.client.post(f"/workspaces/{shared.dataset['workspace']}/undelete")
+    assert back.status_code == 200
     assert (await shared.again()).content == shared.answer.content
     assert await shared.count() == 3
 
 
-async def test_the_same_names_elsewhere_get_no_second_write(shared: Shared, run: Callable[..., None]) -> None:
+async def test_the_same_names_elsewhere_get_no_second_write(shared: Shared) -> None:
     """What the path says may mean another workspace once the first one is out of reach."""
     editor, key = shared.editor, {"Idempotency-Key": "two"}
-    never_remembered = str(uuid4())  # as long as one of their workspaces is without a dataset
-    run("INSERT INTO sheaf.workspaces (id, slug, name) VALUES (%s, 'empty', 'empty')", never_remembered)
-    join(run, editor, never_remembered, "owner")
     assert (await editor.client.post("/datasets?name=orders", content=ORDERS, headers=CSV)).status_code == 201
-    choose = "UPDATE sheaf.memberships SET is_default = true WHERE user_id = %s AND workspace_id = %s"
-    run("UPDATE sheaf.memberships SET is_default = false WHERE user_id = %s", editor.id)
-    run(choose, editor.id, shared.dataset["workspace"])
+    assert (await editor.client.put(f"/workspaces/{shared.dataset['workspace']}/default")).status_code == 200
 
     async def write(name: str) -> Response:
         return await editor.client.post("/datasets/orders/records", json={"name": name}, headers=key)
 
     assert (await write("Eve")).status_code == 201
     assert await shared.count() == 4
-    shared.member(None)
-    run(choose, editor.id, editor.workspace["id"])
+    await shared.member(None)
     for answer in await asyncio.gather(write("Eve"), write("Fay")):
         assert answer.status_code == 422
         assert answer.json()["error_code"] == "IDEMPOTENCY_KEY_REUSED"
+        assert "is not among yours now" in answer.json()["detail"]
     own = (await editor.client.get("/datasets/orders")).json()
     assert (own["workspace"], own["version"], own["rows"]) == (editor.workspace["id"], 1, 2)
 
@@ -134,7 +111,7 @@ async def test_the_same_names_elsewhere_get_no_second_write(shared: Shared, run:
 async def test_many_at_once_while_rights_go(shared: Shared) -> None:
     """Each gets the answer or the refusal; no more is written than once."""
     asked = [asyncio.create_task(shared.again()) for _ in range(10)]
-    await asyncio.to_thread(shared.member, None)
+    await shared.member(None)
     late = await asyncio.gather(*(shared.again() for _ in range(10)))
     assert {each.status_code for each in late} == {404}
     for answer in await asyncio.gather(*asked):
@@ -151,7 +128,7 @@ async def test_an_import_is_no_exception(shared: Shared, later: bool) -> None:
     assert first.status_code == (202 if later else 201)
     again = await shared.editor.client.post(path, content=ORDERS, headers=headers)
     assert again.content == first.content
-    shared.member(None)
+    await shared.member(None)
     gone = await shared.editor.client.post(path, content=ORDERS, headers=headers)
     assert gone.status_code == 404
     assert TOLD not in dict(gone.headers.raw)
@@ -159,11 +136,11 @@ async def test_an_import_is_no_exception(shared: Shared, later: bool) -> None:
 
 async def test_what_was_done_to_a_workspace_is_told_to_its_owners(shared: Shared) -> None:
     place, client = f"/workspaces/{shared.dataset['workspace']}", shared.editor.client
-    shared.member("owner")
+    await shared.member("owner")
     first = await client.patch(place, json={"description": "new"}, headers=KEY)
     assert first.status_code == 200
     assert (await client.patch(place, json={"description": "new"}, headers=KEY)).content == first.content
-    shared.member("editor")
+    await shared.member("editor")
     assert (await client.patch(place, json={"description": "new"}, headers=KEY)).status_code == 403
-    shared.member(None)
+    await shared.member(None)
     assert (await client.patch(place, json={"description": "new"}, headers=KEY)).status_code == 404

@@ -24,7 +24,6 @@ class Everywhere:
         self.http = first.http
         self._all = [stack.enter_context(Client(base, first.key)).http for _ in range(CONNECTIONS)]
         self.id = self.http.get("/users/me").json()["id"]
-        self.made({"name": "their own"})  # a caller with an empty workspace is never remembered
 
     def made(self, body: dict[str, Any]) -> str:
         """A new dataset's id."""
@@ -35,6 +34,10 @@ class Everywhere:
     def asked(self, method: str, path: str, body: Any = None) -> set[int]:
         """The statuses of the answers on all connections."""
         return {each.request(method, path, json=body).status_code for each in self._all}
+
+    def told(self, path: str) -> list[Any]:
+        """What the answers on all connections say."""
+        return [done(each.get(path)) for each in self._all]
 
     def are_known(self) -> None:
         """Every worker remembers whose key it is."""
@@ -64,6 +67,20 @@ def done(answer: httpx.Response) -> Any:
     return answer.json() if answer.content else None
 
 
+def test_the_first_dataset_is_seen_by_who_was_remembered_before_it(ann: Everywhere, bob: Everywhere) -> None:
+    done(ann.http.put(f"/workspaces/ann/members/{bob.id}", json={"role": "editor"}))
+    for each in (ann, bob):
+        each.are_known()
+        assert each.asked("GET", "/datasets/orders?workspace=ann") == {404}
+    orders = ann.made({"name": "orders", "columns": [{"name": "n", "type": "integer"}]})
+    for each in (ann, bob):
+        for path in ("orders?workspace=ann", f"{orders}", f"{orders}/records", f"{orders}/export"):
+            assert each.asked("GET", f"/datasets/{path}") == {200}
+        assert each.asked("POST", f"/datasets/{orders}/records", {"n": 1}) == {201}
+        assert [told["total"] for told in each.told("/datasets?workspace=ann")] == [1] * CONNECTIONS
+        assert [told["datasets"] for told in each.told("/workspaces/ann")] == [1] * CONNECTIONS
+
+
 def test_members_come_change_and_go(ann: Everywhere, bob: Everywhere) -> None:
     orders = ann.made({"name": "orders", "columns": [{"name": "n", "type": "integer"}]})
     member, records = f"/workspaces/ann/members/{bob.id}", f"/datasets/{orders}/records"
@@ -82,6 +99,7 @@ def test_members_come_change_and_go(ann: Everywhere, bob: Everywhere) -> None:
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "once"}], ids=["once", "repeatable"])
 def test_workspaces_come_are_renamed_and_go(ann: Everywhere, headers: dict[str, str]) -> None:
     """Also where what is written is committed with the answer, for an `Idempotency-Key`."""
+    ann.made({"name": "their own"})
     ann.are_known()
     made = done(ann.http.post("/workspaces", json={"name": "Shared"}, headers=headers))
     assert ann.asked("GET", "/datasets?workspace=shared") == {200}

@@ -68,6 +68,14 @@ class TestEveryCaller:
         issued = (await client.post("/users/me/keys", json={"expires_at": later})).json()
         assert (await connect(issued["api_key"]).get("/users/me")).status_code == 200
 
+    async def test_who_has_an_empty_workspace_is_remembered_too(self, user: User, postgres_url: str) -> None:
+        database = await Database(postgres_url, size=1, bulk_size=1, prepare=True).open()
+        users = UserService(database, registration_open=False, memory=60)
+        found = await users.identify(user.key)
+        assert found is not None
+        assert await users.identify(user.key) is found
+        await database.close()
+
 
 class TestRegister:
     async def test_answers_user_workspace_and_key(self, anonymous: AsyncClient) -> None:
@@ -85,7 +93,15 @@ class TestRegister:
         assert first.workspace["id"] != second.workspace["id"]
 
     @pytest.mark.parametrize(
-        "body", [{}, {"name": ""}, {"name": "x" * 201}, {"name": 7}, {"name": "a\u0000b"}, {"nam": "x"}]
+        "body",
+        [
+            {},
+            {"name": ""},
+            {"name": "x" * 201},
+            {"name": 7},
+            {"nam": "x"},
+            *({"name": f"a{wrong}b"} for wrong in "\0\x85\u202e\u200b\u2028"),
+        ],
     )
     async def test_a_bad_body_is_422(self, anonymous: AsyncClient, body: object) -> None:
         answer = await anonymous.post("/users", json=body)
@@ -175,7 +191,9 @@ class TestIssueKey:
                 await call
         await database.close()
 
-    @pytest.mark.parametrize("body", [{"scope": "admin"}, {"expires_at": "tomorrow"}, {"name": "\t"}])
+    @pytest.mark.parametrize(
+        "body", [{"scope": "admin"}, {"expires_at": "tomorrow"}, {"name": "\t"}, {"name": "a\u202eb"}, {"name": "\x85"}]
+    )
     async def test_a_bad_body_is_422(self, client: AsyncClient, body: object) -> None:
         assert (await client.post("/users/me/keys", json=body)).status_code == 422
 
