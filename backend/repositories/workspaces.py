@@ -68,6 +68,13 @@ async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
     await tx.execute("UPDATE sheaf.workspaces SET has_schema = true WHERE id = %s", (scope.id,))
 
 
+async def has_schema(tx: Tx, scope: WorkspaceScope) -> bool:
+    """As it is now: a scope may be remembered from before the workspace's first dataset."""
+    if scope.has_schema:
+        return True
+    return (await tx.execute("SELECT FROM sheaf.workspaces WHERE id = %s AND has_schema", (scope.id,))).rowcount == 1
+
+
 async def lock(tx: Tx, scope: WorkspaceScope) -> bool:
     """Until the transaction ends, nobody else makes, names or removes a dataset of this workspace, changes its members
     or deletes it.
@@ -120,7 +127,7 @@ async def lock_datasets(tx: Tx, scope: WorkspaceScope) -> None:
     """Waits for the writes to its datasets that have begun; further ones wait. To be called before `lock`, never after:
     who renames a dataset locks in this order, too.
     """
-    if scope.has_schema:
+    if await has_schema(tx, scope):
         query = sql.SQL("SELECT FROM {} WHERE deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE")
         await tx.execute(query.format(table(scope, "datasets")))
 
