@@ -12,6 +12,8 @@ from support.archives import bring, exported, files, packed, signed
 from support.client import problem
 from support.service import Upload, User
 
+from backend.services.workspace_contents import LARGEST_MANIFEST, LARGEST_SCHEMA
+
 pytestmark = pytest.mark.anyio
 
 
@@ -137,6 +139,24 @@ async def test_a_file_that_is_missing(client: AsyncClient, archive: bytes, file:
     del contents[f"datasets/orders/{file}"]
     refused = problem(await bring(client, packed(contents)), 422)
     assert refused["detail"] == f"'datasets/orders/{file}' is missing from the archive."
+
+
+@pytest.mark.parametrize(
+    ("file", "most"), [("manifest.json", LARGEST_MANIFEST), ("datasets/orders/schema.json", LARGEST_SCHEMA)]
+)
+async def test_what_is_held_in_memory_is_small(client: AsyncClient, archive: bytes, file: str, most: int) -> None:
+    """Up to its limit such a file is read, whatever is in it."""
+    contents = files(archive)
+    told = contents[file].rstrip().removesuffix(b"}") + b', "more": "'
+    room = most - len(told) - len('"}')
+    filled = told + rb"\\" * (room // 2) + b"x" * (room % 2) + b'"}'
+    for data, status in ((filled, 200), (filled + b" ", 422)):
+        assert len(data) == most + (status == 422)
+        changed = {**contents, file: data}
+        sent = packed(changed) if file == "manifest.json" else signed(changed)
+        answer = await bring(client, sent, dry_run="true")
+        assert answer.status_code == status, answer.text[:500]
+    assert f"is larger than the {most:,} bytes" in problem(answer, 422)["detail"]
 
 
 @pytest.mark.parametrize("body", [b"", b"a,b\n1,2\n", b"PK\x05\x06" + bytes(18), packed({"a.csv": b"a\n1\n"})])

@@ -11,6 +11,8 @@ import pytest
 
 from backend.writers.archive import Archive
 
+UNZIP = shutil.which("unzip")
+
 
 def test_entries_are_read_back() -> None:
     contents = {"a.xml": [b"<a/>"], "folder/b.bin": [os.urandom(100_000), b"x" * 100_000], "empty": []}
@@ -44,18 +46,24 @@ def test_sizes_and_offsets_beyond_4_gigabytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_name_of_any_script(tmp_path: Path, large: bool) -> None:
-    """Also by unzip, where there is one: it looks at the header of each entry and at what follows its data."""
+def test_a_name_of_any_script(large: bool) -> None:
     archive, name = Archive(), "datasets/straße-東京/data.csv"
     sent = archive.begin(name, large=large) + archive.add(b"a\r\n") + archive.end() + archive.finish()
     with ZipFile(io.BytesIO(sent)) as package:
         (info,) = package.infolist()
         assert (info.filename, info.flag_bits & 0x800) == (name, 0x800)
         assert package.read(name) == b"a\r\n"
-    if program := shutil.which("unzip"):
-        (tmp_path / "a.zip").write_bytes(sent)
-        command = [program, str(tmp_path / "a.zip"), "-d", str(tmp_path)]
-        unpacked = subprocess.run(command, capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"})
-        assert unpacked.returncode == 0, unpacked.stderr
-        assert (tmp_path / name).read_bytes() == b"a\r\n"
-        assert (tmp_path / name).stat().st_mode & 0o400
+
+
+@pytest.mark.skipif(UNZIP is None, reason="there is no unzip here")
+@pytest.mark.parametrize("large", [False, True])
+def test_it_is_unzipped(tmp_path: Path, large: bool) -> None:
+    """Unzip looks at the header of each entry and at what follows its data; other names it knows by the locale alone."""
+    archive, name = Archive(), "datasets/orders/data.csv"
+    sent = archive.begin(name, large=large) + archive.add(b"a\r\n") + archive.end() + archive.finish()
+    (tmp_path / "a.zip").write_bytes(sent)
+    command = [str(UNZIP), str(tmp_path / "a.zip"), "-d", str(tmp_path)]
+    unpacked = subprocess.run(command, capture_output=True, check=False)
+    assert unpacked.returncode == 0, unpacked.stderr
+    assert (tmp_path / name).read_bytes() == b"a\r\n"
+    assert (tmp_path / name).stat().st_mode & 0o400
