@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import Parameter
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from backend.controllers.problems import failures
 from backend.schemas.access import Action
 from backend.security.auth import action_of, is_public
 
 
 class Access(ReceiveRoutePlugin):
-    """Ends each description by which role and key the call takes. A handler that says neither does not start."""
+    """Ends each description by which role and key the call takes. A handler that says neither does not start.
+
+    Where the call takes a `workspace`, it documents the 409 of a slug that several of the caller's have.
+    """
 
     def receive_route(self, route: BaseRoute) -> None:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
@@ -20,6 +26,16 @@ class Access(ReceiveRoutePlugin):
                 handler.security = [{}]
             told = "No key is needed." if is_public(handler) else _told(action_of(handler))
             handler.description = "\n\n".join(part for part in (handler.description, told) if part)
+            if _names_a_workspace(handler):
+                handler.responses = {**failures(409), **(handler.responses or {})}
+
+
+def _names_a_workspace(handler: HTTPRouteHandler) -> bool:
+    """By a parameter in its signature, or one that is documented because the handler reads it itself."""
+    described = handler.operation_class().parameters or ()
+    return "workspace" in handler.parsed_fn_signature.parameters or any(
+        isinstance(each, Parameter) and each.name == "workspace" for each in described
+    )
 
 
 def _told(action: Action) -> str:
