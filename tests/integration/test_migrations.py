@@ -46,6 +46,35 @@ def test_up_down_and_up_again(fresh_url: str) -> None:
     assert tables(fresh_url) == after_first
 
 
+_OWNERS = """
+INSERT INTO sheaf.users (id, name, disabled_at) VALUES
+    ('00000000-0000-7000-8000-000000000001', 'Ann', NULL), ('00000000-0000-7000-8000-000000000002', 'Bob', now());
+INSERT INTO sheaf.api_keys (id, user_id, name, scope, hash, origin) VALUES
+    (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', 'issued', 'write', 'a', 'issued'),
+    (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', 'bootstrap', 'write', 'b', 'bootstrap'),
+    (gen_random_uuid(), '00000000-0000-7000-8000-000000000001', 'presented', 'write', 'c', 'presented'),
+    (gen_random_uuid(), '00000000-0000-7000-8000-000000000002', 'of Bob', 'write', 'd', 'issued');
+INSERT INTO sheaf.workspaces (id, slug, name, deleted_at) VALUES
+    ('00000000-0000-7000-8000-000000000003', 'there', 'there', NULL),
+    ('00000000-0000-7000-8000-000000000004', 'gone', 'gone', now());
+INSERT INTO sheaf.memberships (user_id, workspace_id, role)
+    SELECT '00000000-0000-7000-8000-000000000001', id, 'owner' FROM sheaf.workspaces
+"""
+
+
+def test_going_back_gives_nobody_rights_back(fresh_url: str) -> None:
+    """To those who lost them by what the version before knows nothing of."""
+    upgrade(fresh_url)
+    with psycopg.connect(fresh_url) as connection:
+        connection.execute(_OWNERS)
+    command.downgrade(alembic_config(fresh_url), "0005")
+    with psycopg.connect(fresh_url) as connection:
+        work = connection.execute("SELECT name FROM sheaf.api_keys WHERE revoked_at IS NULL ORDER BY name")
+        assert [name for (name,) in work] == ["bootstrap", "issued"]
+        reached = "SELECT w.slug FROM sheaf.memberships m JOIN sheaf.workspaces w ON w.id = m.workspace_id"
+        assert connection.execute(reached).fetchall() == [("there",)]
+
+
 def test_the_migrations_make_what_the_tables_say(fresh_url: str) -> None:
     upgrade(fresh_url)
     command.check(alembic_config(fresh_url))
