@@ -55,7 +55,7 @@ class Asked(Struct, frozen=True):
 def calls(draw: st.DrawFn) -> Asked:
     name = draw(st.sampled_from(CALLED))
     operation = OPERATIONS[name]
-    told = DOCUMENT["paths"][f"/api/v1{operation.path}"][operation.method.lower()]
+    told = DOCUMENT["paths"][f"/api/v1{operation.path}"][operation.described_as]
     parameters = [each["name"] for each in told.get("parameters", ()) if each["in"] == "query"]
     whose = st.sampled_from([THEIRS] if operation.method == "DELETE" else [THEIRS, THEIRS, OWN])
     anything = st.tuples(st.sampled_from([THEIRS, THEIRS, OWN]), st.sampled_from(GIVEN_OUT))

@@ -12,6 +12,7 @@ from typing import Any
 
 from httpx import ASGITransport, AsyncClient, Response
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backend.app import create_app
 from backend.settings import Settings
@@ -19,6 +20,8 @@ from backend.settings import Settings
 PAGE = Path(__file__).parents[2] / "docs" / "access.md"
 BASE = "/api/v1"
 HOST = "http://sheaf.test"
+WITHOUT_HEAD = ("/stream", "/events")
+"""How the paths end that take GET and no HEAD: 405 to whoever may ask."""
 READING_POSTS = ("/query", "/export")
 """How the paths end whose POST reads, because what it asks for may be long."""
 
@@ -41,6 +44,11 @@ class Operation(Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def described_as(self) -> str:
+        """The method under which the document tells of it: HEAD is GET without the body."""
+        return "get" if self.method == "HEAD" else self.method.lower()
 
     @property
     def parameters(self) -> list[str]:
@@ -85,13 +93,16 @@ def document() -> Any:
 
 
 def operations(told: Any) -> dict[str, Operation]:
-    """Each operation by its method and path, `GET /datasets/{ref}`."""
+    """Each operation by its method and path, `GET /datasets/{ref}`; with the HEADs, of which the document is silent."""
     found = [
         Operation(method.upper(), path.removeprefix(BASE), _row(operation.get("description", "")))
         for path, item in told["paths"].items()
         for method, operation in item.items()
     ]
-    return {operation.name: operation for operation in found}
+    heads = [
+        replace(each, method="HEAD") for each in found if each.method == "GET" and not each.path.endswith(WITHOUT_HEAD)
+    ]
+    return {operation.name: operation for operation in (*found, *heads)}
 
 
 def _row(description: str) -> Row | None:
@@ -211,6 +222,11 @@ CALLS = {
     "POST /uploads": How(text="sku\none\n", query=IN_WORKSPACE),
     "GET /uploads/{upload_id}": How(),
     "DELETE /uploads/{upload_id}": How(),
+}
+CALLS |= {
+    name.replace("GET", "HEAD", 1): how
+    for name, how in CALLS.items()
+    if name.startswith("GET ") and not name.endswith(WITHOUT_HEAD)
 }
 
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from litestar import Controller, Litestar, Router, post
 from litestar.openapi import OpenAPIConfig
-from support.endpoints import CALLS, PAGE, document, misplaced, operations, send
+from msgspec.structs import replace
+from support.endpoints import BASE, CALLS, HOST, PAGE, WITHOUT_HEAD, document, misplaced, operations, send
 from support.world import MEMBERS, OTHERS, UNKNOWN, World, world
 
 from backend.controllers.access import Access
@@ -52,11 +53,30 @@ async def test_each_caller_is_answered_as_the_table_says(world: World, name: str
         answer = await send(world.callers[caller], operation, values)
         assert answer.status_code == expected(name, caller), (caller, answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["error_code"].endswith(_CODES[answer.status_code])
+        if operation.method == "HEAD":
+            assert answer.content == b""
+        else:
+            assert answer.json()["error_code"].endswith(_CODES[answer.status_code])
     assert world.picture() == before
     answers = await asyncio.gather(*(world.may(caller, operation) for caller in allowed))
     for caller, answer in zip(allowed, answers, strict=True):
         assert answer.status_code == CALLS[name].answers or answer.is_success, (caller, answer.text)
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name.endswith(WITHOUT_HEAD)])
+async def test_what_streams_without_end_has_no_head(world: World, name: str) -> None:
+    """Whoever asks: where it is not, there is nothing to say of who may."""
+    asked = replace(OPERATIONS[name], method="HEAD")
+    path = f"{BASE}{asked.path.format(**world.values)}"
+    for caller in ("owner", *OTHERS):
+        assert (await world.callers[caller].head(f"{HOST}{path}")).status_code == 405
+
+
+def test_heads_are_among_the_calls() -> None:
+    """The hidden handlers of exports and files, too."""
+    heads = {name for name, operation in OPERATIONS.items() if operation.method == "HEAD"}
+    hidden = {"/datasets/{ref}/export", "/workspaces/{workspace}/export", "/exports/{export_id}/file"}
+    assert {f"HEAD {path}" for path in hidden} < heads
 
 
 def test_no_call_is_described_that_is_not_there() -> None:
@@ -70,7 +90,7 @@ def test_whoever_is_not_answered_with_success_has_a_reason() -> None:
 def test_the_page_lists_what_needs_no_key() -> None:
     told = PAGE.read_text().split("Without a key only ")[1].split(" answer")[0]
     assert told == "`POST /users`, `/health/…`, `/metrics` and `/schema`"
-    public = {name for name, operation in OPERATIONS.items() if operation.row is None}
+    public = {name for name, operation in OPERATIONS.items() if operation.row is None and operation.method != "HEAD"}
     assert public == {"POST /users", "GET /health/live", "GET /health/ready"}
 
 

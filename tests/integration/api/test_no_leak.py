@@ -53,7 +53,7 @@ _OF_EACH = {"x-request-id", "server-timing", "date"}
 def documented(name: str) -> set[str]:
     """The parameters that an operation takes in its query and headers."""
     operation = OPERATIONS[name]
-    told = DOCUMENT["paths"][f"/api/v1{operation.path}"][operation.method.lower()]
+    told = DOCUMENT["paths"][f"/api/v1{operation.path}"][operation.described_as]
     return {each["name"] for each in told.get("parameters", ())} - set(operation.parameters)
 
 
@@ -123,7 +123,7 @@ async def test_by_slug_and_workspace_too(world: World, name: str, caller: str) -
                 assert seen(await send(client, operation, values, query=f"workspace={workspace}")) == nowhere
 
 
-@pytest.mark.parametrize("name", [name for name in OPERATIONS if "{record_id}" in name])
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "{record_id}" in name and not name.startswith("HEAD")])
 async def test_a_record_that_does_not_exist_is_told_to_members_alone(world: World, name: str) -> None:
     answer = await send(world.callers["owner"], OPERATIONS[name], world.values | {"record_id": "99"})
     assert (answer.status_code, answer.json()["error_code"]) == (404, "RECORD_NOT_FOUND")

@@ -82,6 +82,12 @@ DELETE /datasets/{ref}/versions/{version}/tag
 
 
 DOCUMENT = document()
+_TAKE_A_WORKSPACE = [
+    f"{method.upper()} {path}"
+    for path, item in DOCUMENT["paths"].items()
+    for method, told in item.items()
+    if any(each["name"] == "workspace" for each in told.get("parameters", ()))
+]
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
 CALLED = [each for each in OPERATIONS if not each.path.endswith("/rotate")]
@@ -192,3 +198,9 @@ async def send(user: User, case: schemathesis.Case) -> Response:
     if content is not None:
         told["content"] = content
     return await user.client.request(headers={**headers, "X-API-Key": user.key}, **told)
+
+
+@pytest.mark.parametrize("name", _TAKE_A_WORKSPACE)
+def test_a_workspace_that_may_be_several_is_documented(name: str) -> None:
+    method, path = name.split(" ")
+    assert "409" in DOCUMENT["paths"][path][method.lower()]["responses"]

@@ -140,9 +140,10 @@ class TestGet:
         theirs = [await make_workspace(each.client, "Books") for each in (bob, eve)]
         for owner, workspace in zip((bob, eve), theirs, strict=True):
             await join(owner.client, workspace["id"], user)
-        answer = await user.client.get("/workspaces/books")
-        assert code(answer) == (409, "CONFLICT")
-        assert all(workspace["id"] in answer.json()["detail"] for workspace in theirs)
+        for path in ("/workspaces/books", "/datasets?workspace=books", "/datasets/any/records?workspace=books"):
+            answer = await user.client.get(path)
+            assert code(answer) == (409, "CONFLICT")
+            assert all(workspace["id"] in answer.json()["detail"] for workspace in theirs)
 
 
 class TestPatch:
