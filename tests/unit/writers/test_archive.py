@@ -58,7 +58,7 @@ def test_a_name_of_any_script(large: bool) -> None:
 @pytest.mark.skipif(UNZIP is None, reason="there is no unzip here")
 @pytest.mark.parametrize("large", [False, True])
 def test_it_is_unzipped(tmp_path: Path, large: bool) -> None:
-    """Unzip looks at the header of each entry and at what follows its data; other names it knows by the locale alone."""
+    """Unzip looks at the header of each entry and at what follows its data. Other names need a locale that has them."""
     archive, name = Archive(), "datasets/orders/data.csv"
     sent = archive.begin(name, large=large) + archive.add(b"a\r\n") + archive.end() + archive.finish()
     (tmp_path / "a.zip").write_bytes(sent)
