@@ -12,6 +12,7 @@ from httpx import ASGITransport, Response
 from psycopg.pq import Trace
 
 from backend.app import _litestar
+from backend.controllers.head import with_head
 from backend.observing import observed
 from backend.repositories.database import Database
 from backend.settings import Settings
@@ -61,6 +62,6 @@ async def watched(url: str, data: Path) -> AsyncIterator[Statements]:
     settings = Settings(database_url=url, data=data, log_level="error", prepared_statements=False)
     database = await Database(url, size=1, bulk_size=1, prepare=False).open()
     try:
-        yield Statements(database, ASGITransport(observed(_litestar(settings, database))))
+        yield Statements(database, ASGITransport(with_head(observed(_litestar(settings, database)))))
     finally:
         await database.close()
