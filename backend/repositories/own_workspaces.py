@@ -54,7 +54,7 @@ async def _head(tx: Tx, row: Sequence[Any]) -> WorkspaceHead:
     """With one statement more, since each touches one workspace's schema."""
     scope = WorkspaceScope(*row[:5])
     description, is_default, created_at, updated_at, revision, members = row[5:]
-    used, _ = await quotas.used(tx, scope)
+    used = await quotas.used(tx, scope)
     workspace = Workspace(
         id=scope.id,
         slug=scope.slug,

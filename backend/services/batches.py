@@ -18,6 +18,7 @@ from backend.services import record_values
 from backend.services.batch_errors import DUPLICATE_KEY, Wrong
 from backend.services.batch_keys import check_keys
 from backend.services.conflicts import conflicts
+from backend.services.quotas import require
 from backend.services.record_values import MOST_ERRORS, Values, holds_object, merged_item
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, etag_after, publish
@@ -76,8 +77,11 @@ async def apply(
     """Carries out a batch and publishes it as one version, none when nothing changes.
 
     `partial`: bad operations are left out and told in `errors`. `answer`: whether the records are wanted with their
-    data. Raises InvalidRecord, DuplicateKeys, PreconditionFailed, LimitExceeded.
+    data. Raises InvalidRecord, DuplicateKeys, PreconditionFailed, LimitExceeded, QuotaExceeded.
     """
+    if batch.creates or batch.changes:
+        items = [*batch.creates, *(each.set for each in batch.changes)]
+        await require(tx, writing.scope, writing.quotas, items)
     wrong = Wrong(batch.places)
     await _check_records(tx, writing, batch, wrong)
     if writing.head.open_schema:

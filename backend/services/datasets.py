@@ -21,7 +21,7 @@ from backend.schemas.datasets import (
     DatasetPatch,
     Head,
 )
-from backend.schemas.limits import Quotas
+from backend.schemas.limits import Quotas, Usage
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
@@ -29,7 +29,7 @@ from backend.services.identifiers import check_name, first_free, slugify, uuid7
 from backend.services.key_declarations import declare
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
-from backend.services.quotas import NO_QUOTAS, check
+from backend.services.quotas import NO_QUOTAS, check, require
 from backend.services.turns import turn
 from backend.services.writing import Writing
 
@@ -85,6 +85,7 @@ class DatasetService:
                 evidence=[None] * len(columns),
                 change=Change("create"),
             )
+            await require(tx, scope, self._quotas)
             await records.create_table(tx, scope, new.id)
             await records.add_indexes(tx, scope, new.id)
             return await publish(tx, caller, scope, new, self._quotas)
@@ -150,7 +151,7 @@ class DatasetService:
             scope, head = await lookup.head(tx, caller, ref, workspace, deleted_since=since, lock=True)
             slug = await _slug_for(tx, scope, head.dataset.name)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": None, "slug": slug})
-            await check(tx, scope, self._quotas, head.dataset.id)
+            await check(tx, scope, self._quotas, Usage(1, head.dataset.rows, head.dataset.bytes))
             return cast("Head", await datasets.find(tx, scope, head.dataset.id))
 
 

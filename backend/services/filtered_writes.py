@@ -20,6 +20,7 @@ from backend.schemas.versions import Change
 from backend.services import record_values
 from backend.services.batches import apply
 from backend.services.preconditions import require_match
+from backend.services.quotas import require
 from backend.services.record_values import NULL, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
@@ -47,12 +48,14 @@ class FilteredWriteService:
     ) -> tuple[Changed, str]:
         """A merge patch (RFC 7396) of the records that match, and the dataset's ETag. An empty query is all of them.
 
-        Raises InvalidQuery, TooManyMatch, and InvalidRecord naming each bad value.
+        Raises InvalidQuery, TooManyMatch, QuotaExceeded, and InvalidRecord naming each bad value.
         """
         async with self._begun(caller, ref, workspace, query, terms) as (tx, writing):
             matching = self._matching(writing, query)
             found = await filtered_writes.count(tx, matching)
             _check_most(found, terms)
+            if found:
+                await require(tx, writing.scope, writing.quotas, [changes])
             if writing.head.open_schema:
                 refuse_values(unnameable(changes, "/set"))
                 if not found:

@@ -14,7 +14,7 @@ from backend.repositories.database import Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head
-from backend.schemas.limits import Quotas
+from backend.schemas.limits import Quotas, Usage
 from backend.schemas.versions import Change
 from backend.services.identifiers import new_token
 from backend.services.quotas import check
@@ -69,5 +69,5 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
     await datasets.add_columns(tx, scope, new.id, 1, columns)
     await versions.add(tx, scope, new.id, 1, token=token, author=caller.user_id, at=at, rows=rows, change=new.change)
     await workspaces.add_to_directory(tx, scope, new.id)
-    await check(tx, scope, quotas, new.id)
+    await check(tx, scope, quotas, Usage(1, rows))
     return cast("Head", await datasets.find(tx, scope, new.id))

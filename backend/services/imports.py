@@ -65,7 +65,7 @@ class ImportService:
         wanted = check_name(job.request.name) if job.request.name is not None else None
         async with self._database.read() as tx:
             place = await room(tx, scope, self._quotas if job.bounded else NO_QUOTAS)
-        place.check(datasets=1, size=1)
+        place.check(datasets=1, size=job.upload.size)
         run = self._run_sheets if job.request.options.sheet == "*" else self._run_one
         return await run(job, scope, wanted, place)
 

@@ -1,18 +1,21 @@
-"""What one workspace may hold: a write that goes past it is refused before it commits, or earlier where that is known.
+"""What one workspace may hold: a write that goes past it is refused.
 
-Writers to different datasets do not wait for one another, so writes at the same moment may together go past a quota of
-rows or bytes; the next one is refused. New datasets come one after the other: their number is exact.
+Rows and datasets are counted before the write commits. Bytes are looked at before anything is written, by what is sent:
+what a refused write has taken of a table is free only later. Writers to different datasets do not wait for one another,
+so writes at the same moment may together go past a quota of rows or bytes; the next one is refused. New datasets come
+one after the other: their number is exact.
 """
 
 from __future__ import annotations
 
-from uuid import UUID
+from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
 from backend.errors import QuotaExceeded
 from backend.repositories import quotas
 from backend.repositories.database import Tx
+from backend.schemas.batches import Item
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.problems import ErrorItem
@@ -30,7 +33,9 @@ class Room(Struct, frozen=True):
     freed: int = 0
 
     def check(self, *, datasets: int = 0, rows: int = 0, size: int = 0) -> None:
-        """Raises QuotaExceeded where no more than these would be too much; `size` in bytes."""
+        """Raises QuotaExceeded where no more than these would be too much;
+        `size`: bytes that are sent, at least 1 for what adds or changes records.
+        """
         used = self.used
         after = Usage(used.datasets + datasets, used.rows - self.freed + rows, used.bytes + size)
         _refuse(self.quotas, used, after, at_least=" at least")
@@ -44,20 +49,25 @@ async def room(tx: Tx, scope: WorkspaceScope, limits: Quotas, *, freed: int = 0)
     """What is left before a write; without quotas nothing is asked."""
     if limits == NO_QUOTAS:
         return Room()
-    used, _ = await quotas.used(tx, scope)
-    return Room(limits, used, freed)
+    return Room(limits, await quotas.used(tx, scope), freed)
 
 
-async def check(tx: Tx, scope: WorkspaceScope, limits: Quotas, dataset_id: UUID, before: Usage = _NOTHING) -> None:
-    """After all that a transaction writes to a dataset. `before`: what it was; nothing, for one that was not there.
+async def require(tx: Tx, scope: WorkspaceScope, limits: Quotas, items: Iterable[Item] = (), *, rows: int = 0) -> None:
+    """Before the values of `items` are written, or others that were not sent. Raises QuotaExceeded."""
+    if limits != NO_QUOTAS:
+        sent = sum(len(name) + len(memoryview(value)) for item in items for name, value in item.items())
+        (await room(tx, scope, limits)).check(rows=rows, size=max(sent, 1))
+
+
+async def check(tx: Tx, scope: WorkspaceScope, limits: Quotas, more: Usage) -> None:
+    """After all that a transaction writes to a dataset, which is so much more of what is counted exactly.
 
     Raises QuotaExceeded where the workspace has grown past a quota.
     """
     if limits != NO_QUOTAS:
-        total, own = await quotas.used(tx, scope, dataset_id)
-        others = Usage(total.datasets - own.datasets, total.rows - own.rows, total.bytes - own.bytes)
-        was = Usage(others.datasets + before.datasets, others.rows + before.rows, others.bytes + before.bytes)
-        _refuse(limits, was, total)
+        now = await quotas.used(tx, scope)
+        was = Usage(now.datasets - more.datasets, now.rows - more.rows, now.bytes - more.bytes)
+        _refuse(limits, was, now)
 
 
 def _refuse(limits: Quotas, used: Usage, after: Usage, *, at_least: str = "") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -86,19 +85,20 @@ class RecordStreams:
                 return await self._writes.create(
                     caller, ref, workspace, few, if_match=if_match, answer=answer, dry_run=dry_run
                 )
-        return await self._copy(caller, ref, workspace, upload.file, if_match=if_match, dry_run=dry_run)
+        return await self._copy(caller, ref, workspace, upload, if_match=if_match, dry_run=dry_run)
 
     async def _copy(
-        self, caller: Caller, ref: str, workspace: str | None, file: BinaryIO, *, if_match: str | None, dry_run: bool
+        self, caller: Caller, ref: str, workspace: str | None, upload: Upload, *, if_match: str | None, dry_run: bool
     ) -> tuple[Appended, str]:
-        limits = self._limits
+        file, limits = upload.file, self._limits
         async with self._writers.write_long(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag)
+            place = await room(tx, writing.scope, writing.quotas)
+            place.check(rows=1, size=upload.size)
             if writing.head.open_schema:
                 example = await asyncio.to_thread(Survey(file, limits).example)
                 await grow(tx, writing, [example], max_columns=limits.max_columns)
             first, dataset, version = writing.head.next_id, writing.head.dataset, writing.version
-            place = await room(tx, writing.scope, writing.quotas)
             load = LineLoad(
                 file, limits, writing.columns, first_id=first, version=version, rows=dataset.rows, room=place
             )

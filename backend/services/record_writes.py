@@ -23,11 +23,12 @@ from backend.services.batches import MOST_OPERATIONS, apply
 from backend.services.conflicts import conflicts
 from backend.services.identifiers import new_token
 from backend.services.preconditions import matches, require_match
+from backend.services.quotas import require
 from backend.services.record_keys import ByKey, located
 from backend.services.record_values import holds_object, merged_item, refuse_values
 from backend.services.schema_growth import grow, unnameable
 from backend.services.small_writes import SmallWrites
-from backend.services.writing import Writers, Writing, check_quotas, publish
+from backend.services.writing import Writers, Writing, publish
 
 _ONE = Places(creates=lambda _: "")
 _LISTED = Places(creates="/{}".format)
@@ -100,13 +101,13 @@ class RecordWriteService:
 
     async def add(self, tx: Tx, writing: Writing, item: Item) -> tuple[Record, str]:
         """A new record and its ETag, within a write. Raises InvalidRecord, QuotaExceeded."""
+        await require(tx, writing.scope, writing.quotas, [item], rows=1)
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
         refuse_values(errors)
         made = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
         if made is None:
             raise DatasetNotFound
-        await check_quotas(tx, writing)
         return made
 
     async def patch(
@@ -131,6 +132,7 @@ class RecordWriteService:
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             record_id = await located(tx, writing, record)
             await _require_current(tx, writing, record_id, item, if_match)
+            await require(tx, writing.scope, writing.quotas, [item])
             await self._grow(tx, writing, item)
             if holds_object(item):
                 stored = await record_images.values(tx, writing.target, [record_id])
@@ -164,6 +166,7 @@ class RecordWriteService:
         """`replace`, within a write."""
         whole = {column.name: Raw(record_values.NULL) for column in writing.columns} | dict(item)
         await _require_current(tx, writing, record_id, whole, if_match, merge=False)
+        await require(tx, writing.scope, writing.quotas, [item])
         await self._grow(tx, writing, item)
         values, errors = record_values.check(item, writing.by_name, writing.columns, "")
         await _refuse(tx, writing, record_id, errors)
@@ -225,7 +228,6 @@ async def _written(tx: Tx, writing: Writing, edit: Edit, *, dry_run: bool) -> tu
     found = await small_writes.change(tx, writing.target, _publication(writing, "update"), edit)
     if found is None:
         raise RecordNotFound
-    await check_quotas(tx, writing)
     record, etag = found
     changed, grown = record.version == writing.version, writing.columns != writing.snapshot.columns
     if grown and not changed:

@@ -93,7 +93,7 @@ class Reimports:
                 by_key = job.request.mode in BY_KEY
                 aimed = await aim(tx, job, scope, head, staged=by_key)
                 check_begun(aimed, source.names)
-                place, options, target = await self._room(tx, aimed), job.request.options, aimed.target
+                place, options, target = await self._room(tx, aimed, job.upload.size), job.request.options, aimed.target
                 load = Load(source, options, self._limits, job.progress, target=target, rejects=job.rejects, room=place)
                 with translating(head.dataset.key):
                     changes = await (_merge if by_key else _add)(tx, job, aimed, load)
@@ -112,19 +112,18 @@ class Reimports:
                 scope, head = await _find(tx, job, lock=False)
                 aimed = await aim(tx, job, scope, head, staged=True)
                 check_begun(aimed, source.names)
-                found = await plan(tx, job, aimed, source, self._limits, await self._room(tx, aimed))
+                found = await plan(tx, job, aimed, source, self._limits, await self._room(tx, aimed, job.upload.size))
                 if await _made_before(tx, job, scope, head) is not None:
                     found = as_before(found, head.dataset.rows)
                 return Imported(found)
         finally:
             await asyncio.to_thread(source.close)
 
-    async def _room(self, tx: Tx, aimed: Aim) -> Room:
-        """For the file's rows, which are those of the dataset but for an append. Raises QuotaExceeded."""
+    async def _room(self, tx: Tx, aimed: Aim, size: int) -> Room:
+        """For a file of `size` bytes, whose rows are the dataset's but for an append. Raises QuotaExceeded."""
         mode = aimed.request.mode
         found = await room(tx, aimed.scope, self._quotas, freed=0 if mode == "append" else aimed.head.dataset.rows)
-        if mode != "sync":  # that may only remove
-            found.check(size=1)
+        found.check(size=size)
         return found
 
     def _columns(self, aimed: Aim, load: Load, changes: Changes) -> tuple[Column, ...]:

@@ -14,6 +14,7 @@ from backend.repositories.restores import Counts, Then
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
 from backend.schemas.problems import ErrorItem
+from backend.services.quotas import require
 from backend.services.record_values import MOST_ERRORS, Values, stored_value
 from backend.services.writing import Writing
 
@@ -21,7 +22,10 @@ _values = msgspec.json.Decoder(dict[str, Raw])
 
 
 async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Sequence[int]) -> Counts:
-    """Deleted ones come back, those that were not there go. Raises InvalidRecord with a pointer to each bad id."""
+    """Deleted ones come back, those that were not there go.
+
+    Raises QuotaExceeded, and InvalidRecord with a pointer to each bad id.
+    """
     found = {each.id: each for each in await restores.list_images(tx, writing.scope, target, ids)}
     then = {column.key: column for column in target.columns}
     errors, places = list[ErrorItem](), dict[int, int]()
@@ -42,6 +46,8 @@ async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Seque
     if errors:
         text = f"{errors[0].message} Nothing was restored."
         raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
+    if fresh:
+        await require(tx, writing.scope, writing.quotas, rows=added - len(gone))
     dataset_id = writing.head.dataset.id
     await record_images.close(tx, writing.target, [*fresh, *gone])
     await restores.insert(tx, writing.scope, dataset_id, writing.version, fresh)

@@ -17,7 +17,7 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
 from backend.services.preconditions import require_match
-from backend.services.quotas import room
+from backend.services.quotas import require
 from backend.services.record_keys import follow
 from backend.services.restored_records import restore_records
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
@@ -56,8 +56,6 @@ class RestoreService:
             elif not dry_run:
                 change = Change("restore", *rows, note=wanted.note, source=source)
                 etag = etag_after(writing, await publish(tx, writing, change, next_id=writing.head.next_id))
-            else:
-                (await room(tx, writing.scope, writing.quotas)).check(rows=counts.added - counts.removed)
         unchanged = kept - counts.added - counts.changed - (counts.removed if wanted.ids else 0)
         return Changed(version, *rows, unchanged, dry_run=dry_run), etag
 
@@ -83,6 +81,8 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: b
     now = structs.replace(writing.snapshot, columns=target.columns)  # what an image hides under them would show again
     told = await diffs.between(tx, writing.scope, now, target)
     counts = await restores.compare(tx, told)
+    if counts.added or counts.changed:
+        await require(tx, writing.scope, writing.quotas, rows=counts.added - counts.removed)
     reshaped = await _restore_columns(tx, writing, target)
     if key is None and dry_run:
         return counts, reshaped

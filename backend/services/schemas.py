@@ -21,6 +21,7 @@ from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
 from backend.schemas.versions import Change
 from backend.services.preconditions import matches, require_match
+from backend.services.quotas import require
 from backend.services.record_keys import refuse_loss
 from backend.services.schema_plans import Retyped, SchemaPlan, plan_changes
 from backend.services.writing import Writers, Writing, publish
@@ -73,8 +74,8 @@ class SchemaService:
     ) -> tuple[SchemaChanged, str]:
         """The columns afterwards and their ETag. `if_match` may be the schema's or the dataset's.
 
-        Raises InvalidSchema, LimitExceeded, PreconditionFailed, and BadCells naming the first values that do not
-        convert. A dry run answers those instead, and takes no lock.
+        Raises InvalidSchema, LimitExceeded, PreconditionFailed, QuotaExceeded, and BadCells naming the first values
+        that do not convert. A dry run answers those instead, and takes no lock.
         """
         if dry_run:
             async with self._database.snapshot() as tx:
@@ -96,6 +97,8 @@ class SchemaService:
         used = await datasets.list_keys(tx, writing.scope, dataset.id)
         refuse_loss(writing.head, changes)
         plan = plan_changes(writing.columns, changes, used, self._max_columns)
+        if plan.retyped:
+            await require(tx, writing.scope, writing.quotas)
         retyping = await _convert(tx, writing, plan.retyped, keep=keep)
         errors, total = _bad_cells(plan, retyping)
         if not total:

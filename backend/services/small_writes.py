@@ -1,6 +1,6 @@
 """Writes of one record at once: a single statement, which takes effect only on the version that was last seen here.
 
-Nothing is found out ahead, and nothing is refused: whatever is not plain is left to the usual way.
+Nothing is found out ahead, and nothing is refused but by a quota: whatever is not plain is left to the usual way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from backend.schemas.limits import Quotas
 from backend.schemas.records import Changed, Record
 from backend.services import record_values
 from backend.services.identifiers import new_token
-from backend.services.quotas import NO_QUOTAS
+from backend.services.quotas import NO_QUOTAS, require
 from backend.services.turns import turn
 
 T = TypeVar("T")
@@ -36,9 +36,9 @@ Work = Callable[[Tx, Target, Publication], Awaitable[tuple[T, bool] | None]]
 
 class SmallWrites:
     def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
-        """`quotas`: what one workspace may hold; whatever may make it larger goes the usual way, which looks."""
+        """`quotas`: what one workspace may hold."""
         self._database = database
-        self._bounded = quotas != Quotas(quotas.datasets)
+        self._quotas = quotas
 
     async def add(self, caller: Caller, ref: str, workspace: str | None, item: Item) -> tuple[UUID, Record, str] | None:
         """The dataset's id, the new record and its ETag; None: not by this way."""
@@ -46,7 +46,10 @@ class SmallWrites:
         async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[UUID, Record, str], bool] | None:
             by_name = {column.name: column for column in target.columns}
             values, errors = record_values.check(item, by_name, target.columns, "")
-            if errors or (found := await small_writes.add(tx, target, made, values)) is None:
+            if errors:
+                return None
+            await require(tx, target.scope, self._quotas, [item], rows=1)
+            if (found := await small_writes.add(tx, target, made, values)) is None:
                 return None
             return (target.dataset_id, *found), True
 
@@ -63,7 +66,7 @@ class SmallWrites:
             values, gone, errors = record_values.check_change(item, by_name, "")
             return None if errors else Edit(record_id, gone, values)
 
-        return await self._changed(caller, ref, workspace, edit, if_match)
+        return await self._changed(caller, ref, workspace, item, edit, if_match)
 
     async def replace(
         self, caller: Caller, ref: str, workspace: str | None, record_id: int, item: Item, *, if_match: str | None
@@ -74,19 +77,21 @@ class SmallWrites:
             values, errors = record_values.check(item, by_name, target.columns, "")
             return None if errors else Edit.whole(record_id, values, target.columns)
 
-        return await self._changed(caller, ref, workspace, edit, if_match)
+        return await self._changed(caller, ref, workspace, item, edit, if_match)
 
     async def _changed(
         self,
         caller: Caller,
         ref: str,
         workspace: str | None,
+        item: Item,
         edit: Callable[[Target, Mapping[str, Column]], Edit | None],
         if_match: str | None,
     ) -> tuple[Record, str, Changed] | None:
         async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[Record, str, Changed], bool] | None:
             if (wanted := edit(target, {column.name: column for column in target.columns})) is None:
                 return None
+            await require(tx, target.scope, self._quotas, [item])
             if (found := await small_writes.change(tx, target, made, wanted, if_match=if_match)) is None:
                 return None
             record, etag = found
@@ -109,7 +114,7 @@ class SmallWrites:
         self, caller: Caller, ref: str, workspace: str | None, operation: str, work: Work[T], *, more: int = 0
     ) -> T | None:
         """On the version that is remembered, then on the one that is found; `more`: records."""
-        if held.get() is not None or (self._bounded and more >= 0):
+        if held.get() is not None:
             return None
         async with turn(self._database, caller, ref, workspace), self._database.read() as tx:
             known = lookup.remembered(caller, ref, workspace, at=None)

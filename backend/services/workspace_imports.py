@@ -89,7 +89,7 @@ class WorkspaceImportService:
             with await asyncio.to_thread(ArchivedFiles, upload.file, max_inflated=self._limits.max_inflated) as files:
                 contents = await asyncio.to_thread(Contents, files, self._limits)
                 manifest = contents.manifest
-                Room(self._quotas).check(datasets=len(manifest.datasets), rows=manifest.rows)
+                Room(self._quotas).check(datasets=len(manifest.datasets), rows=manifest.rows, size=upload.size)
                 bringing = _Bringing(self._database, caller, contents, self._limits, self._quotas, progress)
                 try:
                     await asyncio.to_thread(contents.verify, progress)

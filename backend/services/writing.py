@@ -128,18 +128,11 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
         next_id=next_id,
         size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
     )
-    if change.added or change.changed or not change.removed:
-        await check_quotas(tx, writing)
+    if (more := change.added - change.removed) > 0:
+        await check(tx, writing.scope, writing.quotas, Usage(rows=more))
     if writing.columns == writing.snapshot.columns:
         lookup.remember_columns(token, writing.columns)
     return token
-
-
-async def check_quotas(tx: Tx, writing: Writing) -> None:
-    """Once a version is published that does more than remove. Raises QuotaExceeded."""
-    dataset = writing.head.dataset
-    before = Usage(1, dataset.rows, dataset.bytes)
-    await check(tx, writing.scope, writing.quotas, dataset.id, before)
 
 
 def after(writing: Writing, token: str) -> Snapshot:

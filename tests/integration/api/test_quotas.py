@@ -266,7 +266,68 @@ class TestBytes:
             if answer.status_code != 201:
                 break
         refused(answer, "WORKSPACE_BYTES", "262,144")
-        assert (await client.get("/datasets/orders")).json()["bytes"] <= 2**18
         assert (await client.delete("/datasets/orders/records/1")).status_code == 204
         answer = await client.request("DELETE", "/datasets/orders/records", json={"where": {"name": "n1"}})
         assert answer.status_code == 200
+        refused(await client.post("/datasets/orders/records", json={"name": "Eve"}), "WORKSPACE_BYTES")
+
+    async def test_what_was_refused_does_not_count(self, limited: Limited) -> None:
+        client = await limited(workspace_bytes=600_000)
+        assert (await raw(client, THREE, name="orders")).status_code == 201
+        used = (await client.get("/datasets/orders")).json()["bytes"]
+        file = b"name,amount\n" + b"".join(b"%060d,1\n" % n for n in range(9_000))
+        lines = b"".join(b'{"name":"%060d"}\n' % n for n in range(9_000))
+        for query in ("?dry_run=true", ""):
+            refused(await client.post(f"/datasets/orders/imports{query}", content=file, headers=CSV), "WORKSPACE_BYTES")
+            answer = await client.post(f"/datasets/orders/records{query}", content=lines, headers=JSON_LINES)
+            refused(answer, "WORKSPACE_BYTES", f"{used:,} are used")
+            refused(await client.post(f"/datasets{query}", content=file, headers=CSV), "WORKSPACE_BYTES")
+        assert (await client.get("/datasets/orders")).json()["bytes"] == used
+        assert (await client.post("/datasets/orders/records", json={"name": "Eve"})).status_code == 201
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("POST", "/records", {"name": "Eve"}),
+            ("POST", "/records?dry_run=true", [{"name": "Eve"}]),
+            ("PATCH", "/records/1", {"amount": 9}),
+            ("PUT", "/records/1", {"amount": 9}),
+            ("PUT", "/records/by-key/Ann", {"amount": 9}),
+            ("PUT", "/records/by-key/Eve", {"amount": 9}),
+            ("PATCH", "/records", {"changes": [{"id": 1, "set": {"amount": 9}}]}),
+            ("PATCH", "/records", {"where": {}, "set": {"amount": 9}}),
+            ("PUT", "/records?key=name", [{"name": "Ann", "amount": 9}]),
+            ("PATCH", "/schema", {"columns": [{"name": "amount", "type": "text"}]}),
+            ("POST", "/restore", {"version": 1}),
+            ("POST", "/restore?dry_run=true", {"version": 1, "ids": [3]}),
+        ],
+    )
+    async def test_at_the_quota_nothing_is_added_or_changed(
+        self, limited: Limited, method: str, path: str, body: Any
+    ) -> None:
+        before = await limited()
+        assert (await raw(before, THREE, name="orders")).status_code == 201
+        assert (await before.patch("/datasets/orders", json={"key": "name"})).status_code == 200
+        assert (await before.delete("/datasets/orders/records/3")).status_code == 204
+        dataset = (await before.get("/datasets/orders")).json()
+        client = await limited(workspace_bytes=dataset["bytes"])
+        client.headers["X-API-Key"] = before.headers["X-API-Key"]
+        refused(await client.request(method, f"/datasets/orders{path}", json=body), "WORKSPACE_BYTES")
+        assert (await client.get("/datasets/orders")).json() == dataset
+        assert (await client.patch("/datasets/orders", json={"description": "full"})).status_code == 200
+        assert (
+            await client.patch("/datasets/orders/schema", json={"columns": [{"name": "amount", "drop": True}]})
+        ).status_code == 200
+        assert (await client.delete("/datasets/orders/records/1")).status_code == 204
+
+    async def test_what_only_takes_away_is_restored(self, limited: Limited) -> None:
+        before = await limited()
+        assert (await raw(before, THREE, name="orders")).status_code == 201
+        assert (await before.post("/datasets/orders/records", json={"name": "Eve"})).status_code == 201
+        client = await limited(workspace_bytes=1)
+        client.headers["X-API-Key"] = before.headers["X-API-Key"]
+        assert (await client.post("/datasets/orders/restore", json={"version": 1})).status_code == 200
+        refused(await client.post("/datasets/orders/restore", json={"version": 2}), "WORKSPACE_BYTES")
+        orders = (await client.get("/datasets/orders")).json()
+        assert (await client.delete("/datasets/orders")).status_code == 204
+        refused(await client.post(f"/datasets/{orders['id']}/undelete"), "WORKSPACE_BYTES", "0 are used")
