@@ -167,6 +167,10 @@ class TooManyMatch(Conflict):
     """More records match than `max_affected` allows; nothing was changed."""
 
 
+class RecordIdsUsedUp(Conflict):
+    """This dataset has no id left for another record: the largest is 2**53 - 1. Import its records as a new dataset."""
+
+
 class NoKeyColumn(Conflict):
     """This dataset has no key column; declare one: PATCH /datasets/{ds} {"key": "a column"}."""
 

@@ -12,8 +12,9 @@ import polars as pl
 from backend.errors import LimitExceeded, UnreadableFile
 from backend.inference.batch import Batch
 from backend.inference.clean import GUARDED
+from backend.query.text import shown
 from backend.readers.base import ReadLimits
-from backend.schemas.columns import RECORD_ID
+from backend.schemas.columns import LAST_ID, RECORD_ID
 from backend.schemas.imports import SheetInfo, Warnings
 
 _MARK = b"\xef\xbb\xbf"
@@ -92,16 +93,18 @@ class ExactSource:
     def _batch(self, frame: pl.DataFrame, row: int) -> Batch:
         numbers = pl.int_range(row, row + frame.height, dtype=pl.UInt32, eager=True)
         if self._ids:
-            numbers = self._checked(frame.to_series(0).cast(pl.Int64, strict=False))
+            numbers = self._checked(frame.to_series(0), row)
             frame = frame.drop("0").rename(lambda name: str(int(name) - 1))
             if not frame.width:
                 frame = pl.DataFrame({"0": pl.Series([None] * len(numbers), dtype=pl.String)})
         return Batch(self._unguarded(frame), numbers)
 
-    def _checked(self, ids: pl.Series) -> pl.Series:
-        steps = ids - ids.shift(1, fill_value=self.last_id)
-        if ids.null_count() or not (steps > 0).all():
-            raise UnreadableFile(f"the ids in {RECORD_ID} are not whole numbers that go up")
+    def _checked(self, told: pl.Series, row: int) -> pl.Series:
+        ids = told.cast(pl.Int64, strict=False)
+        fit = ((ids > ids.shift(1, fill_value=self.last_id)) & (ids <= LAST_ID)).fill_null(value=False)
+        if (place := fit.not_().arg_true()).len():
+            reason = f"those in {RECORD_ID} are whole numbers that go up, to {LAST_ID}"
+            raise UnreadableFile(f"row {row + place[0]}: {shown(told[place[0]] or '')} is no id: {reason}")
         self.last_id = int(ids[-1])
         return ids
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Raw, Struct
 from psycopg import sql
 
+from backend.errors import RecordIdsUsedUp
 from backend.query.compile import record_json
 from backend.repositories import pruning
 from backend.repositories.database import Tx
@@ -22,7 +23,7 @@ from backend.repositories.records import records, schema_tag
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
-from backend.schemas.columns import Column
+from backend.schemas.columns import LAST_ID, Column
 from backend.schemas.datasets import Dataset
 from backend.schemas.records import Record
 
@@ -49,8 +50,9 @@ _PUBLISHED = sql.SQL(
 )
 _ADD = sql.SQL(
     "WITH {head}, written AS (INSERT INTO {table} AS r (id, added_in, data)"
-    " SELECT head.next_id, %(version)s, %(set)s::text::jsonb FROM head RETURNING r.id, r.data), {published}"
-    " SELECT r.id, {json} FROM written r"
+    " SELECT head.next_id, %(version)s, %(set)s::text::jsonb FROM head WHERE head.next_id <= {last}"
+    " RETURNING r.id, r.data), {published}"
+    " SELECT r.id, {json} FROM head LEFT JOIN written r ON true"
 )
 _CHANGE = sql.SQL(
     "WITH {head}, was AS (SELECT r.id, r.added_in, r.data, (r.data - g.gone::text[]) || g.set::jsonb AS wanted"
@@ -91,10 +93,12 @@ class Publication(Struct, frozen=True):
 
 
 async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Raw]) -> tuple[Record, str] | None:
-    """A new record (column key → JSON text) and its ETag."""
+    """A new record (column key → JSON text) and its ETag. Raises RecordIdsUsedUp."""
     params = {**_params(target, made), "set": json_text(values)}
     row = await _row(tx, "add", target, params)
     if row is not None:
+        if row[0] is None:
+            raise RecordIdsUsedUp
         await _prune(tx, target, made)
     return row and (Record(row[0], target.version, Raw(row[1])), _etag(made.token, row[0], target))
 
@@ -160,6 +164,7 @@ def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, columns: tupl
         "versions": table(scope, "versions"),
         "datasets": table(scope, "datasets"),
         "live": LIVE,
+        "last": LAST_ID,
         "json": record_json(columns),
         "dataset": dataset_id,
         "columns": len(columns),

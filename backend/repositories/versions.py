@@ -11,11 +11,12 @@ from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from backend.errors import VersionPruned
+from backend.errors import RecordIdsUsedUp, VersionPruned
 from backend.repositories import pruning
 from backend.repositories.database import Tx
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
+from backend.schemas.columns import LAST_ID
 from backend.schemas.datasets import Head
 from backend.schemas.versions import Change, Version
 
@@ -114,8 +115,10 @@ async def publish(
 ) -> int:
     """Makes the next version, the dataset's newest from now on; answers its number.
 
-    The caller holds the head row's lock. `size` is what the records take on disk, in bytes.
+    The caller holds the head row's lock. `size` is what the records take on disk, in bytes. Raises RecordIdsUsedUp.
     """
+    if change.added and next_id > LAST_ID + 1:
+        raise RecordIdsUsedUp
     version = head.dataset.version + 1
     rows = head.dataset.rows + change.added - change.removed
     await add(tx, scope, head.dataset.id, version, token=token, author=author, at=at, rows=rows, change=change)

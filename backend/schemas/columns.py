@@ -6,6 +6,8 @@ from msgspec import Struct
 
 RECORD_ID = "__id"
 """What a query calls the record's own id; no column can be called so."""
+LAST_ID = 2**53 - 1
+"""The largest id of a record: every client's JSON holds it exactly."""
 
 ColumnType = Literal["integer", "number", "boolean", "date", "datetime", "time", "text", "json"]
 

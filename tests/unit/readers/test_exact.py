@@ -11,6 +11,7 @@ import pytest
 from backend.errors import LimitExceeded, UnreadableFile
 from backend.readers.base import ReadLimits
 from backend.readers.exact import ExactSource
+from backend.schemas.columns import LAST_ID
 
 
 def source(data: bytes, names: Sequence[str], *, limits: ReadLimits | None = None, **told: Any) -> ExactSource:
@@ -54,18 +55,22 @@ def test_no_columns() -> None:
 
 
 def test_records_with_their_ids() -> None:
-    assert read(b"__id,a\n3,x\n9007199254740993,\n", ["a"], ids=True) == [(3, ("x",)), (9007199254740993, (None,))]
+    assert read(f"__id,a\n3,x\n{LAST_ID},\n".encode(), ["a"], ids=True) == [(3, ("x",)), (LAST_ID, (None,))]
     assert read(b"__id\n3\n4\n", [], ids=True) == [(3, (None,)), (4, (None,))]
     found = source(b"__id,a\n3,x\n7,\n", ["a"], ids=True, piece=8)
     assert sum(batch.frame.height for batch in found.batches()) == 2
     assert found.last_id == 7
 
 
-@pytest.mark.parametrize("ids", ["0", "-1", "x", "", "1.5", "2\n2", "3\n2"])
-def test_ids_that_cannot_be(ids: str) -> None:
-    records = "".join(f"{each},x\n" for each in ids.split("\n"))
-    with pytest.raises(UnreadableFile, match="ids in __id"):
-        read(f"__id,a\n{records}".encode(), ["a"], ids=True)
+@pytest.mark.parametrize("piece", [1, 2**20])
+@pytest.mark.parametrize(
+    "ids", ["0", "-1", "x", "", "1.5", "2 2", "3 2", str(LAST_ID + 1), str(2**63 - 1), str(2**63), f"1 2 {-(2**63)}"]
+)
+def test_ids_that_cannot_be(ids: str, piece: int) -> None:
+    told = ids.split(" ")
+    records = "".join(f"{each},x\n" for each in told)
+    with pytest.raises(UnreadableFile, match=f"^row {1 + len(told)}: '{told[-1]}' is no id: .* up, to {LAST_ID}$"):
+        read(f"__id,a\n{records}".encode(), ["a"], ids=True, piece=piece)
 
 
 def test_guarded_texts_and_names() -> None:
