@@ -22,17 +22,17 @@ Texts = list[list[str | None]]
 
 
 async def read_texts(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, columns: Sequence[Column], first: int, end: int
+    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, columns: Sequence[Column], first: int, most: int
 ) -> tuple[Sequence[int], Texts]:
-    """The ids of a version's records from `first` until before `end`, and for each column the text of their values."""
+    """The ids of a version's next records from `first` on, and for each column the text of their values."""
     ids: Sequence[int] = ()
     texts: Texts = []
     for start in range(0, len(columns), _AT_ONCE):
         query = sql.SQL(
-            "SELECT x.id, {} FROM (SELECT r.id, {} FROM {} r WHERE {} AND r.id >= %(first)s AND r.id < %(end)s"
-            " ORDER BY r.id OFFSET 0) AS x"
+            "SELECT x.id, {} FROM (SELECT r.id, {} FROM {} r WHERE {} AND r.id >= %(first)s"
+            " ORDER BY r.id LIMIT %(most)s) AS x"
         ).format(csv_select(columns[start : start + _AT_ONCE]), UNPACKED, records(scope, dataset_id), AS_OF)
-        rows = await (await tx.execute(query, {"version": version, "first": first, "end": end})).fetchall()
+        rows = await (await tx.execute(query, {"version": version, "first": first, "most": most})).fetchall()
         ids = [row[0] for row in rows]
         texts += [[row[place] for row in rows] for place in range(1, len(columns[start : start + _AT_ONCE]) + 1)]
     return ids, texts

@@ -124,9 +124,12 @@ async def _convert(tx: Tx, writing: Writing, retyped: Sequence[Retyped], *, keep
     if keep:
         await rewrites.begin(tx)
     step = max(100, min(_MOST_ROWS, _CHUNK * max(head.dataset.rows, 1) // max(head.dataset.bytes, 1)))
-    for first in range(1, head.next_id, step):
-        ids, texts = await rewrites.read_texts(tx, writing.scope, head.dataset.id, version, reads, first, first + step)
-        lines = await asyncio.to_thread(retyping, ids, texts) if ids else b""
+    first = 1
+    while True:
+        ids, texts = await rewrites.read_texts(tx, writing.scope, head.dataset.id, version, reads, first, step)
+        if not ids:
+            break
+        lines, first = await asyncio.to_thread(retyping, ids, texts), ids[-1] + 1
         if keep and retyping.bad_total:
             break
         if keep and lines:
