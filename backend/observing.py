@@ -19,10 +19,14 @@ from backend.errors import Unavailable
 from backend.schemas.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 log = structlog.get_logger("access")
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_API = "/api/v1/"
+_CACHING = (b"cache-control", b"private, no-cache")
 _BY_KEY, _UNKNOWN = "{key}", "unknown"
 _random = random.Random()  # noqa: S311 request ids are no secrets
 _REQUESTS = Histogram(
@@ -34,7 +38,10 @@ _REQUESTS = Histogram(
 
 
 def observed(app: ASGIApp) -> ASGIApp:
-    """Adds `X-Request-Id` (the caller's own, when well formed) and `Server-Timing` to each answer of `app`."""
+    """Adds `X-Request-Id` (the caller's own, when well formed) and `Server-Timing` to each answer of `app`.
+
+    To those of the API also what caches may do with them, where the handler does not say.
+    """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -50,8 +57,10 @@ def observed(app: ASGIApp) -> ASGIApp:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 took = f"app;dur={(perf_counter() - started) * 1000:.1f}"
+                headers = message.get("headers", ())
                 message["headers"] = [
-                    *message.get("headers", ()),
+                    *headers,
+                    *([] if _is_told(scope, headers) else [_CACHING]),
                     (b"x-request-id", request_id.encode()),
                     (b"server-timing", took.encode()),
                     (b"x-content-type-options", b"nosniff"),
@@ -68,6 +77,11 @@ def observed(app: ASGIApp) -> ASGIApp:
             _record(scope, status, perf_counter() - started)
 
     return call
+
+
+def _is_told(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a handler has said what caches may do, or it is none of the API's answers."""
+    return not scope["path"].startswith(_API) or any(name == b"cache-control" for name, _ in headers)
 
 
 async def _answer_stopping(send: Send, request_id: str) -> None:

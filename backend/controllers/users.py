@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, post
+from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -17,6 +18,8 @@ from backend.security.auth import PUBLIC, may
 from backend.security.idempotency import SECRET
 from backend.services.users import UserService
 
+_SHOWN_ONCE = CacheControlHeader(no_store=True)
+
 
 class UserController(Controller):
     path = "/users"
@@ -25,7 +28,8 @@ class UserController(Controller):
 
     @post(
         "/",
-        opt=PUBLIC,
+        opt=PUBLIC | SECRET,
+        cache_control=_SHOWN_ONCE,
         responses=failures(403, 413, 422),
         operation_class=documented(body={JSON: schema_of(UserCreate)}),
     )
@@ -46,6 +50,7 @@ class UserController(Controller):
     @post(
         "/me/keys",
         opt=may(Action.CHANGE_ACCOUNT) | SECRET,
+        cache_control=_SHOWN_ONCE,
         responses=failures(403, 413, 422),
         operation_class=documented(body={JSON: schema_of(KeyCreate)}),
     )
@@ -60,7 +65,13 @@ class UserController(Controller):
         """Revokes a key at once."""
         await users.revoke_key(request.user, key_id)
 
-    @post("/me/keys/rotate", opt=may(Action.CHANGE_ACCOUNT) | SECRET, status_code=200, responses=failures(403))
+    @post(
+        "/me/keys/rotate",
+        opt=may(Action.CHANGE_ACCOUNT) | SECRET,
+        cache_control=_SHOWN_ONCE,
+        status_code=200,
+        responses=failures(403),
+    )
     async def rotate_key(self, request: CallerRequest, users: NamedDependency[UserService]) -> KeyRotated:
         """A new secret for the key of this request; the old one is dead at once."""
         return await users.rotate_key(request.user)

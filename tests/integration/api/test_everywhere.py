@@ -42,6 +42,27 @@ class TestETags:
         assert (await client.get(path, headers={"If-None-Match": etag})).status_code == 200
 
 
+class TestCaching:
+    @pytest.mark.parametrize("path", [*READS, "/datasets/missing", "/nothing"])
+    async def test_an_answer_is_its_callers_and_asked_for_again(
+        self, client: AsyncClient, upload: Upload, path: str
+    ) -> None:
+        await upload()
+        answer = await client.get(path)
+        again = await client.get(path, headers={"If-None-Match": answer.headers.get("etag", '"none"')})
+        for each in (answer, again, await client.head(path)):
+            assert each.headers.get_list("cache-control") == ["private, no-cache"]
+
+    async def test_a_secret_is_kept_nowhere(self, client: AsyncClient) -> None:
+        for path, body in (("/users", {"name": "Ann"}), ("/users/me/keys", {}), ("/users/me/keys/rotate", None)):
+            answer = await client.post(path, json=body)
+            assert answer.is_success
+            assert answer.headers.get_list("cache-control") == ["no-store"]
+
+    async def test_of_what_is_nobodys_nothing_is_said(self, client: AsyncClient) -> None:
+        assert "cache-control" not in (await client.get(f"{ROOT}/health/live")).headers
+
+
 class TestRequestIds:
     async def test_each_answer_has_one_of_its_own(self, client: AsyncClient) -> None:
         ids = {(await client.get("/users/me")).headers["x-request-id"] for _ in range(5)}
