@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
-from backend.services.identifiers import uuid7
 from support.endpoints import CALLS, Operation, send
 from support.service import ADDRESS
 from support.stored import picture
@@ -46,9 +45,8 @@ class World:
             self.callers[name] = await self.with_key_of("owner")
         self.callers["reads"] = await self.with_key_of("owner", scope="read")
         self.values = {"workspace": self.users["owner"]["workspace"]["id"], "user": self.users["guest"]["user"]["id"]}
-        for member in ("viewer", "editor"):
-            self._join(self.values["workspace"], member, member)
-        shared = self._workspace({"owner": "owner", "outsider": "editor"})
+        await self._join(self.values["workspace"], {"viewer": "viewer", "editor": "editor"})
+        shared = await self._workspace({"outsider": "editor"})
         self.values |= await self.fresh("owner", {"ref", "import_id", "upload_id", "key_id"})
         await self._end_keys()
         await self._use()
@@ -87,7 +85,7 @@ class World:
             found |= {"ref": told["dataset"]["id"], "slug": told["dataset"]["slug"], "import_id": told["import"]["id"]}
             await _done(owner.patch(f"/datasets/{found['ref']}", json={"key": "sku"}))
         if "workspace" in wanted:
-            found["workspace"] = self._workspace({**{name: name for name in MEMBERS}, "second": "owner"})
+            found["workspace"] = await self._workspace({"viewer": "viewer", "editor": "editor", "second": "owner"})
         if "upload_id" in wanted:
             content = f"sku,name\nthree,{name}\n"
             found["upload_id"] = (await _done(owner.post("/uploads", params=where, content=content, headers=_CSV)))[
@@ -139,21 +137,20 @@ class World:
         self._stack.push_async_callback(client.aclose)
         return client
 
-    def _workspace(self, roles: Mapping[str, str]) -> str:
-        """A new one, with these members."""
-        made = uuid7()
-        with psycopg.connect(self._database) as tx:
-            tx.execute("INSERT INTO sheaf.workspaces (id, slug, name) VALUES (%s, %s, 'w')", (made, f"w-{made}"))
-        for name, role in roles.items():
-            self._join(str(made), name, role)
-        return str(made)
+    async def _workspace(self, roles: Mapping[str, str]) -> str:
+        """A new one of the owner's, with these other members."""
+        made: str = (await _done(self.callers["owner"].post("/workspaces", json={"name": "w"})))["id"]
+        await self._join(made, roles)
+        return made
 
-    def _join(self, workspace: str, name: str, role: str) -> None:
-        with psycopg.connect(self._database) as tx:
-            tx.execute(
-                "INSERT INTO sheaf.memberships (user_id, workspace_id, role, is_default) VALUES (%s, %s, %s, false)",
-                (self.users[name]["user"]["id"], workspace, role),
+    async def _join(self, workspace: str, roles: Mapping[str, str]) -> None:
+        path, owner = f"/workspaces/{workspace}/members", self.callers["owner"]
+        await asyncio.gather(
+            *(
+                _done(owner.put(f"{path}/{self.users[name]['user']['id']}", json={"role": role}))
+                for name, role in roles.items()
             )
+        )
 
     async def _end_keys(self) -> None:
         ids = {name: self.callers[name].headers["x-key-id"] for name in ("revoked", "expired")}
