@@ -23,7 +23,7 @@ from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
 _MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
-_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,1000})-([0-9]{0,1000})|-([0-9]{1,1000}))")
 _HEADERS = (
     parameter("Range", TEXT, "One range of bytes: `bytes=1000-`; the answer is 206.", where="header"),
     parameter("If-Range", TEXT, "The ETag of the file that the range is of.", where="header"),
