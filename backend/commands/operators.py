@@ -11,6 +11,7 @@ from msgspec import Struct, ValidationError, convert
 
 from backend.commands.printed import print_json, print_table, print_text
 from backend.embedded.failure import Failure, told
+from backend.query.text import why
 from backend.schemas.users import Account, KeyCreate, UserCreate
 from backend.settings import Settings
 from backend.supervisor.keys import Staff, staff
@@ -133,5 +134,5 @@ def _checked(kind: type[_Wanted], **told: object) -> _Wanted:
     try:
         return convert(told, kind)
     except ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$.")
+        reason, _, place = why(error).partition(" - at `$.")
         raise Failure(f"The {place.rstrip('`') or 'value'} cannot be used: {reason}.") from error

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
+from backend.query.text import why
 from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
 from backend.services.batches import MOST_OPERATIONS
@@ -28,7 +29,7 @@ def decoded(body: bytes | Raw, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        text = str(error)
+        text = why(error)
         raise InvalidBody(f"{text}.", errors=[ErrorItem(_PATH.sub("", text), _pointer(text))]) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error

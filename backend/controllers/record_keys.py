@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from litestar import Controller, Response, delete, get, patch, put
@@ -25,7 +25,7 @@ from backend.services.record_keys import ByKey
 from backend.services.record_writes import RecordWriteService
 
 _BEFORE = b"/records/by-key/"
-OnlyNew: TypeAlias = Annotated[Literal["*"] | None, HeaderParameter(name="If-None-Match")]
+OnlyNew: TypeAlias = Annotated[str | None, HeaderParameter(name="If-None-Match")]
 
 
 class RecordKeyController(Controller):
@@ -95,6 +95,9 @@ class RecordKeyController(Controller):
 
         With `If-None-Match: *` it is only made: 412 where there is one.
         """
+        if if_none_match not in {None, "*"}:
+            text = "If-None-Match takes only * here: make the record where there is none. An ETag goes into If-Match."
+            raise InvalidParameter(text)
         item = bodies.record(await request.body())
         record, etag, changed = await keyed_records.put(
             request.user,

@@ -18,6 +18,11 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
+def why(error: Exception) -> str:
+    """What msgspec says of a value, with an example where it names a standard only."""
+    return str(error).replace("Invalid RFC3339 encoded datetime", "Expected a time such as 2027-01-31T00:00:00Z")
+
+
 def clean(text: str) -> str:
     """The text itself. Raises InvalidQuery if PostgreSQL could not hold it."""
     if "\x00" in text:

@@ -14,6 +14,7 @@ from backend.schemas.problems import ErrorItem
 
 _LONGEST_NAME = 200
 _LONGEST_SLUG = 80
+_CONTROLS = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape", "\x7f": "delete"}
 RESERVED_SLUGS = frozenset({"import"})
 """No workspace's: `POST /workspaces/import` is a call of its own."""
 
@@ -63,7 +64,7 @@ def check_name(name: str) -> str:
     elif trimmed in {".", ".."}:
         reason = "A name cannot be . or .., which stand for folders."
     elif wrong is not None:
-        reason = f"A name cannot hold {unicodedata.name(wrong, f'U+{ord(wrong):04X}')}."
+        reason = f"A name cannot hold {_called(wrong)}."
     else:
         return trimmed
     raise InvalidName(reason, errors=[ErrorItem(reason, pointer="/name")])
@@ -98,6 +99,14 @@ def first_free(name: str, is_free: Callable[[str], bool], joiner: str = " ") -> 
         number += 1
         candidate = f"{name}{joiner}{number}"
     return candidate
+
+
+def _called(character: str) -> str:
+    """A character in words, itself where it can be seen."""
+    if character in "/\\":
+        return f"{character} (a {'slash' if character == '/' else 'backslash'})"
+    named = _CONTROLS.get(character) or unicodedata.name(character, "").lower()
+    return f"U+{ord(character):04X}{named and f' ({named})'}"
 
 
 def _misleading(character: str) -> bool:

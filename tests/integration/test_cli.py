@@ -101,7 +101,10 @@ def beside(postgres_url: str) -> Beside:
         (["user", "disable", "Nobody at all"], "No user has the id or the name 'Nobody at all'"),
         (["user", "enable", UNKNOWN], f"No user has the id or the name '{UNKNOWN}'"),
         (["key", "create", "Nobody at all"], "The key cannot be made: No user has"),
-        (["key", "create", UNKNOWN, "--expires", "tomorrow"], "The expires_at cannot be used"),
+        (
+            ["key", "create", UNKNOWN, "--expires", "tomorrow"],
+            "expires_at cannot be used: Expected a time such as 2027",
+        ),
         (["key", "create", UNKNOWN, "--name", ""], "The name cannot be used"),
         (["key", "list", "Nobody at all"], "The keys cannot be listed: No user has"),
         (["key", "revoke", UNKNOWN], "The key cannot be revoked: No key that works has the id"),

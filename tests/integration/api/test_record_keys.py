@@ -320,6 +320,8 @@ class TestByKey:
         dry = await stock.put(address("F"), json={}, params={"dry_run": True})
         assert (dry.status_code, dry.json()["added"]) == (200, 1)
         assert dry.json()["data"][0]["data"] == {"sku": "F", "pieces": None, "note": None}
+        tagged = await stock.put(address("F"), json={}, headers={"If-None-Match": '"abc"'})
+        assert (tagged.status_code, "takes only *" in tagged.json()["detail"]) == (400, True)
         only_new = {"If-None-Match": "*"}
         assert (await stock.put(address("D"), json={}, headers=only_new)).status_code == 412
         assert await version(stock, "stock") == 4

@@ -56,6 +56,15 @@ class TestEveryCaller:
             assert database.execute(expire, (issued["id"],)).rowcount == 1
         assert (await connect(issued["api_key"]).get("/users/me")).status_code == 401
 
+    async def test_a_time_that_is_none_is_told_how_one_is_written(self, client: AsyncClient) -> None:
+        answer = await client.post("/users/me/keys", json={"expires_at": "tomorrow"})
+        assert answer.status_code == 422
+        assert "such as 2027-01-31T00:00:00Z" in answer.json()["detail"]
+
+    async def test_a_name_is_refused_in_words(self, client: AsyncClient) -> None:
+        answer = await client.post("/users", json={"name": "\0"})
+        assert (answer.status_code, answer.json()["detail"]) == (422, "A name cannot hold U+0000 (NUL).")
+
     @pytest.mark.parametrize("past", ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "0001-01-01T00:00:00+14:00"])
     async def test_a_key_cannot_be_issued_for_the_past(self, client: AsyncClient, past: str) -> None:
         answer = await client.post("/users/me/keys", json={"expires_at": past})

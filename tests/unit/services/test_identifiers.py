@@ -81,6 +81,23 @@ def test_a_name_that_misleads_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("character", "called"),
+    [
+        ("/", "/ (a slash)"),
+        ("\\", "\\ (a backslash)"),
+        ("\0", "U+0000 (NUL)"),
+        ("\t", "U+0009 (tab)"),
+        ("\x01", "U+0001"),
+        ("\u200b", "U+200B (zero width space)"),
+    ],
+)
+def test_it_is_said_what_a_name_cannot_hold(character: str, called: str) -> None:
+    with pytest.raises(InvalidName) as caught:
+        check_name(f"a{character}b")
+    assert str(caught.value) == f"A name cannot hold {called}."
+
+
+@pytest.mark.parametrize(
     ("filename", "name"),
     [
         ("orders.csv", "orders"),
