@@ -64,5 +64,8 @@ class MemberController(Controller):
         user: FromPath[str],
         members: NamedDependency[MemberService],
     ) -> None:
-        """Leave a workspace, or remove a member from it; `{user}` is a user's id or `me`."""
+        """Leave a workspace, or remove a member from it; `{user}` is a user's id or `me`.
+
+        Only an owner removes others.
+        """
         await members.remove(request.user, workspace, user)
