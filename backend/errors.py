@@ -20,14 +20,20 @@ class AppError(Exception):
     """Something went wrong on our side."""
 
     status: ClassVar[int] = 500
-    current: Sequence[Current] = ()
 
     def __init__(
-        self, message: str | None = None, *, errors: Sequence[ErrorItem] = (), headers: Mapping[str, str] | None = None
+        self,
+        message: str | None = None,
+        *,
+        errors: Sequence[ErrorItem] = (),
+        headers: Mapping[str, str] | None = None,
+        current: Sequence[Current] = (),
     ) -> None:
+        """`current`: what the records in conflict hold now."""
         super().__init__(message or inspect.getdoc(type(self)))
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
+        self.current = tuple(current)
 
     @classmethod
     def code(cls) -> str:
@@ -211,18 +217,6 @@ class PreconditionFailed(AppError):
     """The resource has changed since you read it."""
 
     status = 412
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        errors: Sequence[ErrorItem] = (),
-        headers: Mapping[str, str] | None = None,
-        current: Sequence[Current] = (),
-    ) -> None:
-        """`current`: what the records in conflict hold now."""
-        super().__init__(message, errors=errors, headers=headers)
-        self.current = current
 
 
 class TooLarge(AppError):
