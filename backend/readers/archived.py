@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, BinaryIO, Self
 
@@ -17,8 +18,8 @@ _BLOCK = 2**20
 class ArchivedFiles:
     """The files in a ZIP by their names. Blocking; one thread at a time.
 
-    `file` is a real file, which stays open until this is closed. Raises UnreadableFile for what is no ZIP file,
-    TooLarge for one that unpacks to more than `max_inflated` bytes.
+    `file` is a real file, which stays open until this is closed. Raises UnreadableFile for what is no ZIP file or has
+    two files of one name, TooLarge for one that unpacks to more than `max_inflated` bytes.
     """
 
     def __init__(self, file: BinaryIO, *, max_inflated: int) -> None:
@@ -26,6 +27,11 @@ class ArchivedFiles:
             self._zip = open_zip(file)
         except DAMAGE as error:
             raise UnreadableFile("This is no ZIP archive, or a damaged one: it has no directory at its end.") from error
+        names = set[str]()
+        for member in self._zip.infolist():
+            if member.filename in names:
+                raise UnreadableFile(f"{shown(member.filename)} is in the archive twice.")
+            names.add(member.filename)
         if sum(member.file_size for member in self._zip.infolist()) > max_inflated:
             raise TooLarge(f"The archive unpacks to more than SHEAF_MAX_INFLATED, {max_inflated:,} bytes.")
 
@@ -60,6 +66,17 @@ class ArchivedFiles:
         if len(data) > most:
             raise UnreadableFile(f"{shown(name)} is larger than the {most:,} bytes that such a file may have.")
         return data
+
+    def lines(self, name: str, most: int) -> Iterator[bytes]:
+        """A file line by line, each of at most so many bytes."""
+        with self.open(name) as file:
+            try:
+                while line := file.readline(most + 1):
+                    if len(line) > most:
+                        raise UnreadableFile(f"{shown(name)} has a line longer than {most:,} bytes.")
+                    yield line
+            except DAMAGE as error:
+                raise _damaged(name) from error
 
     def check(self, told: ArchivedFile) -> None:
         """Reads a file to its end. Raises UnreadableFile where it is not what was told of it."""

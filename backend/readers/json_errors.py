@@ -36,11 +36,32 @@ def refusal(error: Exception, text: bytes, *, line: int, record: int, ended: boo
         return _cut_off(text, line, record, ended=ended)
     place = min(int(found[2]) - opened, len(text))
     before = text[:place]
-    row = line + before.count(b"\n")
-    column = len(before[before.rfind(b"\n") + 1 :].decode(errors="ignore")) + 1
+    row, column = line + before.count(b"\n"), _column(before)
     number = record + Structure.of(before).commas()
     where = f"Line {row}, character {column} (record {number})"
     return _at(f"{where}: {_reason(found[1], text, place)}", row, "INVALID_JSON")
+
+
+def described(error: Exception, text: bytes) -> str:
+    """What is wrong with JSON text that is one value, as the end of a sentence."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep to be read"
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8"
+    if isinstance(error, msgspec.ValidationError):
+        return str(error)
+    found = _PLACE.match(str(error))
+    if found is None:
+        return "it is no JSON: it is cut off or a bracket is missing"
+    place = min(int(found[2]), len(text))
+    before = text[:place]
+    row = 1 + before.count(b"\n")
+    return f"line {row}, character {_column(before)}: {_reason(found[1], text, place)}"
+
+
+def _column(before: bytes) -> int:
+    """In its line, from 1, the character that follows."""
+    return len(before[before.rfind(b"\n") + 1 :].decode(errors="ignore")) + 1
 
 
 def _reason(said: str, text: bytes, place: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -16,6 +16,7 @@ from backend.query.text import shown
 from backend.readers.archived import ArchivedFiles
 from backend.readers.base import ReadLimits
 from backend.readers.exact import ExactSource
+from backend.readers.json_errors import described
 from backend.schemas.columns import RECORD_ID, Column, ColumnType
 from backend.schemas.datasets import Description
 from backend.schemas.imports import Evidence
@@ -42,6 +43,8 @@ LARGEST_MANIFEST = 16 * 2**20
 """Bytes: a manifest is held in memory, and nothing else happens in the process while it is decoded."""
 LARGEST_SCHEMA = 32 * 2**20
 """Bytes, as of a manifest. One of 16,384 columns has some 2 KiB for each."""
+LARGEST_LINE = LARGEST_SCHEMA
+"""Bytes of what is told of one version."""
 LARGEST_EVIDENCE = 64 * 2**10
 """Bytes of what one column's evidence is as JSON."""
 _LONGEST_FORMAT = 1000
@@ -95,7 +98,15 @@ class Contents:
         for at, dataset in enumerate(self.manifest.datasets):
             for file in dataset.files:
                 self._files.check(file)
+            self._check_versions(dataset.versions.file)
             progress.reached(0, at / len(self.manifest.datasets))
+
+    def _check_versions(self, file: str) -> None:
+        number = 0
+        for number, line in enumerate(self._files.lines(file, LARGEST_LINE), 1):
+            _decoded(line, dict[str, Any], file, f"line {number:,}: ")
+        if not number:
+            raise _wrong(file, "it tells of no version")
 
     def schema(self, dataset: ArchivedDataset) -> ArchivedSchema:
         """The columns of a dataset. They are decoded each time."""
@@ -141,6 +152,8 @@ def _manifest(data: bytes) -> Manifest:
     head = _decoded(data, ManifestHead, MANIFEST)
     if head.format != FORMAT:
         raise _wrong(MANIFEST, f"its format is {shown(head.format)}, not {FORMAT}")
+    if head.format_version < 1:
+        raise _wrong(MANIFEST, f"there is no version {head.format_version} of the format: the first is 1")
     if head.format_version > FORMAT_VERSION:
         told = f"this server reads version {FORMAT_VERSION} of the format, this is version {head.format_version}"
         raise _wrong(MANIFEST, f"{told}; import it where it was exported, or with a newer version")
@@ -192,7 +205,7 @@ def _evidence(column: _Column, file: str) -> bytes | None:
     try:
         told: Evidence | None = msgspec.json.decode(data, type=Evidence | None)
     except _UNREADABLE as error:
-        raise _wrong(file, f"the evidence of column {name}: {error}") from error
+        raise _wrong(file, f"the evidence of column {name}: {described(error, data)}") from error
     return None if told is None else msgspec.json.encode(told)
 
 
@@ -208,11 +221,11 @@ def _is_format(column: _Column) -> bool:
     return column.type != "boolean" and any(accepts(kind, value) and shape(value) == form for kind in kinds)
 
 
-def _decoded(data: bytes, kind: type[T], file: str) -> T:
+def _decoded(data: bytes, kind: type[T], file: str, where: str = "") -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except _UNREADABLE as error:
-        raise _wrong(file, str(error)) from error
+        raise _wrong(file, where + described(error, data)) from error
 
 
 def _has_nul(data: bytes) -> bool:

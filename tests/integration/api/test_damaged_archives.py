@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from httpx import AsyncClient
@@ -12,7 +14,7 @@ from support.archives import bring, exported, files, packed, signed
 from support.client import problem
 from support.service import Upload, User
 
-from backend.services.workspace_contents import LARGEST_MANIFEST, LARGEST_SCHEMA
+from backend.services.workspace_contents import LARGEST_LINE, LARGEST_MANIFEST, LARGEST_SCHEMA
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +47,8 @@ def _many(manifest: dict[str, Any]) -> None:
     [
         (_set("format", "frictionless"), "its format is 'frictionless'"),
         (_set("format_version", 2), "this is version 2"),
+        (_set("format_version", 0), "there is no version 0 of the format"),
+        (_set("format_version", -5), "there is no version -5 of the format"),
         (_set("format_version", "1"), "Expected `int`, got `str`"),
         (_set("datasets", [{}]), "missing required field"),
         (_set("options", {"format": "xlsx"}), "only exports as csv and tsv can be imported"),
@@ -162,6 +166,52 @@ async def test_what_is_held_in_memory_is_small(client: AsyncClient, archive: byt
 @pytest.mark.parametrize("body", [b"", b"a,b\n1,2\n", b"PK\x05\x06" + bytes(18), packed({"a.csv": b"a\n1\n"})])
 async def test_what_is_no_export(client: AsyncClient, body: bytes) -> None:
     assert problem(await bring(client, body), 422)["error_code"] == "UNREADABLE_FILE"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{" + b'"a": {' * 100_000, "it is nested too deep to be read"),
+        (b'{"format": "\\ud800"}', "it is no JSON: it is cut off or a bracket is missing"),
+        (b'{"format":\n "\\ud800", "more": 1}', "line 2, character 9: a lone surrogate is no character"),
+        (b'{"format":\n "\\udc00", "more": 1}', "line 2, character 9: a lone surrogate is no character"),
+        (b'{"format": x}', "line 1, character 12: invalid character"),
+        (b'{"format": "\xff"}', "it is not UTF-8"),
+        (b"", "it is no JSON: it is cut off or a bracket is missing"),
+    ],
+)
+async def test_a_manifest_that_is_no_json(client: AsyncClient, archive: bytes, body: bytes, reason: str) -> None:
+    refused = problem(await bring(client, packed({**files(archive), "manifest.json": body})), 422)
+    assert refused["detail"] == f"'manifest.json': {reason}."
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "it tells of no version"),
+        (b"no JSON\n", "line 1: "),
+        (b"{}\n[]\n", "line 2: Expected `object`, got `array`"),
+        (b"{}\n\n{}\n", "line 2: it is no JSON"),
+        (b'{"a": ' * 100_000, "line 1: it is nested too deep to be read"),
+        (b'{"a": "' + b"x" * LARGEST_LINE + b'"}', f"has a line longer than {LARGEST_LINE:,} bytes"),
+    ],
+)
+async def test_versions_that_are_no_lines_of_objects(
+    client: AsyncClient, archive: bytes, body: bytes, reason: str
+) -> None:
+    refused = problem(await bring(client, signed({**files(archive), "datasets/orders/versions.ndjson": body})), 422)
+    assert refused["detail"].startswith("'datasets/orders/versions.ndjson'")
+    assert reason in refused["detail"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "datasets/orders/data.csv", "notes.txt"])
+async def test_two_files_of_one_name(client: AsyncClient, archive: bytes, name: str) -> None:
+    contents = {"notes.txt": b"x", **files(archive)}
+    out = io.BytesIO(packed(contents))
+    with pytest.warns(UserWarning, match="Duplicate name"), ZipFile(out, "a") as changed:
+        changed.writestr(name, contents[name])
+    refused = problem(await bring(client, out.getvalue()), 422)
+    assert refused["detail"] == f"'{name}' is in the archive twice."
 
 
 async def test_no_byte_may_be_another(client: AsyncClient, archive: bytes) -> None:
