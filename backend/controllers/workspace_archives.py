@@ -19,7 +19,8 @@ from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refu
 from backend.controllers.problems import failures
 from backend.controllers.queries import string_members
 from backend.controllers.uploads import body_chunks
-from backend.errors import BadRequest
+from backend.errors import BadRequest, UnsupportedFormat
+from backend.query.text import shown
 from backend.schemas.access import Action
 from backend.schemas.exports import ExportOptions
 from backend.schemas.workspace_archives import WorkspaceImport, WorkspaceImportPlan, WorkspaceImportRequest
@@ -30,6 +31,9 @@ from backend.services.workspace_exports import AnnouncedArchive, WorkspaceExport
 from backend.services.workspace_imports import WorkspaceImportService
 
 ZIP = "application/zip"
+_FORM_TYPE = "multipart/form-data"
+_RAW = (ZIP, "application/x-zip-compressed", "application/octet-stream", "")
+"""As what a ZIP is sent; some clients have no name for it."""
 _FIELDS = ("name", "slug", "dry_run")
 _FORM: Fields = {
     "type": "object",
@@ -85,9 +89,9 @@ class WorkspaceArchiveController(Controller):
                 ),
                 parameter("dry_run", {"type": "boolean"}, "Check everything, store nothing."),
             ],
-            body={ZIP: FILE, "multipart/form-data": _FORM},
+            body={ZIP: FILE, _FORM_TYPE: _FORM},
         ),
-        responses=failures(403, 409, 413, 422)
+        responses=failures(403, 409, 413, 415, 422)
         | {
             200: success(WorkspaceImportPlan, "A dry run: what would be made"),
             201: success(WorkspaceImport, "The new workspace"),
@@ -129,9 +133,15 @@ def _headers(told: AnnouncedArchive) -> dict[str, str]:
 async def _receive(request: CallerRequest, imports: WorkspaceImportService, upload: Upload) -> WorkspaceImportRequest:
     """The archive, and what is asked in the query string or in fields of the form: that before the archive is read."""
     refuse_unknown((name for name, _ in request.query_params.multi_items()), _FIELDS)
+    media_type = request.content_type[0]
+    if media_type not in (*_RAW, _FORM_TYPE):
+        text = (
+            f"An archive is sent as {ZIP}, or as the part `file` of a form: {_FORM_TYPE}; not as {shown(media_type)}."
+        )
+        raise UnsupportedFormat(text)
     told = dict(request.query_params)
     await imports.check(request.user, asked := _asked(told))
-    if request.content_type[0] != "multipart/form-data":
+    if media_type != _FORM_TYPE:
         await upload.receive(body_chunks(request))
         return asked
 

@@ -94,3 +94,25 @@ async def test_parameters_that_there_are_not(client: AsyncClient, archive: bytes
     form = {"file": ("x.zip", archive, "application/zip")}
     problem(await client.post("/workspaces/import", data={"other": "x"}, files=form), 400)
     problem(await client.post("/workspaces/import?name=x", data={"name": "y"}, files=form), 400)
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/json", "application/x-www-form-urlencoded", "zip"])
+async def test_a_body_that_is_said_to_be_no_archive(client: AsyncClient, archive: bytes, kind: str) -> None:
+    answer = await client.post("/workspaces/import", content=archive, headers={"Content-Type": kind})
+    told = problem(answer, 415)["detail"]
+    assert "application/zip" in told
+    assert "multipart/form-data" in told
+    assert kind in told
+
+
+@pytest.mark.parametrize("kind", ["Application/ZIP", "application/x-zip-compressed", "application/octet-stream", None])
+async def test_a_body_that_may_be_an_archive(client: AsyncClient, archive: bytes, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = await client.post("/workspaces/import?dry_run=true", content=archive, headers=headers)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_name_alone_leaves_the_slug_to_the_archive(user: User, archive: bytes) -> None:
+    answer = await bring(user.client, archive, name="A copy")
+    told = answer.json()["workspace"]
+    assert (told["name"], told["slug"]) == ("A copy", f"{user.workspace['slug']}-2")
