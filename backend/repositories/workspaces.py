@@ -93,6 +93,13 @@ async def list_scopes(tx: Tx) -> list[WorkspaceScope]:
     return [WorkspaceScope(*row) for row in await found.fetchall()]
 
 
+async def find(tx: Tx, workspace_id: UUID) -> WorkspaceScope | None:
+    """One that holds datasets and is not deleted, for what was promised in it."""
+    found = await tx.execute(f"{_SCOPE} WHERE id = %s AND has_schema AND deleted_at IS NULL", (workspace_id,))
+    row = await found.fetchone()
+    return None if row is None else WorkspaceScope(*row)
+
+
 async def add(tx: Tx, workspace_id: UUID, slug: str, name: str, description: str | None = None) -> None:
     """A workspace that nobody belongs to yet."""
     await tx.execute(_ADD, (workspace_id, slug, name, description))

@@ -237,14 +237,14 @@ class PreparedExportService:
         """Raises DatasetNotFound, VersionPruned."""
         request = msgspec.json.decode(claimed.request, type=Request)
         async with self._database.snapshot() as tx:
-            scopes = [each for each in await workspaces.list_scopes(tx) if each.id == claimed.workspace_id]
-            head = await datasets.find(tx, scopes[0], claimed.dataset_id) if scopes else None
-            if head is None:
+            scope = await workspaces.find(tx, claimed.workspace_id)
+            head = None if scope is None else await datasets.find(tx, scope, claimed.dataset_id)
+            if scope is None or head is None:
                 raise DatasetNotFound
-            snapshot = await lookup.snapshot(tx, scopes[0], head, version=str(claimed.version))
+            snapshot = await lookup.snapshot(tx, scope, head, version=str(claimed.version))
         if snapshot.token != claimed.token:
             raise VersionPruned
-        chosen = selections.selection(scopes[0], snapshot, request.query, self._database.fold)
+        chosen = selections.selection(scope, snapshot, request.query, self._database.fold)
         return Plan(chosen, request.query, request.options, writer_for(request.options), claimed.rows)
 
     async def _fail(self, lease: Lease, error: Exception) -> None:
