@@ -5,7 +5,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -14,11 +13,10 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    func,
     text,
 )
 
-from backend.repositories.tables import central
+from backend.repositories.tables import central, moment
 
 __all__ = ["central", "export_chunks", "exports"]
 
@@ -42,10 +40,10 @@ exports = Table(
     Column("problem", JSON),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("worker", Uuid),
-    Column("lease_until", DateTime(timezone=True)),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    Column("finished_at", DateTime(timezone=True)),
-    Column("expires_at", DateTime(timezone=True)),
+    moment("lease_until", nullable=True),
+    moment("created_at"),
+    moment("finished_at", nullable=True),
+    moment("expires_at", nullable=True),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed')", name="state"),
 )
 """Those that are made beside the requests; `fingerprint` is equal for those whose files are equal."""

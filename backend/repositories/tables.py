@@ -39,7 +39,8 @@ central = MetaData(schema="sheaf", naming_convention=_NAMES)
 workspace = MetaData(naming_convention=_NAMES)
 
 
-def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+def moment(name: str, *, nullable: bool = False) -> Column[object]:
+    """A column for a point in time: that of the insert, or none."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else func.now())
 
 
@@ -48,8 +49,8 @@ users = Table(
     central,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
-    _moment("created_at"),
-    _moment("disabled_at", nullable=True),
+    moment("created_at"),
+    moment("disabled_at", nullable=True),
 )
 """A disabled user is one without keys: none of theirs works."""
 
@@ -61,9 +62,9 @@ api_keys = Table(
     Column("name", Text),
     Column("scope", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
-    _moment("created_at"),
-    _moment("expires_at", nullable=True),
-    _moment("revoked_at", nullable=True),
+    moment("created_at"),
+    moment("expires_at", nullable=True),
+    moment("revoked_at", nullable=True),
     Column("origin", Text, nullable=False, server_default="issued"),
     CheckConstraint("scope IN ('read', 'write')", name="scope"),
     CheckConstraint("origin IN ('issued', 'bootstrap', 'presented')", name="origin"),
@@ -81,9 +82,9 @@ workspaces = Table(
     Column("description", Text),
     Column("has_schema", Boolean, nullable=False, server_default=text("false")),
     Column("revision", Integer, nullable=False, server_default="1"),
-    _moment("created_at"),
-    _moment("updated_at"),
-    _moment("deleted_at", nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
+    moment("deleted_at", nullable=True),
 )
 """`revision` counts its changes, for its ETag. A deleted one can be restored for a grace time."""
 
@@ -94,7 +95,7 @@ memberships = Table(
     Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), primary_key=True, index=True),
     Column("role", Text, nullable=False),
     Column("is_default", Boolean, nullable=False, server_default=text("false")),
-    _moment("created_at"),
+    moment("created_at"),
     Column("invited", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("role IN ('owner', 'editor', 'viewer')", name="role"),
 )
@@ -120,7 +121,7 @@ uploads = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("kept", Boolean, nullable=False),
-    _moment("created_at"),
+    moment("created_at"),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 
@@ -154,10 +155,10 @@ imports = Table(
     Column("cancelled", Boolean, nullable=False, server_default=text("false")),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("worker", Uuid),
-    _moment("lease_until", nullable=True),
-    _moment("created_at"),
-    _moment("started_at", nullable=True),
-    _moment("finished_at", nullable=True),
+    moment("lease_until", nullable=True),
+    moment("created_at"),
+    moment("started_at", nullable=True),
+    moment("finished_at", nullable=True),
     CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
 )
 """`answered`: its caller got 202, so it survives a restart; otherwise it ends with the process that runs it."""
@@ -188,7 +189,7 @@ idempotency = Table(
     Column("headers", JSON),
     Column("body", LargeBinary),
     Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), index=True),
-    _moment("created_at"),
+    moment("created_at"),
 )
 """A request that may be repeated; without a `status` it is still running, as long as its lease goes.
 
@@ -225,10 +226,10 @@ datasets = Table(
     Column("keep_versions", Integer),
     Column("keep_days", Integer),
     Column("busy_import", Uuid),
-    _moment("busy_until", nullable=True),
-    _moment("created_at"),
-    _moment("updated_at"),
-    _moment("deleted_at", nullable=True),
+    moment("busy_until", nullable=True),
+    moment("created_at"),
+    moment("updated_at"),
+    moment("deleted_at", nullable=True),
 )
 Index("uq_datasets_slug", datasets.c.slug, unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
 Index("uq_datasets_name", func.lower(datasets.c.name), unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
@@ -265,8 +266,8 @@ versions = Table(
     Column("tag", Text),
     Column("source", JSONB),
     Column("swept", Boolean, nullable=False, server_default=text("false")),
-    _moment("pruned_at", nullable=True),
-    _moment("created_at"),
+    moment("pruned_at", nullable=True),
+    moment("created_at"),
 )
 """A pruned version cannot be read any more; once it is `swept`, the images that only it showed are gone."""
 Index("uq_versions_tag", versions.c.dataset_id, versions.c.tag, unique=True)
