@@ -39,6 +39,13 @@ def exact(response: Response) -> Any:
     return json.loads(response.text, parse_int=str, parse_float=str)
 
 
+async def export(client: AsyncClient, ref: str = "mixed", **params: Any) -> Response:
+    """A dataset as a file."""
+    answer = await client.get(f"/datasets/{ref}/export", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
 def without_request_id(response: Response) -> tuple[int, str, str | None]:
     """All of an answer that a caller could learn something from."""
     text = response.text.replace(response.headers["x-request-id"], "…")

@@ -14,7 +14,7 @@ import openpyxl
 import polars as pl
 import pytest
 from httpx import AsyncClient, Response
-from support.service import Upload, exact
+from support.service import Upload, exact, export
 
 pytestmark = pytest.mark.anyio
 
@@ -29,12 +29,6 @@ OBJECTS = [
     '{"sku":"1","price":12345678901234567.5,"day":null,"at":null,"ok":false,"note":""}',
     '{"sku":"x","price":null,"day":"2024-02-29","at":"2025-02-01T00:00:00+02:00","ok":null,"note":"a \\"b\\", c\\nd"}',
 ]
-
-
-async def export(client: AsyncClient, ref: str = "mixed", **params: Any) -> Response:
-    answer = await client.get(f"/datasets/{ref}/export", params=params)
-    assert answer.status_code == 200, answer.text
-    return answer
 
 
 def parquet(answer: Response) -> pl.DataFrame:

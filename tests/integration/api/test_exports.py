@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 import openpyxl
 import pytest
-from httpx import AsyncClient, Response
-from support.service import Upload
+from httpx import AsyncClient
+from support.service import Upload, export
 
 pytestmark = pytest.mark.anyio
 
@@ -21,12 +21,6 @@ MIXED = (
     '1,2,,,FALSE,""\r\n'
     'x,,2024-02-29,2025-02-01T00:00:00Z,,"a ""b"", c\nd"\r\n'
 )
-
-
-async def export(client: AsyncClient, ref: str = "mixed", **params: Any) -> Response:
-    answer = await client.get(f"/datasets/{ref}/export", params=params)
-    assert answer.status_code == 200, answer.text
-    return answer
 
 
 @pytest.fixture
