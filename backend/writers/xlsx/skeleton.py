@@ -17,6 +17,8 @@ _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f\x7f\ufffe\uffff]+")
 _NARROWEST, _WIDEST = 8, 60
 _FILTER_BUTTON = 3
 _SHEET_PART = "xl/worksheets/sheet"
+_PROPERTIES = "docProps/core.xml"
+_MOMENTS = re.compile(rb"<dcterms:(created|modified)\b.*?</dcterms:\1>")
 _SHEET_DATA = re.compile(rb'<sheetData(?:/>|>(<row r="1".*?</row>)?(?:<row r="2".*?</row>)?</sheetData>)', re.DOTALL)
 
 
@@ -38,9 +40,13 @@ class Skeleton(Struct, frozen=True):
 
 
 def skeleton(title: str, columns: Sequence[Column], counts: Sequence[int], sample: pl.DataFrame) -> Skeleton:
-    """A workbook with a sheet for each of `counts` records; the columns are as wide as `sample`'s values ask for."""
+    """A workbook with a sheet for each of `counts` records; the columns are as wide as `sample`'s values ask for.
+
+    It says nothing of when it was written: the same records are the same bytes.
+    """
     package = ZipFile(_workbook(title, columns, counts, _widths(columns, sample)))
     parts = {name: package.read(name) for name in package.namelist()}
+    parts[_PROPERTIES] = _MOMENTS.sub(b"", parts[_PROPERTIES])
     names = [f"{_SHEET_PART}{number}.xml" for number in range(1, len(counts) + 1)]
     styles = _styles(parts[names[0]].decode(), len(columns))
     sheets = [_cut(name, parts.pop(name), len(columns), count) for name, count in zip(names, counts, strict=True)]

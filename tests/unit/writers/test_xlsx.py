@@ -208,6 +208,12 @@ class TestStream:
             assert package.namelist()[0] == "[Content_Types].xml"
             assert package.namelist()[-1] == "xl/worksheets/sheet1.xml"
 
+    def test_no_moment_of_its_making_is_in_it(self):
+        data = b"".join(writer_for(OPTIONS).write([[b"x\n"]], Table("t", (column("text"),), 1), OPTIONS))
+        with ZipFile(io.BytesIO(data)) as package:
+            assert b"dcterms:W3CDTF" not in package.read("docProps/core.xml")
+            assert {each.date_time for each in package.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
     @pytest.mark.parametrize("announced", [0, 1, 3, 4, 10])
     def test_another_number_of_records_than_announced_breaks_the_transfer(self, announced: int):
         chunks = XlsxWriter(sheet_rows=3).write([[b"x\n"] * 2], Table("t", (column("text"),), announced), OPTIONS)
