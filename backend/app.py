@@ -28,7 +28,6 @@ from backend.controllers.limits import Limits
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
-from backend.errors import AppError
 from backend.logs import configure_logging
 from backend.observing import observed
 from backend.query.seal import Seal
@@ -38,6 +37,7 @@ from backend.repositories.database import Database
 from backend.schemas.limits import Quotas
 from backend.security.auth import PUBLIC, Authentication
 from backend.security.idempotency import Idempotency
+from backend.services.answers import Answers
 from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
@@ -54,7 +54,7 @@ from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
-from backend.services.pauses import pause
+from backend.services.pages import PageService
 from backend.services.prepared_exports import PreparedExportService
 from backend.services.pruning import PruningService
 from backend.services.record_streams import RecordStreams
@@ -65,6 +65,7 @@ from backend.services.restores import RestoreService
 from backend.services.schemas import SchemaService
 from backend.services.small_writes import SmallWrites
 from backend.services.spool import Streams
+from backend.services.upkeep import upkeep
 from backend.services.uploads import UploadFolder
 from backend.services.upserts import UpsertService
 from backend.services.users import UserService
@@ -108,14 +109,14 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         max_columns=settings.max_columns,
         quotas=_quotas(settings),
     )
-    cache = Cache(settings.redis_url) if settings.redis_url else None
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
+    cache = _cache(settings, seal)
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
     streams, exports, prepared = _exports(settings, database)
-    upkeep = _upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
-    work = (upkeep, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
+    hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
+    work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
     made = {
         "users": users,
         "workspaces": workspaces,
@@ -127,6 +128,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "limits": _told(settings),
         "exports": exports,
         "prepared": prepared,
+        "pages": PageService(database, seal, Answers(cache, memory=settings.cache_memory)),
     }
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
@@ -138,6 +140,11 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         request_max_body_size=settings.max_body,
         logging_config=None,
     )
+
+
+def _cache(settings: Settings, seal: Seal) -> Cache | None:
+    keep = timedelta(minutes=settings.cache_minutes)
+    return Cache(settings.redis_url, seal, keep=keep) if settings.redis_url else None
 
 
 def _users(settings: Settings, database: Database) -> UserService:
@@ -214,7 +221,7 @@ def _dependencies(
     writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
-        "records": RecordService(database, streams, seal),
+        "records": RecordService(database, streams),
         "record_writes": writes,
         "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
         "upserts": UpsertService(writers, max_columns=settings.max_columns),
@@ -263,21 +270,6 @@ def _running(database: Database, seal: Seal, cache: Cache | None, work: Sequence
                 await cache.close()
 
     return lifespan
-
-
-def _upkeep(sweeps: Sequence[Work]) -> Work:
-    """What nobody waits for, once an hour."""
-
-    async def upkeep() -> None:
-        while True:
-            for sweep in sweeps:
-                try:
-                    await sweep()
-                except AppError as error:
-                    log.warning("upkeep_failed", error=str(error))
-            await pause(3600)
-
-    return upkeep
 
 
 def _openapi() -> OpenAPIConfig:

@@ -2,26 +2,153 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from datetime import timedelta
+from hmac import compare_digest
+from secrets import token_bytes
+from time import monotonic
+from typing import TypeVar
+
 import structlog
+from backports import zstd
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from backend.query.seal import STAMP, Seal
 
 log = structlog.get_logger()
+T = TypeVar("T")
+
+_NAMES = b"sheaf:1:"
+"""What all our keys begin with; the number changes whenever answers, or the form of values, do."""
+_PATIENCE = 0.1
+"""Seconds that one call to the server may take, connecting included."""
+_REST = 0.5, 5.0
+"""Seconds for which the server is left alone after a failed call; doubled by each further one, up to the second."""
+_QUIET = 30.0
+"""Seconds between two lines in the log about the same."""
+_HELD = 1_000
+"""Milliseconds for which a claim is good if nobody renews it."""
+_PLAIN, _ZSTD = b"\x00", b"\x01"
+_WORTH_PACKING = 1_000
+MOST = 4 * 2**20
+"""Bytes of the largest value that is kept."""
+
+
+class CacheFailed(Exception):
+    """The server did not answer, or not as it should."""
+
+
+class CacheAtRest(CacheFailed):
+    """It failed a moment ago, and is not asked again so soon."""
 
 
 class Cache:
-    """The server at `url`; nothing depends on its answers."""
+    """The server at `url`; nothing depends on its answers. Values are signed: no other than ours are believed."""
 
-    def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+    def __init__(self, url: str, seal: Seal, *, keep: timedelta = timedelta(hours=1)) -> None:
+        """`keep`: for how long it keeps a value at most."""
+        retry = Retry(NoBackoff(), 1)
+        self._redis = Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=retry)
+        self._probe = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        self._seal = seal
+        self._keep = keep
+        self._owner = token_bytes(8)
+        self._rest = _REST[0]
+        self._again_at = 0.0
+        self._told: dict[str, float] = {}
 
     async def reachable(self) -> bool:
         """Whether it answers within a second."""
         try:
-            return bool(await self._redis.ping())
+            return bool(await self._probe.ping())
         except (RedisError, OSError) as error:
-            log.warning("cache_unreachable", error=type(error).__name__)
+            self._tell("cache_unreachable", error)
             return False
+
+    async def get(self, key: bytes) -> bytes | None:
+        """The value; None where there is none, or one that is not ours. Raises CacheFailed."""
+        try:
+            stored = await self._asked(self._redis.get(_NAMES + key))
+        except _Refused:
+            return None  # something else than a string
+        return None if stored is None else self._opened(key, stored)
+
+    async def put(self, key: bytes, value: bytes) -> None:
+        """Keeps a value for a while, unless it is too large, and gives up the claim to it. Raises CacheFailed."""
+        async with self._redis.pipeline(transaction=False) as calls:
+            if len(value) <= MOST:
+                calls.set(_NAMES + key, self._sealed(key, value), ex=self._keep)
+            calls.delete(_claim(key))
+            await self._asked(calls.execute())
+
+    async def claim(self, key: bytes) -> bool:
+        """Whether it is ours alone to make this value, for a second. Raises CacheFailed."""
+        return bool(await self._asked(self._redis.set(_claim(key), self._owner, nx=True, px=_HELD)))
+
+    async def renew(self, key: bytes) -> None:
+        """Keeps a claim for another second. Raises CacheFailed."""
+        await self._asked(self._redis.set(_claim(key), self._owner, px=_HELD))
+
+    async def give_up(self, key: bytes) -> None:
+        """Ends a claim. Raises CacheFailed."""
+        await self._asked(self._redis.delete(_claim(key)))
+
+    async def claimed(self, key: bytes) -> bool:
+        """Whether somebody is making this value. Raises CacheFailed."""
+        return bool(await self._asked(self._redis.exists(_claim(key))))
 
     async def close(self) -> None:
         await self._redis.aclose()
+        await self._probe.aclose()
+
+    async def _asked(self, call: Awaitable[T]) -> T:
+        """What the server answers, in good time. Raises CacheAtRest, CacheFailed."""
+        if (now := monotonic()) < self._again_at:
+            if asyncio.iscoroutine(call):
+                call.close()
+            raise CacheAtRest
+        if self._rest > _REST[0]:
+            self._again_at = now + _PATIENCE  # one call alone finds out whether it is back
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                answer = await call
+        except ResponseError as error:
+            self._tell("cache_refused", error)
+            raise _Refused from error
+        except (RedisError, OSError, ValueError) as error:
+            self._again_at = monotonic() + self._rest
+            self._rest = min(2 * self._rest, _REST[1])
+            self._tell("cache_unreachable", error)
+            raise CacheFailed from error
+        self._again_at, self._rest = 0.0, _REST[0]
+        return answer
+
+    def _sealed(self, key: bytes, value: bytes) -> bytes:
+        packed = _PLAIN + value if len(value) < _WORTH_PACKING else _ZSTD + zstd.compress(value, 3)
+        return self._seal.stamp(key + packed) + packed
+
+    def _opened(self, key: bytes, stored: object) -> bytes | None:
+        if isinstance(stored, bytes):
+            packed = stored[STAMP:]
+            if compare_digest(stored[:STAMP], self._seal.stamp(key + packed)):
+                return zstd.decompress(packed[1:]) if packed[:1] == _ZSTD else packed[1:]
+        self._tell("cache_value_is_not_ours", None)
+        return None
+
+    def _tell(self, event: str, error: Exception | None) -> None:
+        """One line in the log, but not for every request."""
+        if (now := monotonic()) >= self._told.get(event, 0.0):
+            self._told[event] = now + _QUIET
+            log.warning(event, **{} if error is None else {"error": type(error).__name__})
+
+
+class _Refused(CacheFailed):
+    """It answered with an error: it lives, but there is something else under that name, or no room."""
+
+
+def _claim(key: bytes) -> bytes:
+    return _NAMES + b"making:" + key

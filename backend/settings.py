@@ -57,6 +57,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     key_memory: Annotated[float, Meta(ge=0, le=60)] = 1.0
     """Seconds for which a worker takes a key's owner for known; what takes rights away answers so much later. It has to
     be the same for all processes on one database."""
+    cache_memory: Size = Size(64 * 2**20)
+    """Bytes of answers that one worker keeps; 0 keeps none."""
+    cache_minutes: Count = 60
+    """Minutes for which Redis keeps an answer at most."""
     database_pool: Count = 10
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True

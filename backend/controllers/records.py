@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 
 from backend.controllers.answers import ready, success, tagged, told
 from backend.controllers.bodies import NDJSON
+from backend.controllers.codings import accepted, coded
 from backend.controllers.documented import (
     COUNT,
     IF_NONE_MATCH,
@@ -35,6 +36,7 @@ from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
 from backend.security.auth import may
+from backend.services.pages import PageService
 from backend.services.preconditions import matches
 from backend.services.records import RecordService
 
@@ -51,12 +53,18 @@ class RecordController(Controller):
         operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
         description=DESCRIPTION,
     )
-    async def list_page(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> ASGIApp:
+    async def list_page(
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        records: NamedDependency[RecordService],
+        pages: NamedDependency[PageService],
+    ) -> ASGIApp:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
         workspace, query = query_from_string(request)
         if NDJSON in header(request, b"accept", ""):
             return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
-        return await _page(request, ref, workspace, query, records)
+        return await _page(request, ref, workspace, query, pages)
 
     @post(
         "/query",
@@ -69,13 +77,14 @@ class RecordController(Controller):
         request: CallerRequest,
         ref: Ref,
         records: NamedDependency[RecordService],
+        pages: NamedDependency[PageService],
         workspace: Workspace = None,
     ) -> ASGIApp:
         """A page of records, asked for by a JSON body."""
         query = query_from_members(await body_members(request))
         if NDJSON in header(request, b"accept", ""):
             return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
-        return await _page(request, ref, workspace, query, records)
+        return await _page(request, ref, workspace, query, pages)
 
     @get(
         "/records/stream",
@@ -96,11 +105,11 @@ class RecordController(Controller):
         operation_class=documented(parameters=COUNT),
     )
     async def count(
-        self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]
+        self, request: CallerRequest, ref: Ref, pages: NamedDependency[PageService]
     ) -> Response[RecordCount | None]:
         """How many records match."""
         workspace, query = query_from_string(request)
-        answer, etag = await records.count(request.user, ref, workspace, query)
+        answer, etag = await pages.count(request.user, ref, workspace, query)
         return tagged(request, answer, etag)
 
     @get(
@@ -144,12 +153,12 @@ class RecordController(Controller):
         return told(request, history)
 
 
-async def _page(
-    request: CallerRequest, ref: str, workspace: str | None, query: Query, records: RecordService
-) -> ASGIApp:
-    known = header(request, b"if-none-match", None)
-    page, etag = await records.page(request.user, ref, workspace, query, if_none_match=known)
-    return ready(page, etag, status=200 if page else 304)
+async def _page(request: CallerRequest, ref: str, workspace: str | None, query: Query, pages: PageService) -> ASGIApp:
+    known, coding = header(request, b"if-none-match", None), accepted(header(request, b"accept-encoding", ""))
+    page, etag = await pages.page(request.user, ref, workspace, query, if_none_match=known, coding=coding)
+    if page is None:
+        return ready(None, etag, status=304, headers=coded(""))
+    return ready(page.body, etag, headers=coded(page.coding))
 
 
 async def _stream(

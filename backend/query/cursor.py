@@ -45,6 +45,12 @@ def fingerprint(query: Query) -> bytes:
     return blake2b(_encoder.encode(plain), digest_size=16).digest()
 
 
+@lru_cache(maxsize=4096)
+def matching(query: Query) -> bytes:
+    """16 bytes that are equal for queries that the same records match, whichever of them they show and how."""
+    return fingerprint(Query(query.where, q=query.q))
+
+
 def _sorted(node: Node | None) -> Node | None:
     """The same condition, its parts in an order that does not depend on how they were written."""
     match node:

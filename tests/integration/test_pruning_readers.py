@@ -128,7 +128,7 @@ class TestReaders:
             "export": lambda: ExportService(database, streams).start(
                 caller, Asked("edited", None, query, ExportOptions(format="csv")), if_none_match=None
             ),
-            "stream": lambda: RecordService(database, streams, Seal()).stream(caller, "edited", None, query),
+            "stream": lambda: RecordService(database, streams).stream(caller, "edited", None, query),
             "diff": lambda: DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2"),
         }
         free = threading.Event()

@@ -1,0 +1,42 @@
+"""Whether a dataset still is as it was found: what is left to ask where the answer itself is known."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from msgspec import Struct
+from psycopg import sql
+
+from backend.repositories.database import Tx
+from backend.repositories.workspaces import table
+from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import Snapshot
+
+
+class Found(Struct, frozen=True):
+    """A dataset at a version, as found under this name; `newest`: as the newest one."""
+
+    scope: WorkspaceScope
+    snapshot: Snapshot
+    ref: str
+    newest: bool
+
+
+async def holds(tx: Tx, found: Found) -> bool:
+    """Whether the dataset is there under that name, and the version is kept, or still the newest."""
+    snapshot = found.snapshot
+    told = {"id": snapshot.dataset_id, "ref": found.ref, "version": snapshot.version, "token": snapshot.token}
+    return (await tx.execute(_statement(found.scope, newest=found.newest), told)).rowcount == 1
+
+
+@lru_cache(maxsize=4096)
+def _statement(scope: WorkspaceScope, *, newest: bool) -> bytes:
+    kept = sql.SQL(
+        "EXISTS (SELECT FROM {} v WHERE v.dataset_id = %(id)s AND v.version = %(version)s AND v.token = %(token)s"
+        " AND v.pruned_at IS NULL)"
+    ).format(table(scope, "versions"))
+    query = sql.SQL(
+        "SELECT FROM {} h WHERE h.id = %(id)s AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {}"
+    )
+    check = sql.SQL("h.token = %(token)s") if newest else kept
+    return query.format(table(scope, "datasets"), check).as_bytes(None)
