@@ -54,9 +54,9 @@ from backend.services.imports import ImportService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
-from backend.services.pages import PageService
 from backend.services.prepared_exports import PreparedExportService
 from backend.services.pruning import PruningService
+from backend.services.queries import QueryService
 from backend.services.record_streams import RecordStreams
 from backend.services.record_writes import RecordWriteService
 from backend.services.records import RecordService
@@ -128,7 +128,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "limits": _told(settings),
         "exports": exports,
         "prepared": prepared,
-        "pages": PageService(database, seal, Answers(cache, memory=settings.cache_memory)),
+        "queries": QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory)),
     }
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
@@ -221,7 +221,7 @@ def _dependencies(
     writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
     parts: dict[str, object] = {
         **made,
-        "records": RecordService(database, streams),
+        "records": RecordService(database),
         "record_writes": writes,
         "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
         "upserts": UpsertService(writers, max_columns=settings.max_columns),

@@ -36,8 +36,8 @@ from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
 from backend.security.auth import may
-from backend.services.pages import PageService
 from backend.services.preconditions import matches
+from backend.services.queries import QueryService
 from backend.services.records import RecordService
 
 
@@ -57,14 +57,13 @@ class RecordController(Controller):
         self,
         request: CallerRequest,
         ref: Ref,
-        records: NamedDependency[RecordService],
-        pages: NamedDependency[PageService],
+        queries: NamedDependency[QueryService],
     ) -> ASGIApp:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
         workspace, query = query_from_string(request)
         if NDJSON in header(request, b"accept", ""):
-            return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
-        return await _page(request, ref, workspace, query, pages)
+            return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
+        return await _page(request, ref, workspace, query, queries)
 
     @post(
         "/query",
@@ -76,15 +75,14 @@ class RecordController(Controller):
         self,
         request: CallerRequest,
         ref: Ref,
-        records: NamedDependency[RecordService],
-        pages: NamedDependency[PageService],
+        queries: NamedDependency[QueryService],
         workspace: Workspace = None,
     ) -> ASGIApp:
         """A page of records, asked for by a JSON body."""
         query = query_from_members(await body_members(request))
         if NDJSON in header(request, b"accept", ""):
-            return (await _stream(request, ref, workspace, query, records)).to_asgi_response(None, request)
-        return await _page(request, ref, workspace, query, pages)
+            return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
+        return await _page(request, ref, workspace, query, queries)
 
     @get(
         "/records/stream",
@@ -93,10 +91,10 @@ class RecordController(Controller):
         operation_class=documented(parameters=STREAM),
         media_type=NDJSON,
     )
-    async def stream(self, request: CallerRequest, ref: Ref, records: NamedDependency[RecordService]) -> Stream:
+    async def stream(self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]) -> Stream:
         """All records that match, one JSON object a line."""
         workspace, query = query_from_string(request, max_limit=None)
-        return await _stream(request, ref, workspace, query, records)
+        return await _stream(request, ref, workspace, query, queries)
 
     @get(
         "/records/count",
@@ -105,11 +103,11 @@ class RecordController(Controller):
         operation_class=documented(parameters=COUNT),
     )
     async def count(
-        self, request: CallerRequest, ref: Ref, pages: NamedDependency[PageService]
+        self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]
     ) -> Response[RecordCount | None]:
         """How many records match."""
         workspace, query = query_from_string(request)
-        answer, etag = await pages.count(request.user, ref, workspace, query)
+        answer, etag = await queries.count(request.user, ref, workspace, query)
         return tagged(request, answer, etag)
 
     @get(
@@ -153,16 +151,18 @@ class RecordController(Controller):
         return told(request, history)
 
 
-async def _page(request: CallerRequest, ref: str, workspace: str | None, query: Query, pages: PageService) -> ASGIApp:
+async def _page(
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, queries: QueryService
+) -> ASGIApp:
     known, coding = header(request, b"if-none-match", None), accepted(header(request, b"accept-encoding", ""))
-    page, etag = await pages.page(request.user, ref, workspace, query, if_none_match=known, coding=coding)
+    page, etag = await queries.page(request.user, ref, workspace, query, if_none_match=known, coding=coding)
     if page is None:
         return ready(None, etag, status=304, headers=coded(""))
     return ready(page.body, etag, headers=coded(page.coding))
 
 
 async def _stream(
-    request: CallerRequest, ref: str, workspace: str | None, query: Query, records: RecordService
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, queries: QueryService
 ) -> Stream:
-    version, lines = await records.stream(request.user, ref, workspace, query)
+    version, lines = await queries.stream(request.user, ref, workspace, query)
     return Stream(lines, media_type=NDJSON, headers={"X-Dataset-Version": str(version)})

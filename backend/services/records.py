@@ -1,42 +1,19 @@
-"""Reading records: all that match as a stream, one, and what one ever was."""
+"""Reading one record, and what it ever was."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 
-from backend.errors import InvalidQuery, RecordNotFound
-from backend.query.nodes import Query
-from backend.repositories import lookup, records, selections
-from backend.repositories.copying import copy_out
+from backend.errors import RecordNotFound
+from backend.repositories import lookup, records
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.records import Record, RecordHistory
-from backend.services import spool
 
 
 class RecordService:
-    def __init__(self, database: Database, streams: spool.Streams) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._streams = streams
-
-    async def stream(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query
-    ) -> tuple[int, AsyncIterator[bytes]]:
-        """The version and all records that match it, a JSON object a line; everything is checked before the first."""
-        if query.cursor is not None:
-            raise InvalidQuery("A stream has no pages; leave `cursor` out.")
-        async with self._database.snapshot() as tx:
-            scope, head = await lookup.head(tx, caller, ref, workspace)
-            snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
-        chosen = selections.selection(scope, snapshot, query, self._database.fold)
-
-        def produce(out: spool.Spool) -> None:
-            with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                for lines in copy_out(tx, selections.stream_statement(tx, chosen, query)):
-                    out.put(b"".join(lines))
-
-        return snapshot.version, await self._streams.start(produce)
 
     async def get(
         self,

@@ -18,7 +18,7 @@ from scripts.benchmarks.exports import csv_export, first_byte, json_export, parq
 from scripts.benchmarks.imports import csv_import, xlsx_import
 from scripts.benchmarks.measure import Figure, table
 from scripts.benchmarks.memory import memory_growth
-from scripts.benchmarks.pages import first_page, keyset_page
+from scripts.benchmarks.pages import cached_page, first_page, keyset_page
 from scripts.benchmarks.pollution_run import polluted_imports
 from scripts.benchmarks.records import records
 from scripts.benchmarks.reimport import reimport
@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "reimport": reimport,
     "records": records,
     "page": first_page,
+    "page-cached": cached_page,
     "keyset": keyset_page,
     "export": csv_export,
     "export-wide": wide_export,

@@ -1,6 +1,6 @@
-"""The baseline of a page: a Litestar handler that runs one statement through psycopg's pool, and nothing else.
+"""The baselines of a page: Litestar handlers, one that runs a statement through psycopg's pool, one that has the bytes.
 
-Arguments: the database's address and the statement. It is served as the service is.
+Arguments: the database's address and the statement. Both are served as the service is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,16 @@ def create_app(url: str, statement: str) -> Litestar:
         records = ",".join(record for (record,) in rows)
         return Response(f'{{"data":[{records}]}}'.encode(), media_type="application/json")
 
-    return Litestar([page], lifespan=[running], logging_config=None)
+    kept: list[bytes] = []
+
+    @get("/api/v1/kept")
+    async def kept_page() -> Response[bytes]:
+        if not kept:
+            async with pool.connection() as connection:
+                kept.extend(record.encode() for (record,) in await (await connection.execute(statement)).fetchall())
+        return Response(kept[0], media_type="application/json")
+
+    return Litestar([page, kept_page], lifespan=[running], logging_config=None)
 
 
 def main() -> None:

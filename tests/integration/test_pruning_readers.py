@@ -30,9 +30,10 @@ from backend.repositories.copying import copy_out
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
+from backend.services.answers import Answers
 from backend.services.diffs import DiffService
 from backend.services.exports import Asked, ExportService
-from backend.services.records import RecordService
+from backend.services.queries import QueryService
 from backend.services.spool import Spool, Streams
 from backend.services.users import UserService
 
@@ -123,12 +124,13 @@ class TestReaders:
         self, database: Database, user: User, changed: Stored, tmp_path: Path, kind: str
     ) -> None:
         streams = Watched(tmp_path)
+        queries = QueryService(database, streams, Seal(), Answers(None, memory=0))
         caller, query = await caller_of(database, user), Query(version="1")
         ways: dict[str, Callable[[], Awaitable[Any]]] = {
             "export": lambda: ExportService(database, streams).start(
                 caller, Asked("edited", None, query, ExportOptions(format="csv")), if_none_match=None
             ),
-            "stream": lambda: RecordService(database, streams).stream(caller, "edited", None, query),
+            "stream": lambda: queries.stream(caller, "edited", None, query),
             "diff": lambda: DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2"),
         }
         free = threading.Event()

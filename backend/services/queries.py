@@ -1,7 +1,8 @@
-"""A page of records, and how many there are: made once for each version and query, and kept."""
+"""Queries over records: pages and counts, made once for each version and query, and all that match as a stream."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from hashlib import blake2b
 from time import perf_counter
 from typing import Literal, cast
@@ -9,18 +10,20 @@ from typing import Literal, cast
 import msgspec
 from msgspec import Struct
 
-from backend.errors import InvalidCursor, VersionPruned
+from backend.errors import InvalidCursor, InvalidQuery, VersionPruned
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
 from backend.query.seal import Seal
 from backend.repositories import lookup, selections
+from backend.repositories.copying import copy_out
 from backend.repositories.current import Found
 from backend.repositories.database import Database, Tx
 from backend.repositories.selections import Page, Selection
 from backend.schemas.callers import Caller
 from backend.schemas.datasets import Snapshot
 from backend.schemas.records import Record, RecordCount, RecordPage
+from backend.services import spool
 from backend.services.answers import Answer, Answers
 from backend.services.current import Current
 from backend.services.packing import Coding
@@ -70,9 +73,10 @@ class Reading(Struct, frozen=True):
         return Found(self.chosen.scope, self.snapshot, ref, self.newest)
 
 
-class PageService:
-    def __init__(self, database: Database, seal: Seal, answers: Answers) -> None:
+class QueryService:
+    def __init__(self, database: Database, streams: spool.Streams, seal: Seal, answers: Answers) -> None:
         self._database = database
+        self._streams = streams
         self._seal = seal
         self._answers = answers
         self._current = Current(database)
@@ -126,6 +130,24 @@ class PageService:
                 reading = await self._reading(tx, caller, ref, workspace, query, None)
                 counted = await selections.count(tx, reading.chosen, newest=reading.newest)
         return RecordCount(counted, reading.snapshot.version), reading.etag
+
+    async def stream(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query
+    ) -> tuple[int, AsyncIterator[bytes]]:
+        """The version and all records that match it, a JSON object a line; everything is checked before the first."""
+        if query.cursor is not None:
+            raise InvalidQuery("A stream has no pages; leave `cursor` out.")
+        async with self._database.snapshot() as tx:
+            scope, head = await lookup.head(tx, caller, ref, workspace)
+            snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
+        chosen = selections.selection(scope, snapshot, query, self._database.fold)
+
+        def produce(out: spool.Spool) -> None:
+            with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
+                for lines in copy_out(tx, selections.stream_statement(tx, chosen, query)):
+                    out.put(b"".join(lines))
+
+        return snapshot.version, await self._streams.start(produce)
 
     def _known(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
