@@ -98,8 +98,8 @@ class Cache:
         await self._asked(self._redis.delete(_claim(key)))
 
     async def claimed(self, key: bytes) -> bool:
-        """Whether somebody is making this value. Raises CacheFailed."""
-        return bool(await self._asked(self._redis.exists(_claim(key))))
+        """Whether somebody is making this value; what would never run out is no claim. Raises CacheFailed."""
+        return 0 < await self._asked(self._redis.pttl(_claim(key))) <= _HELD
 
     async def close(self) -> None:
         await self._redis.aclose()
