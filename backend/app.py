@@ -28,6 +28,7 @@ from backend.controllers.limits import Limits
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
+from backend.controllers.short_way import shortened
 from backend.logs import configure_logging
 from backend.observing import observed
 from backend.query.seal import Seal
@@ -101,7 +102,7 @@ def _database(settings: Settings) -> Database:
     )
 
 
-def _litestar(settings: Settings, database: Database) -> Litestar:
+def _litestar(settings: Settings, database: Database) -> ASGIApp:
     users = _users(settings, database)
     datasets = DatasetService(
         database,
@@ -117,6 +118,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
     streams, exports, prepared = _exports(settings, database)
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
     work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
+    queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory))
     made = {
         "users": users,
         "workspaces": workspaces,
@@ -128,9 +130,9 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         "limits": _told(settings),
         "exports": exports,
         "prepared": prepared,
-        "queries": QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory)),
+        "queries": queries,
     }
-    return Litestar(
+    app = Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies=_dependencies(settings, database, seal, streams, **made, health=HealthService(database, cache)),
         middleware=[Authentication(users), Idempotency(repeats, most=_largest(settings))],
@@ -140,6 +142,7 @@ def _litestar(settings: Settings, database: Database) -> Litestar:
         request_max_body_size=settings.max_body,
         logging_config=None,
     )
+    return shortened(app, users, queries)
 
 
 def _cache(settings: Settings, seal: Seal) -> Cache | None:

@@ -32,6 +32,7 @@ from backend.controllers.parameters import (
 )
 from backend.controllers.problems import failures
 from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
+from backend.controllers.short_way import remember
 from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
@@ -63,7 +64,9 @@ class RecordController(Controller):
         workspace, query = query_from_string(request)
         if NDJSON in header(request, b"accept", ""):
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
-        return await _page(request, ref, workspace, query, queries)
+        answer = await _page(request, ref, workspace, query, queries)
+        remember(request.scope, ref, workspace, query)
+        return answer
 
     @post(
         "/query",

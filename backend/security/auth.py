@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,7 @@ class Authentication(ASGIMiddleware):
         self._users = users
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        headers = dict(scope["headers"])
-        key = headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
+        key = key_in(dict(scope["headers"]))
         if not key or (caller := await self._users.identify(key)) is None:
             raise Unauthorized
         listing = scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
@@ -62,6 +62,11 @@ class Authentication(ASGIMiddleware):
             return message
 
         await next_app(scope, receive_knowing_the_caller, send)
+
+
+def key_in(headers: Mapping[bytes, bytes]) -> str:
+    """The key that came with a request; empty where there is none."""
+    return headers.get(b"x-api-key", b"").decode("latin-1") or _bearer(headers.get(b"authorization", b""))
 
 
 def _bearer(header: bytes) -> str:

@@ -56,19 +56,30 @@ class Answers:
 
     async def get(self, key: bytes, make: Make, *, coding: Coding = "", light: bool = False) -> Answer | None:
         """The answer with this key; None where `make` gives none. `light`: quicker made than Redis is asked."""
-        if coding and (known := self._kept.get((key, coding))) is not None:
-            _COUNTED["hit"].inc()
-            return Answer(known, coding, own=False)
-        body, own = self._kept.get((key, "")), False
-        if body is None:
-            body, own = await self._shared(key, make, light=light)
+        if (known := self.at_hand(key, coding)) is not None:
+            return known
+        own = False
+        if (plain := self.at_hand(key)) is not None:
+            body: bytes | None = plain.body
         else:
-            _COUNTED["hit"].inc()
+            body, own = await self._shared(key, make, light=light)
         if body is None or not (coding and pays(body)):
             return None if body is None else Answer(body, "", own)
         smaller = await packed(body, coding)
         self._keep(key, smaller, coding)
         return Answer(smaller, coding, own)
+
+    def at_hand(self, key: bytes, coding: Coding = "") -> Answer | None:
+        """The answer, where this process has it just so."""
+        known, found = self._kept.get((key, coding)), coding
+        if known is None and coding:
+            known, found = self._kept.get((key, "")), ""
+            if known is not None and pays(known):
+                return None
+        if known is None:
+            return None
+        _COUNTED["hit"].inc()
+        return Answer(known, found, own=False)
 
     async def _shared(self, key: bytes, make: Make, *, light: bool) -> tuple[bytes | None, bool]:
         """The value, and whether this call has made it: whoever comes while it is being made, waits for that."""

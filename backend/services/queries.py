@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from hashlib import blake2b
 from time import perf_counter
-from typing import Literal, cast
+from typing import cast
 
 import msgspec
-from msgspec import Struct
 
 from backend.errors import InvalidCursor, InvalidQuery, VersionPruned
 from backend.query import cursor as cursors
@@ -17,60 +15,16 @@ from backend.query.nodes import Query
 from backend.query.seal import Seal
 from backend.repositories import lookup, selections
 from backend.repositories.copying import copy_out
-from backend.repositories.current import Found
 from backend.repositories.database import Database, Tx
-from backend.repositories.selections import Page, Selection
+from backend.repositories.selections import Page
 from backend.schemas.callers import Caller
-from backend.schemas.datasets import Snapshot
 from backend.schemas.records import Record, RecordCount, RecordPage
 from backend.services import spool
 from backend.services.answers import Answer, Answers
 from backend.services.current import Current
 from backend.services.packing import Coding
 from backend.services.preconditions import matches
-from backend.services.records import means_one
-
-BOUNDED = 10_000
-"""Where `count=bounded` stops counting."""
-_FEW_CELLS, _FEW_ROWS = 5_000, 5_000
-"""What PostgreSQL writes, and searches, in a few milliseconds."""
-
-TotalIs = Literal["at_least"] | None
-Total = tuple[int | None, TotalIs]
-_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
-
-
-class Reading(Struct, frozen=True):
-    """One query over a dataset at a version, ready to run; `place`: where the page before it ended.
-
-    `newest`: at the newest version, as far as is known.
-    """
-
-    query: Query
-    chosen: Selection
-    place: Cursor | None
-    newest: bool
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return self.chosen.snapshot
-
-    @property
-    def etag(self) -> str:
-        at = "" if self.place is None else f".{self.place.last}"
-        return f'W/"{self.snapshot.token}.{cursors.fingerprint(self.query).hex()}{at}"'
-
-    @property
-    def light(self) -> bool:
-        """Whether the page is made in less time than it takes to look whether somebody else has made it."""
-        query, snapshot = self.query, self.snapshot
-        searched = query.where is not None or query.q is not None or query.sort or query.offset
-        few = query.page_size * len(self.chosen.compiled.columns) <= _FEW_CELLS
-        return few and (not searched or snapshot.rows <= _FEW_ROWS)
-
-    def found(self, ref: str) -> Found:
-        """What has to hold still for an answer that was made before."""
-        return Found(self.chosen.scope, self.snapshot, ref, self.newest)
+from backend.services.readings import BOUNDED, FEW_ROWS, Reading, Total, counted_to, following, key, lasts, told
 
 
 class QueryService:
@@ -95,9 +49,7 @@ class QueryService:
 
         Raises InvalidQuery, InvalidCursor.
         """
-        place = None if query.cursor is None else cursors.decode(query.cursor, self._seal)
-        if place is not None:
-            query = cursors.resume(place, query)
+        place, query = self._resumed(query)
         known = self._known(caller, ref, workspace, query, place)
         if known is not None:
             if matches(if_none_match, known.etag, weak=True):
@@ -114,6 +66,31 @@ class QueryService:
         if (answer := await self._answer(reading, str(reading.snapshot.dataset_id), coding)) is not None:
             return answer, reading.etag
         return await self._page_at_once(caller, ref, workspace, query, place)
+
+    async def kept(
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        query: Query,
+        *,
+        if_none_match: str | None,
+        coding: Coding,
+    ) -> tuple[Answer | None, str] | None:
+        """What `page` answers, where that is at hand and holds still; None where there is more to do.
+
+        Raises InvalidCursor, Forbidden.
+        """
+        place, query = self._resumed(query)
+        known = self._known(caller, ref, workspace, query, place)
+        if known is None:
+            return None
+        answer = None
+        if not matches(if_none_match, known.etag, weak=True):
+            answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
+            if answer is None:
+                return None
+        return (answer, known.etag) if await self._current.holds(known.found(ref)) else None
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that."""
@@ -149,11 +126,18 @@ class QueryService:
 
         return snapshot.version, await self._streams.start(produce)
 
+    def _resumed(self, query: Query) -> tuple[Cursor | None, Query]:
+        """Where the page before this one ended, and the query that goes on there. Raises InvalidCursor."""
+        if query.cursor is None:
+            return None, query
+        place = cursors.decode(query.cursor, self._seal)
+        return place, cursors.resume(place, query)
+
     def _known(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
     ) -> Reading | None:
         """The query over what was found under this name a moment ago; who uses it checks that it still is there."""
-        if not _lasts(query, place):
+        if not lasts(query, place):
             return None
         known = lookup.remembered(caller, ref, workspace, at=place.token if place else query.version)
         if known is None or (place and place.dataset != known[1].dataset_id):
@@ -173,7 +157,7 @@ class QueryService:
         snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
         if place is not None and place.token != snapshot.token:
             raise InvalidCursor
-        if _lasts(query, place):
+        if lasts(query, place):
             at = place.token if place else query.version
             lookup.remember(caller, ref, workspace, (scope, snapshot), at=at)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
@@ -185,8 +169,8 @@ class QueryService:
         async def make() -> bytes | None:
             return await self._made(reading, ref)
 
-        key = _key(b"page", reading, self._database.fold)
-        return await self._answers.get(key, make, coding=coding, light=reading.light)
+        named = key(b"page", reading, self._database.fold)
+        return await self._answers.get(named, make, coding=coding, light=reading.light)
 
     async def _made(self, reading: Reading, ref: str) -> bytes | None:
         """The page by one statement that also checks that the version still is there, and the number of records."""
@@ -195,12 +179,12 @@ class QueryService:
             page = await selections.page(tx, reading.chosen, ref, after=after, newest=reading.newest)
         if page is None:
             return None
-        total = _told(reading, page)
+        total = told(reading, page)
         if total is None:
             most = None if reading.query.count == "exact" else BOUNDED
             if (counted := await self._counted(reading, most)) is None:
                 return None
-            total = _counted_to(counted, most)
+            total = counted_to(counted, most)
         return self._encoded(reading, page, total, started)
 
     async def _page_at_once(
@@ -215,10 +199,10 @@ class QueryService:
                 tx, chosen, str(reading.snapshot.dataset_id), after=after, newest=reading.newest
             )
             page = cast("Page", page)
-            total = _told(reading, page)
+            total = told(reading, page)
             if total is None:
                 most = None if query.count == "exact" else BOUNDED
-                total = _counted_to(await selections.count(tx, chosen, newest=reading.newest, at_most=most), most)
+                total = counted_to(await selections.count(tx, chosen, newest=reading.newest, at_most=most), most)
         return Answer(self._encoded(reading, page, total, started), "", own=True), reading.etag
 
     async def _counted(self, reading: Reading, most: int | None) -> int | None:
@@ -234,56 +218,14 @@ class QueryService:
                 return None
             return b"%d" % counted
 
-        key = _key(b"count %d" % (most or 0), reading, self._database.fold)
-        answer = await self._answers.get(key, make, light=reading.snapshot.rows <= _FEW_ROWS)
+        named = key(b"count %d" % (most or 0), reading, self._database.fold)
+        answer = await self._answers.get(named, make, light=reading.snapshot.rows <= FEW_ROWS)
         return None if answer is None else int(answer.body)
 
     def _encoded(self, reading: Reading, page: Page, total: Total, started: float) -> bytes:
         """The page as it goes over the wire."""
-        following = None if page.last is None else cursors.encode(_place(reading, page.last, total), self._seal)
+        behind = None if page.last is None else cursors.encode(following(reading, page.last, total), self._seal)
         took = round((perf_counter() - started) * 1000, 2)
         data, version = cast("list[Record]", page.records), reading.snapshot.version
-        answer = RecordPage(data, page.count, page.last is not None, following, version, took, *total)
+        answer = RecordPage(data, page.count, page.last is not None, behind, version, took, *total)
         return msgspec.json.encode(answer)
-
-
-def _lasts(query: Query, place: Cursor | None) -> bool:
-    """Whether what the request says of its version may be remembered."""
-    return place is not None or means_one(query.version, query.as_of)
-
-
-def _key(kind: bytes, reading: Reading, fold: str) -> bytes:
-    """The same for all that get the same answer. `next` repeats how a query says its version, so that counts, too."""
-    query, place, snapshot = reading.query, reading.place, reading.snapshot
-    said = (snapshot.dataset_id, snapshot.token, fold)
-    if kind == b"page":
-        at = None if place is None else (place.last, place.total, place.total_is)
-        parts: object = (said, cursors.fingerprint(query), query.version, query.as_of, at)
-    else:
-        parts = (said, cursors.matching(query))
-    return kind + b":" + blake2b(_encoder.encode(parts), digest_size=24).hexdigest().encode()
-
-
-def _told(reading: Reading, page: Page) -> Total | None:
-    """How many records match all pages, where that need not be counted."""
-    query, place = reading.query, reading.place
-    if query.count == "none":
-        return None, None
-    if place is not None and place.total is not None:
-        return place.total, place.total_is
-    if page.last is None and place is None and (page.count or query.offset == 0):
-        return query.offset + page.count, None
-    if reading.chosen.unfiltered:
-        return reading.snapshot.rows, None
-    return None
-
-
-def _counted_to(counted: int, most: int | None) -> Total:
-    return counted, "at_least" if counted == most else None
-
-
-def _place(reading: Reading, last: int, total: Total) -> Cursor:
-    """Where the next page begins."""
-    snapshot, query = reading.snapshot, reading.query
-    said = snapshot.dataset_id, snapshot.version, snapshot.token
-    return Cursor(*said, last, cursors.fingerprint(query), query, *total)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from gzip import decompress
 from typing import Any
 
 import pytest
+from backports import zstd
 from httpx import AsyncClient, Response
 from support.caches import Workers, counted, workers
 from support.service import MakeUser, Upload, User
@@ -27,9 +28,9 @@ async def large(upload: Upload) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def pair(workers: Workers, user: User, large: dict[str, Any]) -> AsyncIterator[tuple[AsyncClient, AsyncClient]]:
+async def pair(workers: Workers, user: User, large: dict[str, Any]) -> tuple[AsyncClient, AsyncClient]:
     """Two workers that hold nothing yet."""
-    yield await workers.start(user.key), await workers.start(user.key)
+    return await workers.start(user.key), await workers.start(user.key)
 
 
 async def asked(client: AsyncClient, path: str = PAGE, **params: str) -> Response:
@@ -185,9 +186,7 @@ class TestNeverStale:
         await pair[0].post(f"/datasets/{large['id']}/undelete")
         assert (await asked(pair[1], **params)).json()["version"] == 1
 
-    async def test_what_is_pruned_is_gone(
-        self, pair: tuple[AsyncClient, AsyncClient], params: dict[str, str]
-    ) -> None:
+    async def test_what_is_pruned_is_gone(self, pair: tuple[AsyncClient, AsyncClient], params: dict[str, str]) -> None:
         following = [(await asked(client, **{**params, "limit": "7"})).json()["next"] for client in pair]
         for client in pair:
             await asked(client, **params, version="1")
@@ -198,7 +197,11 @@ class TestNeverStale:
             assert (await pair[1].get(PAGE, params=told)).status_code == 410
 
     async def test_strangers_see_nothing(
-        self, pair: tuple[AsyncClient, AsyncClient], params: dict[str, str], large: dict[str, Any], stranger: AsyncClient
+        self,
+        pair: tuple[AsyncClient, AsyncClient],
+        params: dict[str, str],
+        large: dict[str, Any],
+        stranger: AsyncClient,
     ) -> None:
         await self.warm(pair, params)
         key = {"X-API-Key": stranger.headers["x-api-key"]}
@@ -244,8 +247,4 @@ class TestPacked:
 
 
 def unpacked(raw: bytes, coding: str) -> bytes:
-    from gzip import decompress
-
-    from backports import zstd
-
     return decompress(raw) if coding == "gzip" else zstd.decompress(raw)
