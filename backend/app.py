@@ -104,12 +104,7 @@ def _database(settings: Settings) -> Database:
 
 def _litestar(settings: Settings, database: Database) -> ASGIApp:
     users = _users(settings, database)
-    datasets = DatasetService(
-        database,
-        grace=timedelta(days=settings.undelete_days),
-        max_columns=settings.max_columns,
-        quotas=_quotas(settings),
-    )
+    datasets = _datasets(settings, database)
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
     cache = _cache(settings, seal)
     importers = _importers(settings, database, leases)
@@ -143,6 +138,11 @@ def _litestar(settings: Settings, database: Database) -> ASGIApp:
         logging_config=None,
     )
     return shortened(app, users, queries)
+
+
+def _datasets(settings: Settings, database: Database) -> DatasetService:
+    grace = timedelta(days=settings.undelete_days)
+    return DatasetService(database, grace=grace, max_columns=settings.max_columns, quotas=_quotas(settings))
 
 
 def _cache(settings: Settings, seal: Seal) -> Cache | None:

@@ -18,31 +18,43 @@ class Current:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._under_way: dict[_Key, asyncio.Task[bool]] = {}
-        self._next: dict[_Key, asyncio.Task[bool]] = {}
+        self._under_way: dict[_Key, asyncio.Task[None]] = {}
+        self._next: dict[_Key, list[asyncio.Future[bool]]] = {}
 
     async def holds(self, found: Found) -> bool:
         """Whether the dataset is there under its name, at a version that is kept, or still the newest."""
         key = found.snapshot.dataset_id, found.snapshot.token, found.ref, found.newest
-        asking = self._next.get(key)
-        if asking is None:
-            asking = self._next[key] = asyncio.create_task(self._ask(key, found))
-            asking.add_done_callback(_seen)
-        return await asyncio.shield(asking)
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if (waiting := self._next.get(key)) is not None:
+            waiting.append(answer)
+        else:
+            self._next[key] = [answer]
+            if key not in self._under_way:
+                self._under_way[key] = asyncio.create_task(self._ask(key, found))
+        return await answer
 
-    async def _ask(self, key: _Key, found: Found) -> bool:
-        """One at a time: who comes while one is under way, waits for its end together with all others."""
-        if (before := self._under_way.get(key)) is not None:
-            await asyncio.wait([before])
-        self._under_way[key] = self._next.pop(key)
+    async def _ask(self, key: _Key, found: Found) -> None:
+        """One question after the other: who comes while one is under way, waits for its end with all others."""
+        waiting: list[asyncio.Future[bool]] = []
         try:
-            async with self._database.read() as tx:
-                return await current.holds(tx, found)
+            while waiting := self._next.pop(key, []):
+                await self._answer(waiting, found)
         finally:
             del self._under_way[key]
+            for answer in (*waiting, *self._next.pop(key, ())):
+                answer.cancel()  # this process ends
 
-
-def _seen(asking: asyncio.Task[bool]) -> None:
-    """A failure is told to those who wait; should nobody wait any more, nobody minds."""
-    if not asking.cancelled():
-        asking.exception()
+    async def _answer(self, waiting: list[asyncio.Future[bool]], found: Found) -> None:
+        held, failure = False, None
+        try:
+            async with self._database.read() as tx:
+                held = await current.holds(tx, found)
+        except Exception as error:
+            failure = error
+        for answer in waiting:
+            if answer.done():
+                continue  # nobody waits for it any more
+            if failure is None:
+                answer.set_result(held)
+            else:
+                answer.set_exception(failure)

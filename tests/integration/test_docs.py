@@ -16,7 +16,7 @@ QUICKSTART = blocks(ROOT / "README.md")
 UPLOADED = 3
 """Blocks of the quickstart after which the dataset `orders` is there; every page goes on from them."""
 PAGES = (
-    "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "archives", "workspaces",
+    "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "caching", "archives", "workspaces",
     "access", "errors",
 )  # fmt: skip
 
