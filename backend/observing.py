@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 from litestar.enums import ScopeType
 from prometheus_client import Histogram
 from structlog.contextvars import bind_contextvars
 
 from backend.errors import Unavailable
+from backend.logs import RequestLine, log_request
 from backend.schemas.problems import Problem
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-log = structlog.get_logger("access")
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _API = "/api/v1/"
 _CACHING = (b"cache-control", b"private, no-cache")
@@ -74,7 +74,7 @@ def observed(app: ASGIApp) -> ASGIApp:
                 raise
             await _answer_stopping(annotate, request_id)
         finally:
-            _record(scope, status, perf_counter() - started)
+            _record(scope, status, perf_counter() - started, request_id)
 
     return call
 
@@ -100,10 +100,11 @@ async def _answer_stopping(send: Send, request_id: str) -> None:
     await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})
 
 
-def _record(scope: HTTPScope, status: int, seconds: float) -> None:
-    template = scope.get("path_template", _UNKNOWN)
-    _series(scope["method"], template, status).observe(seconds)
-    log.info("request", method=scope["method"], path=_told(scope, template), status=status, ms=round(seconds * 1000, 1))
+def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> None:
+    template, method = scope.get("path_template", _UNKNOWN), scope["method"]
+    _series(method, template, status).observe(seconds)
+    path, took = _told(scope, template), round(seconds * 1000, 1)
+    log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC)))
 
 
 def _told(scope: HTTPScope, template: str) -> str:

@@ -39,6 +39,7 @@ class Current:
         try:
             while waiting := self._next.pop(key, []):
                 await self._answer(waiting, found)
+                await asyncio.sleep(0)  # answers leave, and who has just come joins the next question
         finally:
             del self._under_way[key]
             for answer in (*waiting, *self._next.pop(key, ())):
