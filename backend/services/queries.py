@@ -85,12 +85,12 @@ class QueryService:
         known = self._known(caller, ref, workspace, query, place)
         if known is None:
             return None
-        answer = None
-        if not matches(if_none_match, known.etag, weak=True):
+        answer, etag = None, known.etag
+        if not matches(if_none_match, etag, weak=True):
             answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
             if answer is None:
                 return None
-        return (answer, known.etag) if await self._current.holds(known.found(ref)) else None
+        return (answer, etag) if await self._current.holds(known.found(ref)) else None
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that."""

@@ -11,7 +11,7 @@ from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import Line
 from scripts.benchmarks.measure import Figure, Sample, alternate, cpu_ratio, ratio, values
 from scripts.benchmarks.processes import cpu_of
-from scripts.benchmarks.servers import Server, bare
+from scripts.benchmarks.servers import Server, bare, service
 
 PAGE = 50
 _EDITS = 100
@@ -20,60 +20,57 @@ _ASKED = 200
 
 
 def first_page(bench: Bench) -> list[Figure]:
-    """Requests a second of the service against those of the bare handler."""
+    """Requests a second of a service that keeps no answers, against those of the bare handler."""
     dataset = bench.orders
     statement = (
         "SELECT json_build_object('id', id, 'version', added_in, 'data', data)::text"
         f" FROM {dataset.table} WHERE added_in <= 1 AND removed_in > 1 ORDER BY id LIMIT {PAGE}"
     )
-    with bare(bench.folder, bench.postgres, statement) as handler:
-        loads: dict[int, list[load.Load]] = {handler.pid: [], bench.service.pid: []}
-
-        def take(server: Server, path: str) -> Sample:
-            before = cpu_of(server.pid, bench.postgres.pid)
-            taken = load.run(server.client.port, server.client.request(path), bench.sizes.seconds)
-            loads[server.pid].append(taken)
-            return Sample(taken.rate, (cpu_of(server.pid, bench.postgres.pid) - before) / taken.requests)
-
-        baseline, ours = alternate(
-            lambda: take(handler, "/page"),
-            lambda: take(bench.service, f"/datasets/{dataset.id}/records?limit={PAGE}"),
-            bench.sizes.rounds,
-        )
-    absolute = f"{_told(loads[bench.service.pid])} against {_told(loads[handler.pid])}"
     work = f"first page of {PAGE} over HTTP against a bare Litestar handler that runs one such SQL query, requests/s"
-    found = ratio(values(ours), values(baseline))
-    return [Figure(work, "≥ 0.6 ×", "≥ 0.8 ×", found, cpu_ratio(ours, baseline) + " a request", absolute)]
+    with (
+        bare(bench.folder, bench.postgres, statement) as handler,
+        service(bench.folder / "keeps nothing", bench.postgres, cache_memory="0") as plain,
+    ):
+        asking = handler.client.request("/page"), bench.service.client.request(_first(dataset))
+        return [_compared(bench, work, ("≥ 0.6 ×", "≥ 0.8 ×"), (handler, plain), asking)]
 
 
 def cached_page(bench: Bench) -> list[Figure]:
     """Requests a second of pages that are kept, against those of a handler that answers the same bytes."""
-    client = bench.service.client
-    first = f"/datasets/{bench.orders.id}/records?limit={PAGE}"
+    first = _first(bench.orders)
     kinds = {f"first page of {PAGE}": first, f"filtered, sorted page of {PAGE}": f"{first}&quantity=gt:3&sort=-amount"}
-    return [_cached(bench, work, client.request(path), client.read(path)) for work, path in kinds.items()]
+    return [_cached(bench, work, path) for work, path in kinds.items()]
 
 
-def _cached(bench: Bench, work: str, request: bytes, answer: bytes) -> Figure:
-    statement = sql.SQL("SELECT {}").format(answer.decode()).as_string(bench.connection)
-    with bare(bench.folder, bench.postgres, statement) as handler:
-        loads: dict[int, list[load.Load]] = {handler.pid: [], bench.service.pid: []}
+def _cached(bench: Bench, kind: str, path: str) -> Figure:
+    text = bench.service.client.read(path).decode()
+    work = f"{kind} that is kept, over HTTP, against a bare Litestar handler that answers the same bytes, requests/s"
+    with bare(bench.folder, bench.postgres, sql.SQL("SELECT {}").format(text).as_string(bench.connection)) as handler:
+        asking = handler.client.request("/kept"), bench.service.client.request(path)
+        return _compared(bench, work, ("≥ 0.5 ×", "≥ 0.85 ×"), (handler, bench.service), asking)
 
-        def take(server: Server, asking: bytes) -> Sample:
-            before = cpu_of(server.pid, bench.postgres.pid)
-            taken = load.run(server.client.port, asking, bench.sizes.seconds)
-            loads[server.pid].append(taken)
-            return Sample(taken.rate, (cpu_of(server.pid, bench.postgres.pid) - before) / taken.requests)
 
-        baseline, ours = alternate(
-            lambda: take(handler, handler.client.request("/kept")),
-            lambda: take(bench.service, request),
-            bench.sizes.rounds,
-        )
-    absolute = f"{_told(loads[bench.service.pid])} against {_told(loads[handler.pid])}"
-    work = f"{work} that is kept, over HTTP, against a bare Litestar handler that answers the same bytes, requests/s"
-    found = ratio(values(ours), values(baseline))
-    return Figure(work, "≥ 0.5 ×", "≥ 0.85 ×", found, cpu_ratio(ours, baseline) + " a request", absolute)
+def _first(dataset: Dataset) -> str:
+    return f"/datasets/{dataset.id}/records?limit={PAGE}"
+
+
+def _compared(
+    bench: Bench, work: str, aims: tuple[str, str], servers: tuple[Server, Server], asking: tuple[bytes, bytes]
+) -> Figure:
+    """Requests a second of the second server against those of the first one, asked in turn."""
+    loads: tuple[list[load.Load], list[load.Load]] = [], []
+
+    def take(which: int) -> Sample:
+        server = servers[which]
+        before = cpu_of(server.pid, bench.postgres.pid)
+        taken = load.run(server.client.port, asking[which], bench.sizes.seconds)
+        loads[which].append(taken)
+        return Sample(taken.rate, (cpu_of(server.pid, bench.postgres.pid) - before) / taken.requests)
+
+    baseline, ours = alternate(lambda: take(0), lambda: take(1), bench.sizes.rounds)
+    absolute = f"{_told(loads[1])} against {_told(loads[0])}"
+    cpu = cpu_ratio(ours, baseline) + " a request"
+    return Figure(work, *aims, ratio(values(ours), values(baseline)), cpu, absolute)
 
 
 def keyset_page(bench: Bench) -> list[Figure]:

@@ -61,11 +61,12 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 
 
 @contextmanager
-def service(folder: Path, database: Postgres) -> Iterator[Server]:
-    """`sheaf serve` with one worker, as a user starts it, on this database."""
+def service(folder: Path, database: Postgres, **settings: str) -> Iterator[Server]:
+    """`sheaf serve` with one worker, as a user starts it, on this database; `settings` without `SHEAF_`."""
     command = [sys.executable, "-m", "backend", "serve", "--port", "0", "--workers", "1", "--data", str(folder)]
     told = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
-    environment = told | {"SHEAF_DATABASE_URL": database.url}
+    given = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}
+    environment = told | {"SHEAF_DATABASE_URL": database.url} | given
     ready = r"ready at http://\S+:(\d+)\s+API key: (\S+)"
     with _running(command, environment, folder.with_suffix(".log"), ready) as (pid, said):
         worker = next(child for child in children(pid) if b"backend.worker" in _command(child))
