@@ -16,8 +16,8 @@ QUICKSTART = blocks(ROOT / "README.md")
 UPLOADED = 3
 """Blocks of the quickstart after which the dataset `orders` is there; every page goes on from them."""
 PAGES = (
-    "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "caching", "archives", "workspaces",
-    "access", "errors",
+    "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "caching", "archives",
+    "workspaces", "access", "errors",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
