@@ -11,9 +11,8 @@ from tempfile import TemporaryFile
 from httpx import ASGITransport, Response
 from psycopg.pq import Trace
 
-from backend.app import _litestar
-from backend.controllers.head import with_head
-from backend.observing import observed
+from backend.app import application
+from backend.assembly import assemble
 from backend.repositories.database import Database
 from backend.settings import Settings
 
@@ -59,9 +58,12 @@ def _without_caller(messages: list[str]) -> list[str]:
 @asynccontextmanager
 async def watched(url: str, data: Path) -> AsyncIterator[Statements]:
     """The service without its lifespan, and so without its work in the background."""
-    settings = Settings(database_url=url, data=data, log_level="error", prepared_statements=False)
-    database = await Database(url, size=1, bulk_size=1, prepare=False).open()
+    settings = Settings(
+        database_url=url, data=data, log_level="error", prepared_statements=False, database_pool=1, concurrent_exports=1
+    )
+    made = assemble(settings)
+    await made.database.open()
     try:
-        yield Statements(database, ASGITransport(with_head(observed(_litestar(settings, database)))))
+        yield Statements(made.database, ASGITransport(application(settings, made)))
     finally:
-        await database.close()
+        await made.database.close()

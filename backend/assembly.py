@@ -1,0 +1,211 @@
+"""Every service, made from the settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+
+from backend.cache import Cache
+from backend.controllers.limits import Limits
+from backend.query.seal import Seal
+from backend.readers.base import ReadLimits
+from backend.repositories.database import Database
+from backend.schemas.limits import Quotas
+from backend.services.answers import Answers
+from backend.services.api_keys import KeyPolicy
+from backend.services.datasets import DatasetService
+from backend.services.diffs import DiffService
+from backend.services.exports import ExportService
+from backend.services.filtered_writes import FilteredWriteService
+from backend.services.health import HealthService
+from backend.services.idempotency import IdempotencyService
+from backend.services.import_leases import Leases
+from backend.services.import_queue import ImportQueue
+from backend.services.import_runs import ImportRuns
+from backend.services.import_watch import ImportWatch
+from backend.services.importers import Importers
+from backend.services.imports import ImportService
+from backend.services.kept_uploads import KeptUploads
+from backend.services.keyed_records import KeyedRecordService
+from backend.services.members import MemberService
+from backend.services.prepared_exports import PreparedExportService
+from backend.services.pruning import PruningService
+from backend.services.queries import QueryService
+from backend.services.record_streams import RecordStreams
+from backend.services.record_writes import RecordWriteService
+from backend.services.records import RecordService
+from backend.services.rejected_files import RejectedFiles
+from backend.services.restores import RestoreService
+from backend.services.schemas import SchemaService
+from backend.services.small_writes import SmallWrites
+from backend.services.spool import Streams
+from backend.services.upkeep import Work, upkeep
+from backend.services.uploads import UploadFolder
+from backend.services.upserts import UpsertService
+from backend.services.users import UserService
+from backend.services.versions import VersionService
+from backend.services.workspace_exports import WorkspaceExportService
+from backend.services.workspace_imports import WorkspaceImportService
+from backend.services.workspaces import WorkspaceService
+from backend.services.writing import Writers
+from backend.settings import Settings
+
+
+class Assembled(msgspec.Struct, frozen=True):
+    """What the application is made of.
+
+    `parts`: what handlers ask for, by name; `work`: what runs beside the requests, until it is cancelled.
+    """
+
+    database: Database
+    seal: Seal
+    cache: Cache | None
+    users: UserService
+    queries: QueryService
+    repeats: IdempotencyService
+    parts: dict[str, object]
+    work: tuple[Work, ...]
+
+
+def assemble(settings: Settings) -> Assembled:
+    """Nothing is connected yet."""
+    database = _database(settings)
+    users = _users(settings, database)
+    datasets = _datasets(settings, database)
+    leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
+    cache = _cache(settings, seal)
+    importers = _importers(settings, database, leases)
+    watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
+    workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
+    streams, exports, prepared = _exports(settings, database)
+    hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
+    work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
+    queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory))
+    parts = {
+        "users": users,
+        "workspaces": workspaces,
+        "members": MemberService(database, users.forgotten_everywhere),
+        "workspace_exports": WorkspaceExportService(database, streams),
+        "workspace_imports": _workspace_imports(settings, database, users),
+        "datasets": datasets,
+        "importers": importers,
+        "import_watch": watch,
+        "rejected_files": RejectedFiles(database, streams),
+        "limits": _told(settings),
+        "exports": exports,
+        "prepared": prepared,
+        "queries": queries,
+        "records": RecordService(database),
+        "versions": VersionService(database),
+        "diffs": DiffService(database, streams, seal),
+        "health": HealthService(database, cache),
+        **_writes(settings, database),
+    }
+    return Assembled(database, seal, cache, users, queries, repeats, parts, work)
+
+
+def _writes(settings: Settings, database: Database) -> dict[str, object]:
+    quotas = _quotas(settings)
+    writers = Writers(database, quotas)
+    writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
+    return {
+        "record_writes": writes,
+        "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
+        "upserts": UpsertService(writers, max_columns=settings.max_columns),
+        "keyed_records": KeyedRecordService(database, writers, writes),
+        "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
+        "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
+        "restores": RestoreService(database, writers),
+    }
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url,
+        size=settings.database_pool,
+        bulk_size=settings.concurrent_exports,
+        prepare=settings.prepared_statements,
+    )
+
+
+def _datasets(settings: Settings, database: Database) -> DatasetService:
+    grace = timedelta(days=settings.undelete_days)
+    return DatasetService(database, grace=grace, max_columns=settings.max_columns, quotas=_quotas(settings))
+
+
+def _cache(settings: Settings, seal: Seal) -> Cache | None:
+    keep = timedelta(minutes=settings.cache_minutes)
+    return Cache(settings.redis_url, seal, keep=keep) if settings.redis_url else None
+
+
+def _users(settings: Settings, database: Database) -> UserService:
+    policy = KeyPolicy.of(settings.key_policy, settings.listed_keys)
+    is_open = settings.registration == "open"
+    return UserService(database, registration_open=is_open, policy=policy, memory=settings.key_memory)
+
+
+def _workspace_imports(settings: Settings, database: Database, users: UserService) -> WorkspaceImportService:
+    return WorkspaceImportService(
+        database,
+        users.forgotten_everywhere,
+        _limits(settings),
+        concurrency=settings.concurrent_imports,
+        quotas=_quotas(settings),
+    )
+
+
+def _exports(settings: Settings, database: Database) -> tuple[Streams, ExportService, PreparedExportService]:
+    streams = Streams(spool_folder(settings), concurrency=settings.concurrent_exports)
+    exports = ExportService(database, streams)
+    keep = timedelta(hours=settings.export_hours)
+    prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
+    return streams, exports, prepared
+
+
+def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:
+    service = ImportService(
+        database, _limits(settings), concurrency=settings.concurrent_imports, quotas=_quotas(settings)
+    )
+    folder = _folder(settings)
+    uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
+    queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
+    return Importers(service, folder, ImportRuns(database, service, leases), queue, uploads)
+
+
+def _folder(settings: Settings) -> UploadFolder:
+    return UploadFolder(spool_folder(settings), settings.max_upload, settings.max_body)
+
+
+def largest_body(settings: Settings) -> int:
+    """No body is larger: a file with its form around it, or JSON."""
+    return max(settings.max_upload, settings.max_body) + 2**20
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(settings.workspace_datasets, settings.workspace_rows, settings.workspace_bytes)
+
+
+def _told(settings: Settings) -> Limits:
+    """Each limit that is a setting, by its name."""
+    names = set(Limits.__struct_fields__) & set(Settings.__struct_fields__)
+    return msgspec.convert({name: int(getattr(settings, name)) or None for name in names}, Limits)
+
+
+def _limits(settings: Settings) -> ReadLimits:
+    return ReadLimits(
+        max_line=settings.max_line,
+        max_cell=settings.max_cell,
+        max_columns=settings.max_columns,
+        max_rows=settings.max_rows,
+        workbook_memory=int(settings.workbook_memory),
+        workbook_seconds=settings.workbook_seconds,
+        max_inflated=int(settings.max_inflated),
+        folder=spool_folder(settings),
+    )
+
+
+def spool_folder(settings: Settings) -> Path:
+    """Where uploads and streams to slow clients wait; files without names, so a killed process leaves none."""
+    return settings.data / "spool"
