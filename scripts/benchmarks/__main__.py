@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scripts.benchmarks import load
 from scripts.benchmarks.bench import Bench, Sizes, saying
+from scripts.benchmarks.curves import curves
 from scripts.benchmarks.exports import csv_export, first_byte, json_export, parquet_export, wide_export, xlsx_export
 from scripts.benchmarks.imports import csv_import, xlsx_import
 from scripts.benchmarks.measure import Figure, table
@@ -23,6 +24,7 @@ from scripts.benchmarks.pollution_run import polluted_imports
 from scripts.benchmarks.records import records
 from scripts.benchmarks.reimport import reimport
 from scripts.benchmarks.servers import postgres, service
+from scripts.benchmarks.throughput import throughput
 
 PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "import": csv_import,
@@ -32,6 +34,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "records": records,
     "page": first_page,
     "page-cached": cached_page,
+    "throughput": throughput,
     "keyset": keyset_page,
     "export": csv_export,
     "export-wide": wide_export,
@@ -40,8 +43,9 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "export-parquet": parquet_export,
     "first-byte": first_byte,
     "memory": memory_growth,
+    "curves": curves,
 }
-QUICK = Sizes(rows=100_000, xlsx=20_000, wide=3_000, memory=(100_000, 500_000), seconds=2)
+QUICK = Sizes(rows=100_000, xlsx=20_000, wide=3_000, memory=(100_000, 500_000), seconds=2, curve=(10_000, 100_000))
 
 
 def main() -> None:
@@ -69,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--xlsx-rows", type=int, dest="xlsx", help="rows of the workbook (100,000)")
     parser.add_argument("--wide-rows", type=int, dest="wide", help="rows of the file with 300 columns (20,000)")
     parser.add_argument("--memory-rows", type=int, nargs=2, dest="memory", help="for memory (1 and 5 million)")
+    parser.add_argument("--curve-rows", type=int, nargs="+", dest="curve", help="for curves (10,000 to 5 million)")
     parser.add_argument("--rounds", type=int, help="rounds that count (5)")
     parser.add_argument("--seconds", type=int, help="how long one round of requests lasts (8)")
     return parser
@@ -80,7 +85,7 @@ def _sizes(given: argparse.Namespace) -> Sizes:
         sys.exit(f"bench: there is no part {unknown[0]!r}; there are {', '.join(PARTS)}.")
     usual = QUICK if given.quick else Sizes()
     told = {name: getattr(given, name) or getattr(usual, name) for name in Sizes.__struct_fields__}
-    return Sizes(**told | {"memory": tuple(told["memory"])})
+    return Sizes(**told | {"memory": tuple(told["memory"]), "curve": tuple(told["curve"])})
 
 
 def _conditions(bench: Bench) -> str:

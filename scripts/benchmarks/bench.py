@@ -13,6 +13,7 @@ import psycopg
 from msgspec import Struct
 
 from scripts.benchmarks import data
+from scripts.benchmarks.client import Client
 from scripts.benchmarks.measure import Sample
 from scripts.benchmarks.processes import cpu_of, own_cpu
 from scripts.benchmarks.servers import Postgres, Server
@@ -25,6 +26,7 @@ class Sizes(Struct, frozen=True):
     xlsx: int = 100_000
     wide: int = 20_000
     memory: tuple[int, int] = (1_000_000, 5_000_000)
+    curve: tuple[int, ...] = (10_000, 100_000, 1_000_000, 5_000_000)
     rounds: int = 5
     seconds: int = 8
 
@@ -68,8 +70,9 @@ class Bench:
     def orders_xlsx(self, rows: int) -> Path:
         return data.write_xlsx(self.folder / f"orders-{rows}.xlsx", rows)
 
-    def upload(self, path: Path) -> Dataset:
-        return self.dataset(self.service.client.upload(path)["dataset"]["id"])
+    def upload(self, path: Path, through: Client | None = None) -> Dataset:
+        """Through the service that all parts share, or another one."""
+        return self.dataset((through or self.service.client).upload(path)["dataset"]["id"])
 
     def dataset(self, dataset: str) -> Dataset:
         """The dataset with this id."""

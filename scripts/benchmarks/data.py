@@ -54,15 +54,15 @@ def orders(first: int, count: int) -> pl.DataFrame:
     )
 
 
-def wide(first: int, count: int) -> pl.DataFrame:
-    """The same of the file with 300 columns: whole numbers, decimals, and words of which a quarter is missing."""
+def wide(first: int, count: int, columns: int = WIDE_COLUMNS) -> pl.DataFrame:
+    """The same of a file with many columns: whole numbers, decimals, and words of which a quarter is missing."""
     random = np.random.default_rng(first)
     make: list[Callable[[], pl.Series]] = [
         lambda: pl.Series(random.integers(0, 100_000, count)).cast(pl.String),
         lambda: _cents(random, 10_000, count),
         lambda: _picked(random, _COLORS, count),
     ]
-    return pl.DataFrame({f"col_{at}": make[at % 3]() for at in range(WIDE_COLUMNS)})
+    return pl.DataFrame({f"col_{at}": make[at % 3]() for at in range(columns)})
 
 
 def write_csv(path: Path, rows: Rows, count: int) -> Path:

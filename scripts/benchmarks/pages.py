@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from psycopg import sql
 
@@ -15,23 +16,24 @@ from scripts.benchmarks.servers import Server, bare, service
 
 PAGE = 50
 _EDITS = 100
+_DIFFERENT = 200
 _ASKED = 200
 """Requests of each kind in one round of latencies."""
 
 
 def first_page(bench: Bench) -> list[Figure]:
-    """Requests a second of a service that keeps no answers, against those of the bare handler."""
+    """Requests a second for pages in turn of a service that keeps none, against those of the bare handler."""
     dataset = bench.orders
     statement = (
         "SELECT json_build_object('id', id, 'version', added_in, 'data', data)::text"
         f" FROM {dataset.table} WHERE added_in <= 1 AND removed_in > 1 ORDER BY id LIMIT {PAGE}"
     )
-    work = f"first page of {PAGE} over HTTP against a bare Litestar handler that runs one such SQL query, requests/s"
+    work = f"page of {PAGE} over HTTP against a bare Litestar handler that runs one such SQL query, requests/s"
     with (
         bare(bench.folder, bench.postgres, statement) as handler,
         service(bench.folder / "keeps nothing", bench.postgres, cache_memory="0") as plain,
     ):
-        asking = handler.client.request("/page"), bench.service.client.request(_first(dataset))
+        asking = [handler.client.request("/page")], pages(bench, dataset)
         return [_compared(bench, work, ("≥ 0.6 ×", "≥ 0.8 ×"), (handler, plain), asking)]
 
 
@@ -46,7 +48,7 @@ def _cached(bench: Bench, kind: str, path: str) -> Figure:
     text = bench.service.client.read(path).decode()
     work = f"{kind} that is kept, over HTTP, against a bare Litestar handler that answers the same bytes, requests/s"
     with bare(bench.folder, bench.postgres, sql.SQL("SELECT {}").format(text).as_string(bench.connection)) as handler:
-        asking = handler.client.request("/kept"), bench.service.client.request(path)
+        asking = [handler.client.request("/kept")], [bench.service.client.request(path)]
         return _compared(bench, work, ("≥ 0.5 ×", "≥ 0.85 ×"), (handler, bench.service), asking)
 
 
@@ -54,8 +56,21 @@ def _first(dataset: Dataset) -> str:
     return f"/datasets/{dataset.id}/records?limit={PAGE}"
 
 
+def pages(bench: Bench, dataset: Dataset) -> list[bytes]:
+    """Requests for different pages, so that no two at the same time share an answer."""
+    path, paths = _first(dataset), []
+    for _ in range(_DIFFERENT):
+        paths.append(path)
+        path = f"{_first(dataset)}&cursor={bench.service.client.call('GET', path)['next']}"
+    return [bench.service.client.request(each) for each in paths]
+
+
 def _compared(
-    bench: Bench, work: str, aims: tuple[str, str], servers: tuple[Server, Server], asking: tuple[bytes, bytes]
+    bench: Bench,
+    work: str,
+    aims: tuple[str, str],
+    servers: tuple[Server, Server],
+    asking: tuple[Sequence[bytes], Sequence[bytes]],
 ) -> Figure:
     """Requests a second of the second server against those of the first one, asked in turn."""
     loads: tuple[list[load.Load], list[load.Load]] = [], []

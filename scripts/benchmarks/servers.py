@@ -37,7 +37,7 @@ class Postgres(Struct, frozen=True):
 
 
 class Server(Struct, frozen=True):
-    """A running HTTP server: `pid` of all its processes' parent, `worker` of the one that answers."""
+    """A running HTTP server: `pid` of all its processes' parent, `worker` of one that answers."""
 
     client: Client
     pid: int
@@ -61,12 +61,13 @@ def postgres(folder: Path) -> Iterator[Postgres]:
 
 
 @contextmanager
-def service(folder: Path, database: Postgres, **settings: str) -> Iterator[Server]:
-    """`sheaf serve` with one worker, as a user starts it, on this database; `settings` without `SHEAF_`."""
-    command = [sys.executable, "-m", "backend", "serve", "--port", "0", "--workers", "1", "--data", str(folder)]
+def service(folder: Path, database: Postgres, *, workers: int = 1, **settings: str) -> Iterator[Server]:
+    """`sheaf serve` as a user starts it, on this database; `settings` without `SHEAF_`."""
+    given = ["--port", "0", "--workers", str(workers), "--data", str(folder)]
+    command = [sys.executable, "-m", "backend", "serve", *given]
     told = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
-    given = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}
-    environment = told | {"SHEAF_DATABASE_URL": database.url} | given
+    wanted = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}
+    environment = told | {"SHEAF_DATABASE_URL": database.url} | wanted
     ready = r"ready at http://\S+:(\d+)\s+API key: (\S+)"
     with _running(command, environment, folder.with_suffix(".log"), ready) as (pid, said):
         worker = next(child for child in children(pid) if b"backend.worker" in _command(child))
