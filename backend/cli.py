@@ -1,4 +1,4 @@
-"""The program `sheaf`: serve, migrate, and what the operator does with users and keys."""
+"""The program `sheaf`: serve, migrate, back up, restore, and what the operator does with users and keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from backend.commands import backup, restore
 from backend.commands.operators import add_commands
 from backend.embedded.failure import Failure, told
 from backend.repositories.migrate import upgrade
@@ -45,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate.set_defaults(run=_migrate)
 
     add_commands(commands)
+    backup.add_command(commands)
+    restore.add_command(commands)
     return parser
 
 

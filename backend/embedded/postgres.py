@@ -22,13 +22,17 @@ from backend.embedded.runtime import Runtime
 NAME = "sheaf"
 _PATIENCE = 600.0  # seconds for crash recovery of a large database
 _MEBIBYTE = 2**20
+_CONNECTIONS = 400
 
 
 class EmbeddedPostgres:
     """One PostgreSQL server; `url` is its address while it runs."""
 
-    def __init__(self, data: DataFolder, runtime: Runtime, *, ephemeral: bool = False) -> None:
-        """Prepare, without starting. `ephemeral` trades safety for speed: a crash of the machine loses the data."""
+    def __init__(self, data: DataFolder, runtime: Runtime, *, ephemeral: bool = False, locks: int = 0) -> None:
+        """Prepare, without starting. `ephemeral` trades safety for speed: a crash of the machine loses the data.
+
+        `locks`: on so many tables and indexes at once, if that is more than usual, there is room for.
+        """
         self._folder = data.path / "postgres"
         self._account = account_for(self._folder)
         self._sockets = runtime.folder("pg", self._account)
@@ -36,6 +40,7 @@ class EmbeddedPostgres:
         self._password = data.password("postgres_password")
         self._log = data.path / "postgres.log"
         self._ephemeral = ephemeral
+        self._locks = locks
         self.process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://{NAME}:{self._password}@/{NAME}?host={quote(str(self._sockets), safe='')}"
 
@@ -116,7 +121,8 @@ class EmbeddedPostgres:
             listen_addresses="",
             unix_socket_directories=str(self._sockets),
             unix_socket_permissions="0700",
-            max_connections="400",
+            max_connections=str(_CONNECTIONS),
+            max_locks_per_transaction=str(max(64, self._locks // _CONNECTIONS + 1)),
             shared_buffers=f"{shared}MB",
             effective_cache_size=f"{memory // 2 // _MEBIBYTE}MB",
             maintenance_work_mem=f"{shared // 2}MB",

@@ -1,13 +1,17 @@
 """Brings a database to the newest schema."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from alembic import command
+from backend.repositories.database import BulkTx
 
 _LOCK = 7_450_361_220
 
@@ -21,11 +25,37 @@ def alembic_config(url: str) -> Config:
     return config
 
 
-def upgrade(url: str) -> None:
-    """Runs the migrations that are missing; processes that start together take turns."""
+@contextmanager
+def taking_turns(url: str) -> Iterator[BulkTx]:
+    """A connection during whose block nobody else changes the database's schema; a service that starts waits."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        command.upgrade(alembic_config(url), "head")
+        yield connection
+
+
+def upgrade(url: str) -> None:
+    """Runs the migrations that are missing; processes that start together take turns."""
+    with taking_turns(url):
+        migrate(url)
+
+
+def migrate(url: str) -> None:
+    """Runs the migrations that are missing, within a turn."""
+    command.upgrade(alembic_config(url), "head")
+
+
+def known_migrations() -> list[str]:
+    """The migrations of this program, the oldest first; a database may have newer ones from a newer program."""
+    scripts = ScriptDirectory.from_config(alembic_config("postgresql://"))
+    return [each.revision for each in scripts.walk_revisions()][::-1]
+
+
+def migration_of(tx: BulkTx) -> str | None:
+    """The newest migration that a database has; None where none was ever run."""
+    if tx.execute("SELECT to_regclass('sheaf.alembic_version') IS NULL").fetchone() == (True,):
+        return None
+    found = tx.execute("SELECT version_num FROM sheaf.alembic_version").fetchone()
+    return found[0] if found else None
 
 
 def workspace_schemas(connection: Connection) -> list[str]:

@@ -1,0 +1,47 @@
+"""The command `sheaf restore`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from backend.commands.backup import summary
+from backend.commands.printed import print_text
+from backend.embedded.failure import told
+from backend.embedded.folder import DataFolder
+from backend.repositories.migrate import known_migrations
+from backend.services.restoring import Checked, check, restore
+from backend.settings import Settings
+from backend.supervisor.reaching import started
+
+
+def add_command(commands: Any) -> None:
+    does = "put a backup into an empty database, while no service runs on it"
+    parser = commands.add_parser("restore", help=does, description=does)
+    parser.add_argument("file", metavar="FILE", type=Path, help="what `sheaf backup` wrote")
+    parser.add_argument("--data", help="data folder, where SHEAF_DATABASE_URL is not set; made if missing (data)")
+    parser.add_argument("--force", action="store_true", help="in place of what the database holds, which is gone then")
+    parser.set_defaults(run=_restore)
+
+
+def _restore(settings: Settings, given: argparse.Namespace) -> None:
+    with told("The backup cannot be restored"):
+        checked = check(given.file)
+        if settings.database_url:
+            restore(settings.database_url, checked, force=given.force)
+        else:
+            _restore_private(settings, checked, force=given.force)
+    made = checked.manifest
+    print_text(f"Restored {summary(made)}, made at {made.created_at:%Y-%m-%dT%H:%M:%SZ}.")
+    if made.migration != (newest := known_migrations()[-1]):
+        print_text(f"The database was brought from migration {made.migration} to {newest}.")
+
+
+def _restore_private(settings: Settings, checked: Checked, *, force: bool) -> None:
+    with started(settings, locks=2 * checked.locks) as ready:
+        restore(ready.database_url, checked, force=force)
+    if (operator := checked.manifest.operator) is not None:
+        folder = DataFolder(settings.data)
+        folder.write("operator", operator)
+        folder.close()

@@ -1,0 +1,123 @@
+"""A backup becomes a database: in one transaction, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, cast
+
+from msgspec import Struct
+
+from backend.embedded.failure import Failure
+from backend.repositories import backups, migrate
+from backend.repositories.database import BulkTx
+from backend.services.backups import Manifest, last_words, read_manifest
+from backend.services.client_programs import Clients, ended_well, run
+
+_HEAD = 60
+"""Lines at the start of a script in which it tells the server's settings."""
+_TOO_NEW = b"SET transaction_timeout"
+"""PostgreSQL 15 and 16 do not know it."""
+
+
+class Checked(Struct, frozen=True):
+    """A backup that is whole and of a migration that this program knows; `locks` are taken at once by its restore."""
+
+    path: Path
+    manifest: Manifest
+    locks: int
+
+
+def check(path: Path) -> Checked:
+    """Looks at a backup, before any database is. Raises Failure."""
+    manifest = read_manifest(path)
+    known = migrate.known_migrations()
+    if manifest.migration not in known:
+        raise Failure(
+            f"{path} was made by Sheaf {manifest.sheaf} with migration {manifest.migration}, which this release does"
+            f" not know (its newest is {known[-1]}); restore it with that release or a newer one."
+        )
+    return Checked(path, manifest, _locks(path, manifest))
+
+
+def _locks(path: Path, manifest: Manifest) -> int:
+    """How many tables and indexes are made, each table with two more for its long values."""
+    command = [Clients.for_server(0, at_least=manifest.pg_dump).path("pg_restore"), "--list", str(path)]
+    with TemporaryFile() as said, run(command, {}, stdout=subprocess.PIPE, stderr=said) as program:
+        listed = program.communicate()[0].splitlines()
+        if not ended_well(program):
+            raise Failure(f"{path} cannot be read: {last_words(said)}")
+    kinds = [line.split()[3:4] for line in listed if not line.startswith(b";")]
+    return 3 * kinds.count([b"TABLE"]) + kinds.count([b"INDEX"]) + kinds.count([b"CONSTRAINT"])
+
+
+def restore(url: str, checked: Checked, *, force: bool) -> None:
+    """Puts what the backup holds in place of what the database holds. Raises Failure; then nothing is changed."""
+    with migrate.taking_turns(url) as tx:
+        if not force and backups.holds_anything(tx):
+            raise Failure(
+                "The database holds data already; --force puts the backup in their place, and they are gone. Or restore"
+                " into another database, or another folder with --data."
+            )
+        _refuse_company(tx)
+        _refuse_without_room(tx, checked)
+        clients = Clients.for_server(tx.info.server_version, at_least=checked.manifest.pg_dump)
+        _run(url, clients, checked.path, backups.dropping(tx))
+        migrate.migrate(url)
+        backups.analyze(tx)
+
+
+def _refuse_company(tx: BulkTx) -> None:
+    """A service that goes on beneath would write into what is being replaced, and answer from what it remembers."""
+    others = ", ".join(f"{name} ({count})" for name, count in backups.list_others(tx))
+    if others:
+        raise Failure(
+            f"Others are connected to the database: {others}. Stop the service, with all its workers, and whatever else"
+            " uses the database; and go to PostgreSQL itself, not through a pooler."
+        )
+
+
+def _refuse_without_room(tx: BulkTx, checked: Checked) -> None:
+    room, dropped = backups.room_for_locks(tx)
+    if room < (needed := checked.locks + dropped):
+        raise Failure(
+            f"The restore takes locks on {needed:,} tables and indexes at once; the server has room for {room:,}: raise"
+            f" max_locks_per_transaction by {needed // room + 1} times in postgresql.conf and restart PostgreSQL."
+        )
+
+
+def _run(url: str, clients: Clients, path: Path, first: str) -> None:
+    """`pg_restore` writes the script and `psql` runs it; it is committed once the script is known to be whole."""
+    address, secrets = backups.for_programs(url)
+    script = [clients.path("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-", str(path)]
+    apply = [
+        clients.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={address}",
+    ]  # fmt: skip
+    with TemporaryFile() as told, TemporaryFile() as said:
+        with (
+            run(apply, secrets, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as target,
+            run(script, {}, stdout=subprocess.PIPE, stderr=told) as source,
+        ):
+            sink, whole = cast("IO[bytes]", target.stdin), False
+            with suppress(BrokenPipeError):  # psql has ended, and says why
+                sink.write(f"BEGIN;\n{first}".encode())
+                _pass_on(cast("IO[bytes]", source.stdout), sink)
+                if whole := ended_well(source):
+                    sink.write(b"COMMIT;\n")
+                sink.close()
+            done = ended_well(target)
+        if not done or not whole:
+            reason = last_words(said if not done else told)
+            raise Failure(f"The backup cannot be restored, and the database is as it was: {reason}")
+
+
+def _pass_on(source: IO[bytes], target: IO[bytes]) -> None:
+    """The script, without what older servers do not know."""
+    for _ in range(_HEAD):
+        line = source.readline()
+        if not line.startswith(_TOO_NEW):
+            target.write(line)
+    shutil.copyfileobj(source, target, 2**20)
