@@ -1,0 +1,220 @@
+"""Faults under load: what was answered with 2xx is there, what was refused is not, and the service goes on."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+import msgspec
+import uvloop
+from msgspec import Struct, field
+
+from scripts.trials.audit import Audit
+from scripts.trials.disturbances import Disturbances, small_disk
+from scripts.trials.journal import Findings, Journal
+from scripts.trials.leftovers import left_over, orphans
+from scripts.trials.service import Service, until
+from scripts.trials.wire import Connection
+from scripts.trials.wishes import COLUMNS, JSON, Desk
+from scripts.trials.writers import UNKNOWN, Gate, Writer
+
+_WRITERS = 6
+"""Clients of each user."""
+_USERS = 2
+_CLEAN_WITHIN = 60.0
+"""Seconds after which nothing of what ran may be left: a lease of a process that died ends after 30."""
+
+
+class Plan(Struct):
+    """`kinds`: names of faults, one after the other; empty for random ones. `seconds`: all of it, at least."""
+
+    seconds: float
+    seed: int
+    calm: float = 3.0
+    pause: float = 10.0
+    kinds: list[str] = field(default_factory=list)
+
+
+class Result(Struct):
+    """The figures of a run."""
+
+    requests: int = 0
+    writes: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    slowest: dict[str, float] = field(default_factory=dict)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    doubt_there: int = 0
+    told_in_doubt: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    findings: Findings = field(default_factory=Findings)
+    orphans: int = 0
+
+    @property
+    def errors(self) -> int:
+        """Answers of 500: the service's own mistakes."""
+        return sum(count for answer, count in self.answers.items() if answer.startswith("500"))
+
+
+class Trial:
+    """One run on one service."""
+
+    def __init__(self, service: Service, plan: Plan, folder: Path, *, disk: bool) -> None:
+        self._service, self._plan, self._disk = service, plan, disk
+        self._chance = random.Random(plan.seed)
+        self._gate = Gate()
+        self._journals = [Journal(folder / f"journal-{number}.ndjson") for number in range(_USERS)]
+        self._writers: list[Writer] = []
+        self._audits: list[Audit] = []
+        self.result = Result()
+
+    async def run(self) -> Result:
+        """Faults until the time is up, an audit after each."""
+        for journal in self._journals:
+            await self._add_user(journal)
+        connections = [writer.connection for writer in self._writers]
+        faults = Disturbances(self._service, connections, self._chance, pause=self._plan.pause, disk=self._disk)
+        tasks = [asyncio.create_task(writer.run(self._gate)) for writer in self._writers]
+        begun = time.monotonic()
+        left = [kind for kind in self._plan.kinds if kind in faults.kinds]
+        while left or (not self._plan.kinds and time.monotonic() - begun < self._plan.seconds):
+            kind = left.pop(0) if left else self._chance.choice(sorted(faults.kinds))
+            await self._disturb(kind, faults)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        await self._gate.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._clean()
+        return self._figures()
+
+    async def _add_user(self, journal: Journal) -> None:
+        stranger = Connection(self._service.port, "")
+        made = await stranger.ask("POST", "/users", b'{"name": "trial"}', JSON)
+        key = made.json()["api_key"]
+        first = Connection(self._service.port, key)
+
+        async def dataset(name: str) -> str:
+            body = msgspec.json.encode({"name": name, "columns": COLUMNS})
+            return str((await first.ask("POST", "/datasets", body, JSON)).json()["id"])
+
+        shared = await dataset("shared")
+        datasets = [shared]
+        for number in range(_WRITERS):
+            datasets.append(await dataset(f"own {number}"))
+            chance = random.Random(self._chance.random())
+            desk = Desk(str(number), journal, chance, shared=shared, own=datasets[-1])
+            self._writers.append(Writer(desk, Connection(self._service.port, key), journal, chance, shared))
+        self._audits.append(Audit(journal, first, self._chance, datasets))
+
+    async def _disturb(self, kind: str, faults: Disturbances) -> None:
+        self._gate.open()
+        await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._plan.calm)
+        await faults.kinds[kind]()
+        begun = time.monotonic()
+        await asyncio.to_thread(until, self._service.is_whole, f"the service recovers ({kind})")
+        took = time.monotonic() - begun
+        self.result.faults[kind] += 1
+        self.result.slowest[kind] = max(took, self.result.slowest.get(kind, 0.0))
+        await asyncio.sleep(self._plan.calm / 3)
+        await self._gate.close()
+        for audit in self._audits:
+            await audit.run()
+        with self._service.connect() as connection:
+            connection.execute("CHECKPOINT")
+        print(f"{kind}: whole again after {took:.1f} s; {self._figures().outcomes}", file=sys.stderr, flush=True)
+
+    async def _clean(self) -> None:
+        """Waits until nothing is left, or takes what is."""
+        with suppress(TimeoutError):
+            await asyncio.to_thread(until, lambda: not left_over(self._service), "clean", seconds=_CLEAN_WITHIN)
+        self.result.findings.left_over = left_over(self._service)
+        for audit in self._audits:
+            await audit.run()
+
+    def _figures(self) -> Result:
+        found, ops = self.result, [op for journal in self._journals for op in journal.ops]
+        found.writes = len(ops)
+        found.outcomes = Counter(op.outcome for op in ops)
+        found.doubt_there = sum(op.outcome == "doubt" and op.found is not None for op in ops)
+        found.told_in_doubt = sum(op.code == UNKNOWN for op in ops)
+        found.requests = sum(journal.requests for journal in self._journals)
+        found.answers = sum((journal.answers for journal in self._journals), Counter())
+        found.orphans = orphans(self._service)
+        for name in ("lost", "phantom", "broken"):
+            setattr(found.findings, name, [each for audit in self._audits for each in getattr(audit.findings, name)])
+        return found
+
+
+def try_faults(folder: Path, plan: Plan) -> Result:
+    """A run on a service of its own in a folder, on a disk of its own where that may be mounted."""
+    place = folder / "disk"
+    place.mkdir()
+    with small_disk(place) as disk:
+        service = Service(place)
+        try:
+            service.start()
+            return uvloop.run(Trial(service, plan, folder, disk=disk).run())
+        finally:
+            service.close()
+
+
+def told(result: Result, plan: Plan) -> str:
+    """The figures as Markdown."""
+    found = result.findings
+    figures = {
+        "requests": result.requests,
+        "writes": result.writes,
+        "faults": result.faults.total(),
+        "lost": len(found.lost),
+        "phantom": len(found.phantom),
+        "broken versions": len(found.broken),
+        "left over": len(found.left_over),
+        "answers of 500": result.errors,
+        "in doubt": result.outcomes["doubt"],
+        "… of these there": result.doubt_there,
+        "… of these told by COMMIT_UNKNOWN": result.told_in_doubt,
+        "files forgotten by PostgreSQL itself": result.orphans,
+    }
+    rows = [f"| {name} | {value:,} |" for name, value in figures.items()]
+    kinds = [f"| {kind} | {count} | {result.slowest[kind]:.1f} s |" for kind, count in sorted(result.faults.items())]
+    answers = ", ".join(f"{answer}: {count:,}" for answer, count in result.answers.most_common())
+    head = f"seed {plan.seed}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}"
+    parts = [
+        head,
+        "",
+        "| | |",
+        "| --- | ---: |",
+        *rows,
+        "",
+        "| fault | times | slowest recovery |",
+        "| --- | ---: | ---: |",
+    ]
+    return "\n".join([*parts, *kinds, "", answers, *(f"WRONG: {line}" for line in found.all)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="faults", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of what is random")
+    parser.add_argument("--kind", action="append", default=[], help="only this kind of fault; may be repeated")
+    asked = parser.parse_args()
+    plan = Plan(asked.minutes * 60, asked.seed, kinds=asked.kind)
+    folder = Path(mkdtemp(prefix="sheaf-faults-"))
+    print(f"seed {plan.seed}; journals in {folder}", file=sys.stderr)
+    result = try_faults(folder, plan)
+    print(told(result, plan))
+    sys.exit(bool(result.findings.all or result.errors))
+
+
+if __name__ == "__main__":
+    main()
