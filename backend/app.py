@@ -29,6 +29,8 @@ from backend.observing import observed
 from backend.repositories import secrets
 from backend.security.auth import PUBLIC, Authentication
 from backend.security.idempotency import Idempotency
+from backend.services.figures import Place
+from backend.serving import Stopping
 from backend.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,12 +40,14 @@ SCHEMA = "/schema"
 """Where the OpenAPI document is, and the page that shows it."""
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
-    """The service; it connects when its lifespan begins."""
+def create_app(
+    settings: Settings | None = None, stopping: Stopping | None = None, place: Place | None = None
+) -> ASGIApp:
+    """The service; it connects when its lifespan begins. The rest as for `assemble`."""
     settings = settings or configuration.load(os.environ)
     configure_logging(settings.log_level)
     spool_folder(settings).mkdir(parents=True, exist_ok=True)
-    return application(settings, assemble(settings))
+    return application(settings, assemble(settings, stopping, place))
 
 
 def application(settings: Settings, made: Assembled) -> ASGIApp:
@@ -85,6 +89,7 @@ def _running(made: Assembled) -> Callable[[Litestar], Any]:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await made.watch.close()
             await made.database.close()
             if made.cache is not None:
                 await made.cache.close()

@@ -12,12 +12,14 @@ from backend.controllers.limits import Limits
 from backend.query.seal import Seal
 from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
+from backend.repositories.watching import Watch
 from backend.schemas.limits import Quotas
 from backend.services.answers import Answers
 from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
 from backend.services.exports import ExportService
+from backend.services.figures import FigureService, Place
 from backend.services.filtered_writes import FilteredWriteService
 from backend.services.health import HealthService
 from backend.services.idempotency import IdempotencyService
@@ -50,6 +52,7 @@ from backend.services.workspace_exports import WorkspaceExportService
 from backend.services.workspace_imports import WorkspaceImportService
 from backend.services.workspaces import WorkspaceService
 from backend.services.writing import Writers
+from backend.serving import Stopping
 from backend.settings import Settings
 
 
@@ -60,6 +63,7 @@ class Assembled(msgspec.Struct, frozen=True):
     """
 
     database: Database
+    watch: Watch
     seal: Seal
     cache: Cache | None
     users: UserService
@@ -69,9 +73,9 @@ class Assembled(msgspec.Struct, frozen=True):
     work: tuple[Work, ...]
 
 
-def assemble(settings: Settings) -> Assembled:
-    """Nothing is connected yet."""
-    database = _database(settings)
+def assemble(settings: Settings, stopping: Stopping | None = None, place: Place | None = None) -> Assembled:
+    """Nothing is connected yet. `place`: where workers keep their figures, if this is one of several processes."""
+    database, asking = _database(settings), Watch(settings.database_url)
     users = _users(settings, database)
     datasets = _datasets(settings, database)
     leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
@@ -81,7 +85,8 @@ def assemble(settings: Settings) -> Assembled:
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
     streams, exports, prepared = _exports(settings, database)
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
-    work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work)
+    figures = FigureService(database, asking, place)
+    work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work, figures.work)
     queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory))
     parts = {
         "users": users,
@@ -100,10 +105,11 @@ def assemble(settings: Settings) -> Assembled:
         "records": RecordService(database),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams, seal),
-        "health": HealthService(database, cache),
+        "figures": figures,
+        "health": HealthService(asking, cache, stopping or Stopping()),
         **_writes(settings, database),
     }
-    return Assembled(database, seal, cache, users, queries, repeats, parts, work)
+    return Assembled(database, asking, seal, cache, users, queries, repeats, parts, work)
 
 
 def _writes(settings: Settings, database: Database) -> dict[str, object]:

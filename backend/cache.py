@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from hmac import compare_digest
 from secrets import token_bytes
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TypeVar
 
 import structlog
@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from backend.query.seal import STAMP, Seal
+from backend.spent import spent
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -113,6 +114,7 @@ class Cache:
             raise CacheAtRest
         if self._rest > _REST[0]:
             self._again_at = now + _PATIENCE  # one call alone finds out whether it is back
+        asked = perf_counter()
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer = await call
@@ -124,6 +126,9 @@ class Cache:
             self._rest = min(2 * self._rest, _REST[1])
             self._tell("cache_unreachable", error)
             raise CacheFailed from error
+        finally:
+            if (told := spent.get()) is not None:
+                told.cache += perf_counter() - asked
         self._again_at, self._rest = 0.0, _REST[0]
         return answer
 

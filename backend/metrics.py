@@ -61,6 +61,10 @@ class Gauge(Family):
     def set(self, number: float, *labels: str) -> None:
         self._numbers(labels)[0] = number
 
+    def add(self, number: float, *labels: str) -> None:
+        """From the event loop's thread alone."""
+        self._numbers(labels)[0] += number
+
 
 class Histogram(Family):
     """How long things take, in seconds."""

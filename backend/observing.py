@@ -6,18 +6,18 @@ import asyncio
 import random
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import msgspec
 from litestar.enums import ScopeType
-from prometheus_client import Histogram
 from structlog.contextvars import bind_contextvars
 
 from backend.errors import Unavailable
 from backend.logs import RequestLine, log_request
+from backend.metrics import IN_PROGRESS, REQUESTS, known_method
 from backend.schemas.problems import Problem
+from backend.spent import Spent, spent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,12 +29,6 @@ _API = "/api/v1/"
 _CACHING = (b"cache-control", b"private, no-cache")
 _BY_KEY, _UNKNOWN = "{key}", "unknown"
 _random = random.Random()  # noqa: S311 request ids are no secrets
-_REQUESTS = Histogram(
-    "sheaf_request_duration_seconds",
-    "Time from a request's first byte to its answer's last one.",
-    ("method", "path", "status"),
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
-)
 
 
 def observed(app: ASGIApp) -> ASGIApp:
@@ -51,18 +45,20 @@ def observed(app: ASGIApp) -> ASGIApp:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         bind_contextvars(request_id=request_id)
+        times = Spent()
+        spent.set(times)
+        IN_PROGRESS.add(1)
 
         async def annotate(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                took = f"app;dur={(perf_counter() - started) * 1000:.1f}"
                 headers = message.get("headers", ())
                 message["headers"] = [
                     *headers,
                     *([] if _is_told(scope, headers) else [_CACHING]),
                     (b"x-request-id", request_id.encode()),
-                    (b"server-timing", took.encode()),
+                    (b"server-timing", _timing(perf_counter() - started, times)),
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
@@ -74,6 +70,7 @@ def observed(app: ASGIApp) -> ASGIApp:
                 raise
             await _answer_stopping(annotate, request_id)
         finally:
+            IN_PROGRESS.add(-1)
             _record(scope, status, perf_counter() - started, request_id)
 
     return call
@@ -102,7 +99,7 @@ async def _answer_stopping(send: Send, request_id: str) -> None:
 
 def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> None:
     template, method = scope.get("path_template", _UNKNOWN), scope["method"]
-    _series(method, template, status).observe(seconds)
+    REQUESTS.observe(seconds, known_method(method), template, str(status))
     path, took = _told(scope, template), round(seconds * 1000, 1)
     log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC)))
 
@@ -114,9 +111,10 @@ def _told(scope: HTTPScope, template: str) -> str:
     return template if template == _UNKNOWN else scope["path"]
 
 
-@lru_cache(maxsize=4096)
-def _series(method: str, path: str, status: int) -> Histogram:
-    return _REQUESTS.labels(method, path, str(status))
+def _timing(total: float, times: Spent) -> bytes:
+    """In milliseconds, as `Server-Timing` has them."""
+    parts = f"total;dur={total * 1000:.1f}, db;dur={times.database * 1000:.1f}"
+    return f"{parts}, cache;dur={times.cache * 1000:.1f}, wait;dur={times.wait * 1000:.1f}".encode()
 
 
 def _request_id(scope: HTTPScope) -> str:

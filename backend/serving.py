@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from threading import Timer
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +28,32 @@ class _Protocol(HttpToolsProtocol):
         super().data_received(data)
 
 
-def http_server(app: Callable[..., Any]) -> uvicorn.Server:
-    """The application behind uvicorn; `run(sockets=[…])` serves until a signal ends it."""
+class Stopping:
+    """Whether this process was told to end; it serves on for some seconds, in which balancers take it out."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, stopping: Stopping, drain: float) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the end, or the seconds before it; the second one does not wait for those."""
+        first, self._stopping.begun = not self._stopping.begun, True
+        if first and self._drain:
+            waiting = Timer(self._drain, super().handle_exit, (sig, frame))
+            waiting.daemon = True
+            waiting.start()
+        else:
+            super().handle_exit(sig, frame)
+
+
+def http_server(app: Callable[..., Any], stopping: Stopping | None = None, *, drain: float = 0) -> uvicorn.Server:
+    """The application behind uvicorn; `run(sockets=[…])` serves until a signal ends it, and `drain` seconds more."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -40,4 +66,4 @@ def http_server(app: Callable[..., Any]) -> uvicorn.Server:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,
     )
-    return uvicorn.Server(config)
+    return _Server(config, stopping or Stopping(), drain)

@@ -65,6 +65,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True
     """Whether the driver may prepare statements on the server; switch off behind a pooler that cannot keep them."""
+    drain_seconds: Annotated[int, Meta(ge=0, le=300)] = 0
+    """Seconds for which a service that was told to stop serves on, while `/health/ready` answers 503."""
     concurrent_imports: Count = 4
     """Imports that one worker runs at the same time; more wait."""
     concurrent_exports: Count = 8

@@ -7,22 +7,29 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from backend.app import create_app
 from backend.embedded.launch import die_with_parent
-from backend.serving import http_server
+from backend.services.figures import Place
+from backend.serving import Stopping, http_server
+from backend.settings import load
 
 
 def main() -> None:
-    """Serve until told to stop. Arguments: the socket's file descriptor and the supervisor's process id.
+    """Serve until told to stop.
 
-    What is there before the first request stays to the end, so no collection of garbage need look at it again.
+    Arguments: the socket's file descriptor, the supervisor's process id, this worker's number, the folder in which the
+    workers keep their figures. What is there before the first request stays to the end, so no collection of garbage
+    need look at it again.
     """
     handle, supervisor = int(sys.argv[1]), int(sys.argv[2])
+    place = Place(Path(sys.argv[4]), sys.argv[3])
     die_with_parent(signal.SIGKILL)
     if os.getppid() != supervisor:
         return
-    server = http_server(create_app())
+    settings, stopping = load(os.environ), Stopping()
+    server = http_server(create_app(settings, stopping, place), stopping, drain=settings.drain_seconds)
     gc.freeze()
     server.run(sockets=[socket.socket(fileno=handle)])
 

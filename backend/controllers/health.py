@@ -1,32 +1,31 @@
-"""Whether the service lives, and whether it can do its work."""
+"""Whether the service lives, whether it can do its work, and what it counts."""
 
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.plugins.prometheus import PrometheusController
 from msgspec import Struct
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from backend.controllers.problems import failures
 from backend.security.auth import PUBLIC
-from backend.services.health import HealthService
+from backend.services.figures import FigureService
+from backend.services.health import HealthService, Readiness
 
 
 class Health(Struct, frozen=True):
     status: str
 
 
-class Readiness(Struct, frozen=True):
-    """`cache` is `ok`, `none` where none is configured, or `unreachable`: then the service works on without it."""
+class MetricsController(Controller):
+    """For Prometheus; no part of the API."""
 
-    status: str
-    database: str
-    cache: str
-
-
-class MetricsController(PrometheusController):
-    """`GET /metrics`, in the format of Prometheus."""
-
+    path = "/metrics"
     include_in_schema = False
     opt = PUBLIC
+
+    @get()
+    async def metrics(self, figures: NamedDependency[FigureService]) -> Response[bytes]:
+        """Of all workers, in the text format of Prometheus."""
+        return Response(await figures.told(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 class HealthController(Controller):
@@ -36,10 +35,10 @@ class HealthController(Controller):
 
     @get("/live")
     async def live(self) -> Health:
-        """The process answers."""
+        """The process answers; nothing else is asked."""
         return Health("ok")
 
     @get("/ready", responses=failures())
     async def ready(self, health: NamedDependency[HealthService]) -> Readiness:
-        """The database answers; without it 503."""
-        return Readiness("ok", "ok", await health.check())
+        """The database answers and is migrated, and the server is not about to stop; else 503."""
+        return await health.check()

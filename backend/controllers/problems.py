@@ -13,6 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
 from backend.errors import AppError, InvalidParameter, TooLarge
+from backend.metrics import PROBLEMS
 from backend.schemas.problems import Current, ErrorItem, Problem
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class ProblemAnswer(ProblemDetailsException):
         self.code = code
         self.errors = errors
         self.current = tuple(current)
+        PROBLEMS.add(1, code)
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
         problem = Problem(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from time import perf_counter
 from typing import Any, Self
 
 import psycopg
@@ -28,8 +29,10 @@ from backend.errors import (
     Unavailable,
     WorkspaceNotFound,
 )
+from backend.metrics import STAGED
 from backend.repositories.holding import held
 from backend.schemas.problems import ErrorItem
+from backend.spent import spent
 
 log = structlog.get_logger()
 
@@ -156,10 +159,9 @@ class Database:
         for name in ("json", "jsonb"):
             connection.adapters.register_loader(name, _RawJson)
 
-    async def ping(self) -> None:
-        """Raises Unavailable when the server does not answer."""
-        async with self.read() as tx:
-            await tx.execute("SELECT 1")
+    def pools(self) -> dict[str, dict[str, int]]:
+        """The pools and their figures, as psycopg_pool calls them."""
+        return {"requests": self._pool.get_stats(), "exports": self._bulk.get_stats()}
 
     def read(self) -> _Borrowed:
         """A connection outside of any transaction: each statement sees what is committed when it starts."""
@@ -179,8 +181,13 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """One READ COMMITTED transaction: committed at the end of the block, rolled back by any error."""
-        async with self.read() as connection, connection.transaction():
-            yield connection
+        async with self.read() as connection:
+            block = None
+            try:
+                async with connection.transaction() as block:
+                    yield connection
+            finally:
+                STAGED.end(connection, committed=block is not None and block.status is block.Status.COMMITTED)
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[Tx]:
@@ -218,7 +225,10 @@ class Database:
     async def rolled_back(self) -> AsyncIterator[Tx]:
         """A transaction of which nothing stays: to see what would come of something."""
         async with self.read() as connection, connection.transaction(force_rollback=True):
-            yield connection
+            try:
+                yield connection
+            finally:
+                STAGED.end(connection, committed=False)
 
     @contextmanager
     def bulk_read(self) -> Iterator[BulkTx]:
@@ -235,18 +245,24 @@ class Database:
 class _Borrowed:
     """A connection of the pool, for a block. No generator: this is around every statement that is run."""
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_began", "_connection", "_pool")
 
     def __init__(self, pool: AsyncConnectionPool[Tx]) -> None:
         self._pool = pool
 
     async def __aenter__(self) -> Tx:
+        asked = perf_counter()
         with translating():
             self._connection = await self._pool.getconn()
+        self._began = perf_counter()
+        if (told := spent.get()) is not None:
+            told.wait += self._began - asked
         return self._connection
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
+        if (told := spent.get()) is not None:
+            told.database += perf_counter() - self._began
         lost = self._connection.closed
         with translating():
             await self._pool.putconn(self._connection)

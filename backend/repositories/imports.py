@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Json
 
 from backend.errors import WorkspaceNotFound
+from backend.metrics import IMPORTS, STAGED
 from backend.repositories.database import Tx
 from backend.schemas.import_status import ImportStatus
 
@@ -200,6 +201,8 @@ async def finish(tx: Tx, worker: UUID, import_id: UUID, *, rows: int, dataset_id
     row = await ended.fetchone()
     if row is not None and row[0] is not None:
         await tx.execute(_DROP_UPLOAD, (import_id,))
+    if row is not None:
+        STAGED.add(tx, IMPORTS, 1, "done")
     return row is not None
 
 
@@ -212,6 +215,7 @@ async def end(tx: Tx, worker: UUID, import_id: UUID, problem: bytes | None) -> N
     """Failed, or cancelled without a `problem` (JSON) or when told to stop. Its file goes, unless it is kept."""
     state, told = ("cancelled", None) if problem is None else ("failed", _json(problem))
     if (await tx.execute(_END, (state, told, import_id, worker))).rowcount == 1:
+        STAGED.add(tx, IMPORTS, 1, state)
         await tx.execute(_DROP_UPLOAD, (import_id,))
 
 

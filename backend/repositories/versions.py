@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from backend.errors import RecordIdsUsedUp, VersionPruned
+from backend.metrics import ROWS_WRITTEN, STAGED, VERSIONS
 from backend.repositories import pruning
 from backend.repositories.database import Tx
 from backend.repositories.workspaces import table
@@ -43,6 +44,8 @@ async def add(
     counts = (rows, change.added, change.changed, change.removed)
     source = None if change.source is None else Jsonb(change.source)
     await tx.execute(query, (dataset_id, version, token, author, change.operation, change.note, *counts, source, at))
+    STAGED.add(tx, VERSIONS, 1, change.operation)
+    STAGED.add(tx, ROWS_WRITTEN, change.added + change.changed + change.removed, change.operation)
 
 
 async def list_page(

@@ -12,6 +12,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.utils.scope.state import ScopeState
 
 from backend.errors import IdempotencyKeyReused, IncompleteBody, InvalidParameter
+from backend.metrics import REPLAYS
 from backend.repositories.idempotency import Told
 from backend.security.auth import action_of, is_public
 from backend.services.idempotency import Attempt, Fingerprint, IdempotencyService
@@ -59,6 +60,7 @@ class Idempotency(ASGIMiddleware):
         await body.read_rest()
         if body.fingerprint.digest() != begun.fingerprint:
             raise IdempotencyKeyReused
+        REPLAYS.add(1)
         await _tell(begun, send, (b"idempotency-replayed", b"true"))
 
 

@@ -11,21 +11,15 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
 from msgspec import Struct
-from prometheus_client import Counter
 
 from backend.cache import Cache, CacheAtRest, CacheFailed
+from backend.metrics import CACHE
 from backend.repositories.remembered import Remembered
 from backend.services.packing import Coding, packed, pays
 
 Make = Callable[[], Awaitable[bytes | None]]
 Result = Literal["hit", "miss", "error", "bypassed"]
 
-_COUNTER = Counter(
-    "sheaf_cache_requests_total",
-    "Answers found (hit), made (miss), made because Redis failed (error) or is left alone after that (bypassed).",
-    ("result",),
-)
-_COUNTED = {result: _COUNTER.labels(result) for result in ("hit", "miss", "error", "bypassed")}
 _EACH = 200
 """Bytes that an entry takes beside its value, about."""
 _RENEWED = 0.3
@@ -78,7 +72,7 @@ class Answers:
                 return None
         if known is None:
             return None
-        _COUNTED["hit"].inc()
+        CACHE.add(1, "hit")
         return Answer(known, found, own=False)
 
     async def _shared(self, key: bytes, make: Make, *, light: bool) -> tuple[bytes | None, bool]:
@@ -90,7 +84,7 @@ class Answers:
             self._makings[key] = making
             making.add_done_callback(lambda done: self._made(key, done))
         body, result = await asyncio.shield(making)
-        _COUNTED[result if first else "hit"].inc()
+        CACHE.add(1, result if first else "hit")
         return body, first and result != "hit"
 
     def _made(self, key: bytes, making: asyncio.Task[tuple[bytes | None, Result]]) -> None:

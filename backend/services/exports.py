@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from backend.errors import InvalidQuery, LimitExceeded
+from backend.metrics import BYTES_EXPORTED, EXPORTS, ROWS_EXPORTED
 from backend.query.compile import is_wide
 from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
@@ -128,7 +129,10 @@ class ExportService:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
                 file = written(tx, plan.chosen, plan.query, plan.writer, plan.options, rows=plan.rows, on_rows=on_rows)
                 for chunk in file:
+                    BYTES_EXPORTED.add(len(chunk), plan.options.format)
                     out.put(chunk)
+            EXPORTS.add(1, plan.options.format)
+            ROWS_EXPORTED.add(plan.rows, plan.options.format)
 
         return await self._streams.start(produce)
 

@@ -1,17 +1,56 @@
-"""Whether the servers that we need answer."""
+"""Whether this process lives, and whether it can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
 
 from backend.cache import Cache
-from backend.repositories.database import Database
+from backend.errors import Unavailable
+from backend.repositories.watching import Watch, newest_migration
+from backend.serving import Stopping
+
+
+class Readiness(Struct, frozen=True):
+    """`cache` is `ok`, `none` where none is configured, or `unreachable`: then the service works on without it.
+
+    `migrations` is `ok`, or `ahead` where a newer program has migrated the database already.
+    """
+
+    status: str
+    database: str
+    cache: str
+    migrations: str
 
 
 class HealthService:
-    def __init__(self, database: Database, cache: Cache | None) -> None:
-        self._database = database
+    def __init__(self, watch: Watch, cache: Cache | None, stopping: Stopping) -> None:
+        self._watch = watch
         self._cache = cache
+        self._stopping = stopping
+        self._newest = newest_migration()
+        self._checking: asyncio.Task[Readiness] | None = None
 
-    async def check(self) -> str:
-        """How the cache is: `ok`, `unreachable` or `none`; we can do without. Raises Unavailable for the database."""
-        await self._database.ping()
+    async def check(self) -> Readiness:
+        """In two seconds; who asks meanwhile, is told the same. Raises Unavailable: what is missing."""
+        if self._stopping.begun:
+            raise Unavailable("The server is stopping.", headers={"Retry-After": "5"})
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check())
+        return await asyncio.shield(self._checking)
+
+    async def _check(self) -> Readiness:
+        migration, cache = await asyncio.gather(self._watch.migration(), self._cached(), return_exceptions=True)
+        if isinstance(migration, BaseException):
+            raise migration
+        if migration < self._newest:
+            text = f"The database is at migration {migration}, and {self._newest} is needed; run `sheaf migrate`."
+            raise Unavailable(text, headers={"Retry-After": "5"})
+        ahead = migration > self._newest
+        return Readiness("ok", "ok", cache if isinstance(cache, str) else "unreachable", "ahead" if ahead else "ok")
+
+    async def _cached(self) -> str:
         if self._cache is None:
             return "none"
         return "ok" if await self._cache.reachable() else "unreachable"

@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 from msgspec import Struct
 
 from backend.errors import TooLarge
+from backend.metrics import RECEIVED
 
 _WRITE_SIZE = 2**20
 
@@ -59,6 +60,7 @@ class Upload:
         """Everything has arrived: the file is complete and rewound."""
         await self._flush()
         self.file.seek(0)
+        RECEIVED.add(self.size)
         return self
 
     async def _flush(self) -> None:

@@ -67,7 +67,7 @@ def serve(request: Request) -> None:
     configure_logging(request.settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
-    budget = _Budget(6.5)
+    budget = _Budget(6.5 + request.settings.drain_seconds)
     with contextlib.suppress(_Stop), contextlib.ExitStack() as stack:
         try:
             with told("The service cannot start"):
@@ -96,7 +96,9 @@ def _start(request: Request, stack: contextlib.ExitStack, budget: _Budget) -> li
     _bootstrap(settings)
     key = _operator_key(settings, data) if request.key and settings.key_policy != "listed" else None
 
-    workers = Workers(listener, _environment(settings), settings.workers)
+    figures = runtime.path / "figures"
+    figures.mkdir(mode=0o700)
+    workers = Workers(listener, _environment(settings), settings.workers, figures, drain=settings.drain_seconds)
     stack.callback(workers.stop)
     workers.start()
     client = Client(listener.getsockname()[:2])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn, Protocol
 
 import structlog
@@ -36,7 +37,9 @@ class Startable(Protocol):
 class Worker:
     """One server process on the shared socket."""
 
-    def __init__(self, listener: socket.socket, environment: Mapping[str, str]) -> None:
+    def __init__(self, listener: socket.socket, environment: Mapping[str, str], number: int, figures: Path) -> None:
+        """`figures`: the folder of what the workers count, by their `number`."""
+        self._told = [str(number), str(figures)]
         self._listener = listener
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None
@@ -44,7 +47,7 @@ class Worker:
     def start(self) -> None:
         handle = self._listener.fileno()
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "backend.worker", str(handle), str(os.getpid())],
+            [sys.executable, "-m", "backend.worker", str(handle), str(os.getpid()), *self._told],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             pass_fds=[handle],
@@ -90,8 +93,12 @@ class Restarted:
 class Workers:
     """All server processes."""
 
-    def __init__(self, listener: socket.socket, environment: Mapping[str, str], count: int) -> None:
-        self._workers = [Worker(listener, environment) for _ in range(count)]
+    def __init__(
+        self, listener: socket.socket, environment: Mapping[str, str], count: int, figures: Path, *, drain: float = 0
+    ) -> None:
+        """`drain`: seconds for which they serve on when they are told to stop."""
+        self._workers = [Worker(listener, environment, number, figures) for number in range(1, count + 1)]
+        self._patience = drain + _PATIENCE
 
     def start(self) -> None:
         """Start them, without waiting."""
@@ -113,7 +120,7 @@ class Workers:
         running = [worker.process for worker in self._workers if worker.process is not None]
         for process in running:
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + self._patience
         for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
