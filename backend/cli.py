@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from backend.commands import backup, restore
+from backend.commands import backup, doctor, restore
 from backend.commands.operators import add_commands
 from backend.embedded.failure import Failure, told
 from backend.repositories.migrate import upgrade
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add_commands(commands)
     backup.add_command(commands)
     restore.add_command(commands)
+    doctor.add_command(commands)
     return parser
 
 

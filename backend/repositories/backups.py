@@ -16,9 +16,10 @@ from backend.repositories.migrate import migration_of
 
 SCHEMAS = ("sheaf", "ws_[0-9a-f]{32}")
 """The schemas that are ours, as `pg_dump` takes patterns."""
-_OURS = "(n.nspname = 'sheaf' OR n.nspname ~ '^ws_[0-9a-f]{32}$')"
-_LIST_OURS = f"SELECT n.nspname FROM pg_namespace n WHERE {_OURS} ORDER BY 1"  # noqa: S608
-_LOCKED_BY_DROP = f"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {_OURS}"  # noqa: S608
+OURS = "(n.nspname = 'sheaf' OR n.nspname ~ '^ws_[0-9a-f]{32}$')"
+"""The same, as a condition on `pg_namespace n`."""
+_LIST_OURS = f"SELECT n.nspname FROM pg_namespace n WHERE {OURS} ORDER BY 1"  # noqa: S608
+_LOCKED_BY_DROP = f"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS}"  # noqa: S608
 _CONTENTS = """
 SELECT (SELECT count(*) FROM sheaf.workspaces), (SELECT count(*) FROM sheaf.directory),
     (SELECT count(*) FROM sheaf.users)
@@ -64,10 +65,19 @@ def connected(url: str) -> Iterator[BulkTx]:
 
 
 @contextmanager
+def one_state(tx: BulkTx) -> Iterator[None]:
+    """A transaction that sees what is committed when it begins; nothing is written."""
+    tx.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        tx.rollback()
+
+
+@contextmanager
 def snapshot(url: str) -> Iterator[Source]:
     """What is committed when the block begins, for as long as it lasts."""
-    with connected(url) as tx:
-        tx.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    with connected(url) as tx, one_state(tx):
         migration = migration_of(tx)
         contents = Contents(0, 0, 0) if migration is None else _contents(tx)
         extensions = tuple(name for (name,) in tx.execute(_EXTENSIONS))
