@@ -293,3 +293,7 @@ class Unavailable(AppError):
     """The service cannot answer right now; try again in a moment."""
 
     status = 503
+
+
+class CommitUnknown(Unavailable):
+    """This was interrupted while it was committed: look whether it was done, or repeat it with its Idempotency-Key."""

@@ -30,6 +30,7 @@ from backend.errors import (
     WorkspaceNotFound,
 )
 from backend.metrics import STAGED
+from backend.repositories.committing import committing
 from backend.repositories.holding import held
 from backend.schemas.problems import ErrorItem
 from backend.spent import spent
@@ -184,7 +185,7 @@ class Database:
         async with self.read() as connection:
             block = None
             try:
-                async with connection.transaction() as block:
+                async with committing(connection) as block:
                     yield connection
             finally:
                 STAGED.end(connection, committed=block is not None and block.status is block.Status.COMMITTED)

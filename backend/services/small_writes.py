@@ -15,6 +15,7 @@ from msgspec import structs
 from backend.errors import DuplicateKeys, InvalidRecord
 from backend.metrics import ROWS_WRITTEN, VERSIONS
 from backend.repositories import lookup, small_writes
+from backend.repositories.committing import lasting
 from backend.repositories.database import Database, Tx, translating
 from backend.repositories.holding import held
 from backend.repositories.record_images import Edit, Target
@@ -142,7 +143,7 @@ async def _done(
     scope, snapshot = known
     made = Publication(ref, snapshot.token, new_token(), caller.user_id, datetime.now(UTC), operation)
     try:
-        with translating(key=""):  # what the usual way says better is only recognised here
+        with translating(key=""), lasting(tx):  # what the usual way says better is only recognised here
             done = await work(tx, Target(scope, snapshot.dataset_id, snapshot.version + 1, snapshot.columns), made)
     except (DuplicateKeys, InvalidRecord):
         return None

@@ -221,8 +221,10 @@ def test_a_killed_database_leaves_whole_writes_or_nothing(tmp_path: Path) -> Non
         targets += [Target(user, write, "before the commit") for write in WRITES if write != "batch"]
         with stopped(server.database_url, targets, user) as answers:
             os.kill(server.postmaster, signal.SIGKILL)
-            for answer in answers:
-                problem(answer.result(), 503)
+            for target, answer in zip(targets, answers, strict=True):
+                unknown = target.point == "in the commit" or target.write == "single"
+                code = problem(answer.result(), 503)["error_code"]
+                assert code == ("COMMIT_UNKNOWN" if unknown else "UNAVAILABLE"), target.name
         until(lambda: server.is_ready, "the service has its database again")
         without_stops(server.database_url)
         for target in targets:
