@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import subprocess
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryFile
 from typing import IO, cast
 
@@ -19,8 +21,10 @@ from backend.services.client_programs import Clients, ended_well, run
 
 _HEAD = 60
 """Lines at the start of a script in which it tells the server's settings."""
-_TOO_NEW = b"SET transaction_timeout"
-"""PostgreSQL 15 and 16 do not know it."""
+_FOREIGN = re.compile(rb"^SET transaction_timeout|^ALTER TABLE .* SET \(pg_attver=\d+\);$")
+"""What not every server knows: a setting that came with PostgreSQL 17, and a mark that Debian's PostgreSQL 15.20 puts
+on each column by itself.
+"""
 
 
 class Checked(Struct, frozen=True):
@@ -46,7 +50,7 @@ def check(path: Path) -> Checked:
 def _locks(path: Path, manifest: Manifest) -> int:
     """How many tables and indexes are made, each table with two more for its long values."""
     command = [Clients.for_server(0, at_least=manifest.pg_dump).path("pg_restore"), "--list", str(path)]
-    with TemporaryFile() as said, run(command, {}, stdout=subprocess.PIPE, stderr=said) as program:
+    with TemporaryFile() as said, run(command, {}, stdout=PIPE, stderr=said) as program:
         listed = program.communicate()[0].splitlines()
         if not ended_well(program):
             raise Failure(f"{path} cannot be read: {last_words(said)}")
@@ -92,32 +96,35 @@ def _refuse_without_room(tx: BulkTx, checked: Checked) -> None:
 def _run(url: str, clients: Clients, path: Path, first: str) -> None:
     """`pg_restore` writes the script and `psql` runs it; it is committed once the script is known to be whole."""
     address, secrets = backups.for_programs(url)
-    script = [clients.path("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-", str(path)]
     apply = [
         clients.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={address}",
     ]  # fmt: skip
-    with TemporaryFile() as told, TemporaryFile() as said:
-        with (
-            run(apply, secrets, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as target,
-            run(script, {}, stdout=subprocess.PIPE, stderr=told) as source,
-        ):
-            sink, whole = cast("IO[bytes]", target.stdin), False
-            with suppress(BrokenPipeError):  # psql has ended, and says why
-                sink.write(f"BEGIN;\n{first}".encode())
-                _pass_on(cast("IO[bytes]", source.stdout), sink)
-                if whole := ended_well(source):
-                    sink.write(b"COMMIT;\n")
-                sink.close()
-            done = ended_well(target)
-        if not done or not whole:
-            reason = last_words(said if not done else told)
+    with TemporaryFile() as said, run(apply, secrets, stdin=PIPE, stdout=DEVNULL, stderr=said) as program:
+        sink, broken = cast("IO[bytes]", program.stdin), None
+        with suppress(BrokenPipeError):  # psql has ended, and says why
+            sink.write(f"BEGIN;\n{first}".encode())
+            broken = _write_script(clients, path, sink)
+            if broken is None:
+                sink.write(b"COMMIT;\n")
+            sink.close()
+        if not ended_well(program) or broken is not None:
+            reason = broken or last_words(said)
             raise Failure(f"The backup cannot be restored, and the database is as it was: {reason}")
 
 
-def _pass_on(source: IO[bytes], target: IO[bytes]) -> None:
-    """The script, without what older servers do not know."""
-    for _ in range(_HEAD):
-        line = source.readline()
-        if not line.startswith(_TOO_NEW):
-            target.write(line)
-    shutil.copyfileobj(source, target, 2**20)
+def _write_script(clients: Clients, path: Path, sink: IO[bytes]) -> str | None:
+    """Tables first, then what is in them. Why it is not whole; None where it is."""
+    for sections, lines in (("pre-data",), None), (("data", "post-data"), _HEAD):
+        command = [
+            clients.path("pg_restore"), "--no-owner", "--no-privileges", "--no-comments", "--file=-",
+            *(f"--section={section}" for section in sections), str(path),
+        ]  # fmt: skip
+        with TemporaryFile() as said, run(command, {}, stdout=PIPE, stderr=said) as program:
+            source = cast("IO[bytes]", program.stdout)
+            for line in islice(source, lines):
+                if _FOREIGN.search(line) is None:
+                    sink.write(line)
+            shutil.copyfileobj(source, sink, 2**20)
+            if not ended_well(program):
+                return last_words(said)
+    return None
