@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from support.beside import Beside
 from support.program import Program, refused, sheaf
 from support.server import Server
-
-from backend.cli import main
 
 BOOTSTRAP = "bootstrap-of-the-tests"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
@@ -51,42 +46,6 @@ def test_a_secret_that_cannot_be_used_is_not_told(environment: dict[str, str], s
     helped = sheaf("serve", "--help", environment=environment)
     assert helped.returncode == 0
     assert secret not in helped.stdout + helped.stderr
-
-
-class Beside:
-    """Commands over a database, in this process: starting one for each takes long."""
-
-    def __init__(self, database_url: str) -> None:
-        self._environment = {"SHEAF_DATABASE_URL": database_url}
-
-    def _run(self, *arguments: str, **environment: str) -> tuple[str, object]:
-        """What it prints, and with what it exits."""
-        printed = StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
-            for name, value in (self._environment | environment).items():
-                patch.setenv(name, value)
-            try:
-                main(arguments)
-            except SystemExit as ended:
-                return printed.getvalue(), ended.code
-        return printed.getvalue(), None
-
-    def __call__(self, *arguments: str) -> str:
-        """What it prints; it must succeed."""
-        printed, code = self._run(*arguments)
-        assert code is None
-        return printed
-
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json"))
-
-    def refused(self, *arguments: str, **environment: str) -> str:
-        """The one sentence for standard error, with which Python exits with code 1."""
-        printed, said = self._run(*arguments, **environment)
-        assert printed == ""
-        assert isinstance(said, str)
-        assert re.fullmatch(r"sheaf: [^\n]+", said)
-        return said
 
 
 @pytest.fixture
