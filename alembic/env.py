@@ -1,6 +1,6 @@
 """Alembic's entry: one engine, the central tables, each migration in a transaction of its own."""
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
 
 from alembic import context
 from backend.repositories.export_tables import central
@@ -12,11 +12,16 @@ def ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "schema" or name == SCHEMA
 
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+def in_public(connection: Connection) -> None:
+    """A role of the schema's own name has it as its default schema, and Alembic would then compare it with nothing."""
+    connection.exec_driver_sql("SET LOCAL search_path TO public")
+
+
+url = context.config.get_main_option("sqlalchemy.url") or ""
+engine = create_engine(url, poolclass=NullPool, connect_args={"prepare_threshold": None})
 with engine.connect() as connection:
+    event.listen(connection, "begin", in_public)
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    # A role of the schema's own name has it as its default schema, and Alembic would then compare it with nothing.
-    connection.execute(text("SET search_path TO public"))
     connection.dialect.default_schema_name = "public"
     connection.commit()
     context.configure(

@@ -27,15 +27,23 @@ def alembic_config(url: str) -> Config:
 
 @contextmanager
 def taking_turns(url: str) -> Iterator[BulkTx]:
-    """A connection during whose block nobody else changes the database's schema; a service that starts waits."""
+    """A connection during whose block nobody else changes the database's schema; a service that starts waits.
+
+    Not through a pooler.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         yield connection
 
 
 def upgrade(url: str) -> None:
-    """Runs the migrations that are missing; processes that start together take turns."""
-    with taking_turns(url):
+    """Runs the migrations that are missing; processes that start together take turns.
+
+    The turn ends with a transaction: a pooler may keep a session, and what it has locked, for ever.
+    """
+    with psycopg.connect(url, prepare_threshold=None) as connection:
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         migrate(url)
 
 
