@@ -20,6 +20,8 @@ _ADDRESS = re.compile(
     rf"\w+://(?:{_ENCODED}@)?{_HOST}(?:,{_HOST})*(?:/[^@?#\s]*)?(?:\?(?:[^%#\s]|%[0-9A-Fa-f]{{2}})*)?"
 )
 """An address that every driver reads alike."""
+SECRETS = ("database_url", "redis_url", "allowed_keys", "bootstrap_key")
+"""Settings that may be given by a file: `SHEAF_…_FILE` names it."""
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
@@ -139,6 +141,9 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
         key.removeprefix(PREFIX).lower(): value for key, value in environment.items() if key.startswith(PREFIX)
     }
     named |= {key: str(value) for key, value in given.items() if value is not None}
+    for name in SECRETS:
+        if path := str(named.pop(f"{name}_file", "")):
+            named[name] = _read_secret(name, path, given_too=bool(named.get(name)))
     unknown = sorted(set(named) - set(Settings.__struct_fields__))
     if unknown:
         raise SettingsError("no such setting: " + ", ".join(PREFIX + name.upper() for name in unknown))
@@ -152,6 +157,22 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     _check_address("DATABASE_URL", settings.database_url, "postgresql://user:password@host/name")
     _check_address("REDIS_URL", settings.redis_url, "redis://:password@host:6379/0")
     return settings
+
+
+def _read_secret(name: str, path: str, *, given_too: bool) -> str:
+    """What a file holds, without the white space around it. Raises SettingsError."""
+    variable = PREFIX + name.upper()
+    if given_too:
+        raise SettingsError(f"{variable} and {variable}_FILE are both given; leave out one of the two")
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}_FILE: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}_FILE: {path} is no text in UTF-8") from None
+    if not text:
+        raise SettingsError(f"{variable}_FILE: {path} is empty")
+    return text
 
 
 def _check_keys(settings: Settings) -> None:

@@ -182,7 +182,8 @@ def _operator_key(settings: Settings, data: DataFolder) -> str:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """What the workers read their own settings from; what they put aside goes into the data folder."""
-    kept = {name: value for name, value in os.environ.items() if name != "SHEAF_BOOTSTRAP_KEY"}
+    ours = {"SHEAF_BOOTSTRAP_KEY", "SHEAF_BOOTSTRAP_KEY_FILE", "SHEAF_DATABASE_URL_FILE", "SHEAF_REDIS_URL_FILE"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     told = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "DATA": str(settings.data)}
     spool = {"TMPDIR": str(settings.data / "spool")}
     return {**kept, **spool, **{f"SHEAF_{name}": value for name, value in told.items()}}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.settings import Settings, SettingsError, load
+from backend.settings import SECRETS, Settings, SettingsError, load
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,22 @@ def test_sizes_take_units(text: str, size: int) -> None:
 def test_what_cannot_be_used_is_refused(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load({name: value})
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_lie_in_a_file(name: str, tmp_path: Path) -> None:
+    secret = {"database_url": "postgresql://a:b@c/d", "redis_url": "redis://:p@h"}.get(name, "k" * 24)
+    variable, file = f"SHEAF_{name.upper()}", tmp_path / "secret"
+    file.write_text(f"{secret}\n")
+    assert getattr(load({f"{variable}_FILE": str(file)}), name) == secret
+    assert getattr(load({f"{variable}_FILE": "", variable: secret}), name) == secret
+    with pytest.raises(SettingsError, match=f"{variable} and {variable}_FILE are both given"):
+        load({f"{variable}_FILE": str(file), variable: secret})
+    file.write_text(" ")
+    with pytest.raises(SettingsError, match=f"{variable}_FILE: .* is empty"):
+        load({f"{variable}_FILE": str(file)})
+    with pytest.raises(SettingsError, match=f"{variable}_FILE: .* cannot be read: No such file or directory"):
+        load({f"{variable}_FILE": str(tmp_path / "none")})
 
 
 def test_a_flag_is_called_as_it_was_given() -> None:
