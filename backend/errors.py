@@ -295,5 +295,9 @@ class Unavailable(AppError):
     status = 503
 
 
+class StorageFull(Unavailable):
+    """The service has no disk space left; nothing was stored."""
+
+
 class CommitUnknown(Unavailable):
     """This was interrupted while it was committed: look whether it was done, or repeat it with its Idempotency-Key."""

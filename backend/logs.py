@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 import structlog
@@ -36,6 +37,22 @@ class RequestLine(Struct, frozen=True):
     level: str = "info"
 
 
+class _Stream:
+    """Standard error; what it does not take, on a full disk for one, is left out: no request fails for its log line."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, line: bytes) -> int:
+        with suppress(OSError):
+            return self._stream.write(line)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 class _Requests:
     """Where the lines of requests go: nowhere unless the least severity lets them through."""
 
@@ -55,13 +72,14 @@ def log_request(line: RequestLine) -> None:
 
 def configure_logging(level: str) -> None:
     """Log what is at least this severe; of the libraries only warnings and worse."""
+    stream = cast("BinaryIO", _Stream(sys.stderr.buffer))
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    _requests.lines = structlog.BytesLogger(sys.stderr.buffer) if level in {"debug", "info"} else None
+    _requests.lines = structlog.BytesLogger(stream) if level in {"debug", "info"} else None
     handler = logging.StreamHandler(sys.stderr)
     processors: list[Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,

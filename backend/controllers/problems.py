@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 
-from backend.errors import AppError, InvalidParameter, TooLarge
+from backend.errors import AppError, InvalidParameter, StorageFull, TooLarge
 from backend.metrics import PROBLEMS
 from backend.schemas.problems import Current, ErrorItem, Problem
 
@@ -76,6 +77,9 @@ def _parameter_item(item: dict[str, Any]) -> ErrorItem:
 
 
 def _from_bug(error: Exception) -> ProblemAnswer:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        log.error("storage_full", path=error.filename)
+        return _from_app_error(StorageFull(headers={"Retry-After": "10"}))
     log.error("unexpected_error", exc_info=error)
     return ProblemAnswer(500, AppError.__doc__ or "", "INTERNAL_ERROR", (), {})
 

@@ -86,7 +86,7 @@ class Restarted:
             self._due, self._started = None, now
             try:
                 self._server.start()
-            except Failure as error:
+            except (Failure, OSError) as error:
                 log.error("process_not_started", process=self._name, reason=str(error))
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+FULL = Path("/dev/full")
 PROGRAM = """
 import logging
 import structlog
@@ -32,3 +36,11 @@ def test_an_exception_is_told_by_its_place_and_kind_not_by_what_it_says() -> Non
         assert line["exception"].endswith("builtins.ValueError")
         assert "line 9" in line["exception"]
         assert "cell" not in line["exception"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no file that is always full")
+def test_nothing_fails_where_the_log_cannot_be_written() -> None:
+    program = PROGRAM + "    print('went on')\n"
+    with FULL.open("wb") as full:
+        ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert ended.stdout == b"went on\n"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import subprocess
 import sys
+
+import pytest
 
 from backend.embedded.failure import Failure
 from backend.supervisor.workers import Restarted
@@ -13,15 +16,15 @@ from backend.supervisor.workers import Restarted
 class Child:
     """A process that ends at once."""
 
-    def __init__(self, *, refuses: bool = False) -> None:
+    def __init__(self, *, refuses: Exception | None = None) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._refuses = refuses
 
     def start(self) -> None:
         self.starts += 1
-        if self._refuses:
-            raise Failure("no")
+        if self._refuses is not None:
+            raise self._refuses
         self.process = subprocess.Popen([sys.executable, "-c", ""])
         self.process.wait()
 
@@ -60,8 +63,9 @@ def test_one_that_had_settled_is_started_at_once() -> None:
     assert child.starts == 2
 
 
-def test_a_start_that_fails_is_tried_again() -> None:
-    clock, child = Clock(), Child(refuses=True)
+@pytest.mark.parametrize("refuses", [Failure("no"), OSError(errno.ENOSPC, "full")], ids=["refused", "disk full"])
+def test_a_start_that_fails_is_tried_again(refuses: Exception) -> None:
+    clock, child = Clock(), Child(refuses=refuses)
     watched = Restarted("child", child, clock=clock)
     for _ in range(50):
         watched.revive()
