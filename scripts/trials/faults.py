@@ -160,7 +160,7 @@ def try_faults(folder: Path, plan: Plan) -> Result:
     place = folder / "disk"
     place.mkdir()
     with small_disk(place) as disk:
-        service = Service(place)
+        service = Service(place / "data", folder / "service.log")
         try:
             service.start()
             return uvloop.run(Trial(service, plan, folder, disk=disk).run())

@@ -71,7 +71,7 @@ class Journal:
     def answered(self, status: int, code: str = "") -> None:
         """Counts an answer; 0 for none."""
         self.requests += 1
-        self.answers[f"{status} {code}".strip() if status else "no answer"] += 1
+        self.answers[f"{status} {code}".strip() if status else code or "no answer"] += 1
 
     def of(self, dataset: str) -> list[Op]:
         return [op for op in self.ops if op.dataset == dataset]

@@ -27,9 +27,9 @@ _PATIENCE = 90.0
 class Service:
     """The service on one data folder and one port, through all its starts; ends with this process (Linux)."""
 
-    def __init__(self, folder: Path, *, workers: int = 2, **settings: str) -> None:
-        """`folder`: for the data and the log; `settings`: `SHEAF_…` variables without the prefix, in lower case."""
-        self.data, self.log = folder / "data", folder / "service.log"
+    def __init__(self, data: Path, log: Path, *, workers: int = 2, **settings: str) -> None:
+        """`settings`: `SHEAF_…` variables without the prefix, in lower case."""
+        self.data, self.log = data, log
         self.count = workers
         self.port = _free_port()
         told = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -17,6 +16,10 @@ PATIENCE = 60.0
 
 class Lost(Exception):
     """No answer, or not all of it: whether the request was carried out is not known."""
+
+
+class NotSent(Lost):
+    """Nobody took the connection: the request was not carried out."""
 
 
 class Answer(Struct, frozen=True):
@@ -64,12 +67,11 @@ class Connection:
         return answer
 
     async def break_off(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, sent: int) -> None:
-        """Send so many bytes of the body, and go away without an answer."""
-        with suppress(Lost):
-            async with _losing(self, PATIENCE):
-                _, writer = await self._open()
-                writer.write(self._head(method, path, len(body), headers) + body[:sent])
-                await writer.drain()
+        """Send so many bytes of the body, and go away without an answer. Raises Lost."""
+        async with _losing(self, PATIENCE):
+            _, writer = await self._open()
+            writer.write(self._head(method, path, len(body), headers) + body[:sent])
+            await writer.drain()
         self.close()
 
     async def drip(self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Answer:
@@ -100,7 +102,10 @@ class Connection:
 
     async def _open(self, limit: int = 2**16) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=limit)
+            try:
+                self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=limit)
+            except OSError as error:
+                raise NotSent("no connection") from error
         return self._streams
 
     def _head(self, method: str, path: str, size: int, headers: Mapping[str, str] | None) -> bytes:

@@ -10,13 +10,15 @@ from uuid import UUID
 from msgspec import Struct
 
 from scripts.trials.journal import Journal
-from scripts.trials.wire import Answer, Connection, Lost
+from scripts.trials.wire import Answer, Connection, Lost, NotSent
 from scripts.trials.wishes import Desk, Wish
 
 _READ, _KEYED, _CUT = 0.3, 0.35, 0.03
 UNKNOWN = "COMMIT_UNKNOWN"
 """The service says itself that it does not know whether it was written."""
 _RETRIES = 40
+_NOBODY = Answer(0, {"retry-after": "0.2"}, b"")
+"""In place of an answer where there was nobody to ask."""
 
 
 class Gate:
@@ -70,9 +72,12 @@ class Writer(Struct):
 
     async def _read(self) -> None:
         path = self.chance.choice(["records?limit=20&sort=-n", "records/count", "schema", "versions?limit=5"])
-        with suppress(Lost):
+        try:
             answer = await self.connection.ask("GET", f"/datasets/{self.shared}/{path}")
             self.journal.answered(answer.status, answer.code)
+        except Lost:
+            self.journal.answered(0)
+            await self._rest(None)
 
     async def _write(self, wish: Wish) -> None:
         if wish.body and self.chance.random() < _CUT:
@@ -87,14 +92,15 @@ class Writer(Struct):
         """Half of the body is no write at all; a whole one without an answer is in doubt."""
         half = self.chance.random() < 0.5
         sent = len(wish.body) // 2 if half else len(wish.body)
-        await self.connection.break_off(wish.method, wish.path, wish.body, wish.headers, sent=sent)
+        with suppress(Lost):
+            await self.connection.break_off(wish.method, wish.path, wish.body, wish.headers, sent=sent)
         self.journal.answered(0)
         wish.op.settle("refused" if half else "doubt")
 
     async def _once(self, wish: Wish) -> None:
         answer = await self._ask(wish, wish.headers)
         self._take(wish, answer, in_doubt=False)
-        if answer is None or answer.status >= 500:
+        if answer is None or not 0 < answer.status < 500:
             await self._rest(answer)
 
     async def _insist(self, wish: Wish) -> None:
@@ -103,7 +109,7 @@ class Writer(Struct):
         in_doubt = False
         for _ in range(_RETRIES):
             answer = await self._ask(wish, headers)
-            if answer is not None and answer.status < 500 and answer.code != "IDEMPOTENCY_KEY_IN_USE":
+            if answer is not None and 0 < answer.status < 500 and answer.code != "IDEMPOTENCY_KEY_IN_USE":
                 self._take(wish, answer, in_doubt=False)
                 return
             in_doubt = in_doubt or answer is None or answer.code in {UNKNOWN, "IDEMPOTENCY_KEY_IN_USE"}
@@ -114,6 +120,9 @@ class Writer(Struct):
         """None for no answer."""
         try:
             answer = await self.connection.ask(wish.method, wish.path, wish.body, headers)
+        except NotSent:
+            self.journal.answered(0, "not sent")
+            return _NOBODY
         except Lost:
             self.journal.answered(0)
             return None
@@ -123,7 +132,7 @@ class Writer(Struct):
     def _take(self, wish: Wish, answer: Answer | None, *, in_doubt: bool) -> None:
         if answer is None:
             wish.op.settle("doubt")
-        elif answer.status < 300:
+        elif 0 < answer.status < 300:
             wish.op.settle("promised" if answer.status == 202 else "done", answer.status)
             self.desk.learn(wish, answer.json() if answer.body else None)
         elif in_doubt or answer.code == UNKNOWN:
