@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import YamlRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
@@ -18,8 +17,8 @@ from backend import settings as configuration
 from backend.assembly import Assembled, assemble, largest_body, spool_folder
 from backend.controllers import API, ROOT
 from backend.controllers.access import Access
-from backend.controllers.documented import Summaries
-from backend.controllers.head import with_head
+from backend.controllers.documented import DocumentConfig, Summaries
+from backend.controllers.head import Options, with_head
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
@@ -61,7 +60,7 @@ def _litestar(settings: Settings, made: Assembled) -> Litestar:
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies={name: Provide(_give(part), sync_to_thread=False) for name, part in made.parts.items()},
         middleware=[Authentication(made.users), Idempotency(made.repeats, most=largest_body(settings))],
-        plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries()],
+        plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries(), Options()],
         lifespan=[_running(made)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
@@ -97,10 +96,10 @@ def _running(made: Assembled) -> Callable[[Litestar], Any]:
     return lifespan
 
 
-def _openapi() -> OpenAPIConfig:
+def _openapi() -> DocumentConfig:
     key = SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header")
     bearer = SecurityScheme(type="http", scheme="bearer")
-    return OpenAPIConfig(
+    return DocumentConfig(
         title="Sheaf",
         version="0.1.0",
         description="Spreadsheets in, versioned datasets, spreadsheets out.",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import msgspec
-from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import OpenAPI, OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
@@ -61,17 +62,39 @@ class Summaries(ReceiveRoutePlugin):
             handler.description = handler.description or rest.strip() or None
 
 
+class DocumentConfig(OpenAPIConfig):
+    """Makes a document whose unions are `anyOf`: what fits two of their members at once fits them, too."""
+
+    def to_openapi_schema(self) -> OpenAPI:
+        made = super().to_openapi_schema()
+        told = {each.name: getattr(made, each.name) for each in fields(made)}
+        return _Document(**told)
+
+
+class _Document(OpenAPI):
+    def to_schema(self) -> dict[str, Any]:
+        written: dict[str, Any] = _any_of(super().to_schema())
+        return written
+
+
+def _any_of(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {"anyOf" if name == "oneOf" else name: _any_of(value) for name, value in node.items()}
+    return [_any_of(value) for value in node] if isinstance(node, list) else node
+
+
 def documented(
     *,
     parameters: Sequence[Parameter] = (),
     body: Mapping[str, Fields] | None = None,
     body_required: bool = True,
     answers: Mapping[str, Fields] | None = None,
-    files: Sequence[str] = (),
+    files: Sequence[str] | Mapping[str, Fields] = (),
 ) -> type[Operation]:
     """For a handler's `operation_class`: more parameters, a body and more forms of the 200 (media type → schema).
 
-    `files`: the media types of a 200 that is a file and nothing else, and of a 206, which is a part of it.
+    `files`: the media types of a 200 that is a file and nothing else, and of a 206, which is a part of it; with a
+    schema each where it is no plain file.
     """
 
     @dataclass
@@ -85,7 +108,8 @@ def documented(
                 success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
             for status in ("200", "206") if files else ():
                 if (told := (self.responses or {}).get(status)) is not None:
-                    told.content = _content(dict.fromkeys(files, FILE))  # type: ignore[union-attr]
+                    schemas = files if isinstance(files, Mapping) else dict.fromkeys(files, FILE)
+                    told.content = _content(schemas)  # type: ignore[union-attr]
 
     return Documented
 

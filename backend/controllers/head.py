@@ -1,12 +1,15 @@
-"""HEAD: what GET answers, without the body."""
+"""HEAD: what GET answers, without the body; OPTIONS: which methods there are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from litestar.enums import ScopeType
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
 
 if TYPE_CHECKING:
+    from litestar import Litestar
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _STREAMS = ("/export", "/stream", "/events", "/file")
@@ -30,3 +33,19 @@ def with_head(app: ASGIApp) -> ASGIApp:
             await app({**scope, "method": "GET"}, receive, send_head)
 
     return call
+
+
+class Options(ReceiveRoutePlugin):
+    """Lets OPTIONS tell every method of an address: Litestar keeps an answer from when there were fewer."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        if not isinstance(route, HTTPRoute):
+            return
+        for place, handler in enumerate(route.route_handlers):
+            if "OPTIONS" in handler.http_methods:
+                made = route.create_options_handler(route.path)
+                made.owner = handler.owner
+                made.on_registration(cast("Litestar", handler.ownership_layers[0]))
+                route.route_handlers[place] = made
+        route.route_handler_map.clear()
+        route.create_handler_map()

@@ -21,7 +21,7 @@ from backend.security.auth import may
 from backend.services.import_watch import OPEN, ImportWatch
 from backend.services.rejected_files import RejectedFiles
 
-EVENTS = "text/event-stream"
+EVENTS = {"text/event-stream": {"description": "Events whose data is the import's status, as JSON."}}
 
 
 class ImportStatusController(Controller):
@@ -48,7 +48,7 @@ class ImportStatusController(Controller):
         """How far an import is, or how it ended."""
         return await import_watch.get(request.user, import_id)
 
-    @get("/{import_id:uuid}/events", responses=failures(404), operation_class=documented(files=[EVENTS]))
+    @get("/{import_id:uuid}/events", responses=failures(404), operation_class=documented(files=EVENTS))
     async def events(
         self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
     ) -> ServerSentEvent:
