@@ -1,0 +1,259 @@
+"""Mixed traffic for minutes: no error, nothing that grows, and everything that runs at the end is answered."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import uvloop
+from msgspec import Struct, field
+
+from scripts.trials.mix import ROWS, Customer, Tally, table
+from scripts.trials.service import Service
+from scripts.trials.watch import Watch
+from scripts.trials.wire import Connection, Lost
+from scripts.trials.wishes import CSV, JSON
+
+_USERS = 4
+_SLOW = 4
+"""Slow readers, and as many slow uploaders."""
+_LARGE = 200_000
+"""Rows of what slow readers take."""
+_TIMES = 10
+"""So many times as many connections are an overload."""
+_CACHE = "16MiB"
+"""So that what is kept on purpose has reached its bound when the measuring begins."""
+_LOGGED = re.compile(rb'"status":(\d+).*"request_id":"(load-\d+)"')
+
+
+class Plan(Struct):
+    seconds: float
+    connections: int = 64
+    seed: int = 0
+    overload: bool = False
+    slow_seconds: float = 20.0
+    large: int = _LARGE
+
+
+class Phase(Struct):
+    """A while of one load: how many connections, for how long, and what came of it."""
+
+    name: str
+    connections: int
+    seconds: float
+    tally: Tally
+
+
+class Result(Struct):
+    """`cut_off`: requests that the service had begun when it was told to stop, and that got no answer in full."""
+
+    phases: list[Phase] = field(default_factory=list)
+    memory: dict[int, tuple[float, float, float]] = field(default_factory=dict)
+    connections: tuple[int, int, int] = (0, 0, 0)
+    slow: int = 0
+    slow_errors: list[str] = field(default_factory=list)
+    stopped_in: float = 0.0
+    at_the_end: int = 0
+    cut_off: list[str] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[str]:
+        return [*(each for phase in self.phases for each in phase.tally.errors), *self.slow_errors]
+
+
+class Trial:
+    """One run on one service."""
+
+    def __init__(self, service: Service, plan: Plan) -> None:
+        self._service, self._plan = service, plan
+        self._chance = random.Random(plan.seed)
+        self._owners: list[tuple[str, str]] = []
+        self._large = ""
+        self._running: dict[Customer, asyncio.Task[None]] = {}
+        self.result = Result()
+
+    async def run(self) -> Result:
+        """Warms up, measures, and stops the service at the end."""
+        for _ in range(_USERS):
+            await self._add_user()
+        plan = self._plan
+        calm = self._begin(plan.connections, refusals=plan.overload)
+        slow = [asyncio.create_task(each) for each in self._slow()]
+        await self._phase("warming up", plan.seconds / 4)
+        watch = Watch(self._service, every=max(0.5, plan.seconds / 100))
+        watching = asyncio.create_task(watch.run())
+        await self._phase("load", plan.seconds)
+        if plan.overload:
+            more = self._begin((_TIMES - 1) * plan.connections, refusals=True)
+            await self._phase("overload", plan.seconds)
+            await self._end(more)
+            await self._phase("calm again", plan.seconds)
+        watching.cancel()
+        await asyncio.wait([watching])
+        self._take(watch)
+        await asyncio.gather(*slow)
+        await self._shut_down(calm)
+        return self.result
+
+    async def _add_user(self) -> None:
+        made = await Connection(self._service.port, "").ask("POST", "/users", b'{"name": "load"}', JSON)
+        key = made.json()["api_key"]
+        connection = Connection(self._service.port, key)
+        for name in ("first", "second"):
+            answer = await connection.ask("POST", f"/datasets?name={name}", table(ROWS), CSV)
+            self._owners.append((key, answer.json()["dataset"]["id"]))
+        if not self._large:
+            answer = await connection.ask("POST", "/datasets?name=large", table(self._plan.large), CSV)
+            self._large = answer.json()["dataset"]["id"]
+        connection.close()
+
+    def _begin(self, count: int, *, refusals: bool) -> list[Customer]:
+        begun = []
+        for number in range(count):
+            key, dataset = self._owners[number % len(self._owners)]
+            chance = random.Random(self._chance.random())
+            begun.append(Customer(self._service.port, key, dataset, chance, refusals=refusals))
+            self._running[begun[-1]] = asyncio.create_task(begun[-1].run())
+        return begun
+
+    async def _end(self, customers: Sequence[Customer]) -> None:
+        for customer in customers:
+            customer.stopping = True
+        await asyncio.gather(*(self._running.pop(each) for each in customers))
+
+    async def _phase(self, name: str, seconds: float) -> None:
+        tally = Tally()
+        for customer in self._running:
+            customer.tally = tally
+        begun = time.monotonic()
+        await asyncio.sleep(seconds)
+        phase = Phase(name, len(self._running), time.monotonic() - begun, tally)
+        self.result.phases.append(phase)
+        print(f"{name}: {tally.good / phase.seconds:.0f} answers a second", file=sys.stderr, flush=True)
+        for task in self._running.values():
+            if task.done():
+                task.result()
+
+    def _slow(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Readers and uploaders that take their time, beside all the others."""
+        for number in range(_SLOW):
+            yield self._sip()
+            yield self._drip(number)
+
+    async def _sip(self) -> None:
+        connection = Connection(self._service.port, self._owners[0][0])
+        try:
+            path = f"/datasets/{self._large}/export?format=csv"
+            answer = await connection.sip(path, seconds=self._plan.slow_seconds)
+            self._slow_one("slow reader", answer.status, 200)
+        except Lost as error:
+            self.result.slow_errors.append(f"slow reader: {error}")
+
+    async def _drip(self, number: int) -> None:
+        connection = Connection(self._service.port, self._owners[0][0])
+        try:
+            path, body = f"/datasets?name=slow{number}", table(50_000)
+            answer = await connection.drip("POST", path, body, CSV, seconds=self._plan.slow_seconds)
+            self._slow_one("slow uploader", answer.status, 201)
+        except Lost as error:
+            self.result.slow_errors.append(f"slow uploader: {error}")
+
+    def _slow_one(self, who: str, status: int, wanted: int) -> None:
+        self.result.slow += 1
+        if status != wanted:
+            self.result.slow_errors.append(f"{who}: {status}")
+
+    def _take(self, watch: Watch) -> None:
+        first, last = watch.samples[0], watch.samples[-1]
+        for pid in first.memory.keys() & last.memory.keys():
+            self.result.memory[pid] = first.memory[pid], last.memory[pid], watch.slope(pid)
+        most = max(each.connections for each in watch.samples)
+        self.result.connections = first.connections, last.connections, most
+
+    async def _shut_down(self, customers: Sequence[Customer]) -> None:
+        """SIGTERM while requests run; what the log of the service knows of was begun."""
+        tally = Tally()
+        for customer in customers:
+            customer.tally = tally
+        await asyncio.sleep(1)
+        before = self._service.log.stat().st_size
+        for customer in customers:
+            customer.stopping = True
+        self.result.stopped_in = await asyncio.to_thread(self._service.stop)
+        await asyncio.gather(*self._running.values())
+        with self._service.log.open("rb") as log:
+            log.seek(before)
+            begun = {found[2].decode(): int(found[1]) for found in map(_LOGGED.search, log) if found}
+        self.result.at_the_end = len(begun)
+        cut = begun.keys() & tally.sent - tally.answered
+        self.result.cut_off = [f"{number}, logged as {begun[number]}" for number in sorted(cut)]
+
+
+def try_load(folder: Path, plan: Plan) -> Result:
+    """A run on a service of its own in a folder."""
+    service = Service(folder / "data", folder / "service.log", cache_memory=_CACHE)
+    try:
+        service.start()
+        return uvloop.run(Trial(service, plan).run())
+    finally:
+        service.close()
+
+
+def told(result: Result, plan: Plan) -> str:
+    """The figures as Markdown."""
+    lines = [f"seed {plan.seed}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}", ""]
+    lines += ["| | connections | seconds | answers a second | p50 | p99 | refused | errors |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
+    for phase in result.phases:
+        tally = phase.tally
+        times = f"{tally.quantile(0.5) * 1000:.0f} ms | {tally.quantile(0.99) * 1000:.0f} ms"
+        figures = f"{phase.connections} | {phase.seconds:.0f} | {tally.good / phase.seconds:.0f} | {times}"
+        lines.append(f"| {phase.name} | {figures} | {tally.refused.total()} | {len(tally.errors)} |")
+    lines += ["", "| kind | answers | p50 | p95 | p99 |", "| --- | ---: | ---: | ---: | ---: |"]
+    measured = result.phases[1].tally
+    for kind, seconds in sorted(measured.seconds.items()):
+        parts = " | ".join(f"{measured.quantile(part, kind) * 1000:.0f} ms" for part in (0.5, 0.95, 0.99))
+        lines.append(f"| {kind} | {len(seconds)} | {parts} |")
+    lines += ["", "| memory of a worker | first | last | MB a minute |", "| --- | ---: | ---: | ---: |"]
+    lines += [f"| {pid} | {a:.0f} MB | {b:.0f} MB | {c:+.2f} |" for pid, (a, b, c) in sorted(result.memory.items())]
+    first, last, most = result.connections
+    lines += ["", f"database connections: first {first}, last {last}, most {most}"]
+    lines += [f"slow readers and uploaders: {result.slow} of {2 * _SLOW} done"]
+    lines += [f"stopped in {result.stopped_in:.1f} s; {result.at_the_end} requests ended after the signal, "]
+    lines[-1] += f"{len(result.cut_off)} of them cut off"
+    for phase in result.phases:
+        if refused := phase.tally.refused:
+            within = f"{_p99(phase.tally.refused_seconds) * 1000:.0f} ms"
+            lines.append(f"{phase.name}: {dict(refused)}, p99 {within}, {phase.tally.without_retry_after} silent")
+    return "\n".join([*lines, *(f"WRONG: {each}" for each in [*result.errors[:20], *result.cut_off[:20]])])
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99)] if seconds else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="load", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5, help="how long it is measured (5)")
+    parser.add_argument("--connections", type=int, default=64, help="at once (64)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is random")
+    parser.add_argument("--overload", action="store_true", help="then ten times as many, as long; then as before")
+    asked = parser.parse_args()
+    plan = Plan(asked.minutes * 60, asked.connections, asked.seed, asked.overload)
+    with TemporaryDirectory(prefix="sheaf-load-") as folder:
+        result = try_load(Path(folder), plan)
+    print(told(result, plan))
+    sys.exit(bool(result.errors or result.cut_off))
+
+
+if __name__ == "__main__":
+    main()
