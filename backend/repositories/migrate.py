@@ -14,12 +14,16 @@ from alembic import command
 from backend.repositories.database import BulkTx
 
 _LOCK = 7_450_361_220
+SCRIPTS = next(
+    path for name in ("alembic", "sheaf_migrations") if (path := Path(__file__).parents[2] / name / "env.py").exists()
+).parent
+"""The folder of the migrations: beside this package in the sources, and under another name where it is installed."""
 
 
 def alembic_config(url: str) -> Config:
     """Alembic's configuration for the database at `url` (`postgresql://…`)."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[2] / "alembic").replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     driver = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", driver.replace("%", "%%"))
     return config

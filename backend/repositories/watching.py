@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -14,13 +13,13 @@ from psycopg.rows import class_row
 
 from backend.errors import Unavailable
 from backend.repositories.database import Tx, translating
+from backend.repositories.migrate import SCRIPTS
 
 T = TypeVar("T")
 _PATIENCE = 2.0
 """Seconds that one question may take, connecting included."""
 _ENDING = 6.0
 """Seconds that the driver gets to cancel a statement; longer than it takes for that by itself."""
-_MIGRATIONS = Path(__file__).parents[2] / "alembic/versions"
 _QUEUES = """
 SELECT 'imports' AS queue, state, count(*) AS number,
     coalesce(extract(epoch FROM max(now() - created_at)), 0)::float8 AS oldest
@@ -125,4 +124,4 @@ async def _queues(tx: Tx) -> list[Queued]:
 
 def newest_migration() -> str:
     """The one that this program brings along; its file's name begins with it."""
-    return max(path.name.partition("_")[0] for path in _MIGRATIONS.glob("[0-9]*.py"))
+    return max(path.name.partition("_")[0] for path in (SCRIPTS / "versions").glob("[0-9]*.py"))

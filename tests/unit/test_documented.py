@@ -23,13 +23,13 @@ from backend.readers.recognise import Format
 from backend.schemas.columns import ColumnType
 from backend.schemas.exports import ExportOptions
 from backend.schemas.imports import ImportOptions, ImportReport
-from backend.settings import Settings
+from backend.settings import SECRETS, Settings
 from backend.writers import WRITERS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 SETTINGS = {f"SHEAF_{name.upper()}" for name in Settings.__struct_fields__}
-COMPOSE = {"SHEAF_PUBLISH", "SHEAF_MEMORY"}
+COMPOSE = {"SHEAF_PUBLISH", "SHEAF_MEMORY", "SHEAF_CPUS"} | {f"SHEAF_{name.upper()}_FILE" for name in SECRETS}
 """Read by compose.yaml, not by the program."""
 OF_HTTP = {"METHOD_NOT_ALLOWED": 405, "INVALID_BODY": 422, "INVALID_PARAMETER": 400, "INTERNAL_ERROR": 500}
 """Error codes of answers that no class of ours stands for."""
