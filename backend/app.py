@@ -27,10 +27,14 @@ from backend.logs import configure_logging
 from backend.observing import observed
 from backend.repositories import secrets
 from backend.security.auth import PUBLIC, Authentication
+from backend.security.crowd import bounded
+from backend.security.headers import protected, readable_from
 from backend.security.idempotency import Idempotency
+from backend.security.proxies import behind
+from backend.security.rate_limit import limited
 from backend.services.figures import Place
 from backend.serving import Stopping
-from backend.settings import Settings
+from backend.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -52,7 +56,20 @@ def create_app(
 def application(settings: Settings, made: Assembled) -> ASGIApp:
     """What is around the handlers, from the outside in."""
     app = shortened(_litestar(settings, made), made.users, made.queries)
-    return with_head(observed(app))
+    if settings.rates:
+        app = _limited(settings, made, app)
+    app = bounded(app, settings.concurrency)
+    if settings.origins:
+        app = readable_from(settings.origins, app)
+    app = with_head(observed(protected(app, page=SCHEMA)))
+    return behind(settings.trusted_proxies, app) if settings.trusted_proxies else app
+
+
+def _limited(settings: Settings, made: Assembled, app: ASGIApp) -> ASGIApp:
+    """Where any key works, each is made up: then all count by address. Raises SettingsError."""
+    if made.cache is None:
+        raise SettingsError("SHEAF_RATE_LIMIT needs SHEAF_REDIS_URL, where all workers count together")
+    return limited(app, settings.rates, made.cache, None if settings.key_policy == "any" else made.users)
 
 
 def _litestar(settings: Settings, made: Assembled) -> Litestar:

@@ -133,6 +133,8 @@ def _database(settings: Settings) -> Database:
         size=settings.database_pool,
         bulk_size=settings.concurrent_exports,
         prepare=settings.prepared_statements,
+        wait=settings.wait_seconds,
+        patience=settings.statement_seconds,
     )
 
 
@@ -163,7 +165,7 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
 
 
 def _exports(settings: Settings, database: Database) -> tuple[Streams, ExportService, PreparedExportService]:
-    streams = Streams(spool_folder(settings), concurrency=settings.concurrent_exports)
+    streams = Streams(spool_folder(settings), concurrency=settings.concurrent_exports, wait=settings.wait_seconds)
     exports = ExportService(database, streams)
     keep = timedelta(hours=settings.export_hours)
     prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
@@ -196,7 +198,9 @@ def _quotas(settings: Settings) -> Quotas:
 def _told(settings: Settings) -> Limits:
     """Each limit that is a setting, by its name."""
     names = set(Limits.__struct_fields__) & set(Settings.__struct_fields__)
-    return msgspec.convert({name: int(getattr(settings, name)) or None for name in names}, Limits)
+    told = {name: getattr(settings, name) or None for name in names}
+    sizes = {name: int(value) for name, value in told.items() if isinstance(value, int)}
+    return msgspec.convert({**told, **sizes}, Limits)
 
 
 def _limits(settings: Settings) -> ReadLimits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from hmac import compare_digest
 from secrets import token_bytes
@@ -101,6 +101,19 @@ class Cache:
     async def claimed(self, key: bytes) -> bool:
         """Whether somebody is making this value; what would never run out is no claim. Raises CacheFailed."""
         return 0 < await self._asked(self._redis.pttl(_claim(key))) <= _HELD
+
+    async def count(self, windows: Sequence[tuple[bytes, int]]) -> list[tuple[int, float]]:
+        """One more in each of these windows, by name and length in seconds, which begin with the first.
+
+        Of each how many it holds now, this one included, and for how many seconds it goes on. Raises CacheFailed.
+        """
+        async with self._redis.pipeline(transaction=True) as calls:
+            for name, seconds in windows:
+                calls.incr(_NAMES + name)
+                calls.expire(_NAMES + name, seconds, nx=True)
+                calls.pttl(_NAMES + name)
+            told: list[int] = await self._asked(calls.execute())
+        return [(number, left / 1000) for number, left in zip(told[::3], told[2::3], strict=True)]
 
     async def close(self) -> None:
         await self._redis.aclose()

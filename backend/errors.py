@@ -1,19 +1,15 @@
 """Every failure a caller can meet: one class each, with its HTTP status and default sentence.
 
-The class name gives the `error_code` (`DatasetNotFound` → `DATASET_NOT_FOUND`), the docstring the default text.
-Default or given, a text is a sentence and ends in a period; only `… not found` stands without one.
+The class's name gives the `error_code`, such as `DATASET_NOT_FOUND`, its docstring the text: a sentence with a period.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from backend.schemas.problems import Current, ErrorItem
+from backend.schemas.problems import Current, ErrorItem
 
 
 class AppError(Exception):
@@ -30,7 +26,7 @@ class AppError(Exception):
         current: Sequence[Current] = (),
     ) -> None:
         """`current`: what the records in conflict hold now."""
-        super().__init__(message or inspect.getdoc(type(self)))
+        super().__init__(message or self.__doc__)
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         self.current = tuple(current)
@@ -74,9 +70,6 @@ class Unauthorized(AppError):
     """A valid API key is needed: send it as X-API-Key or Authorization: Bearer."""
 
     status = 401
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
 
 
 class Forbidden(AppError):
@@ -256,9 +249,7 @@ class UnreadableFile(Invalid):
 class Unwelcome(UnreadableFile):
     """The workbook is refused for what it is, encrypted for one; no other reader is asked."""
 
-    @classmethod
-    def code(cls) -> str:
-        return UnreadableFile.code()
+    code = UnreadableFile.code
 
 
 class BadCells(Invalid):
@@ -287,6 +278,12 @@ class InvalidRecord(Invalid):
 
 class InvalidSchema(Invalid):
     """The columns cannot be changed like this; nothing was changed."""
+
+
+class TooManyRequests(AppError):
+    """More requests than this server takes from one caller; try again later."""
+
+    status = 429
 
 
 class Unavailable(AppError):

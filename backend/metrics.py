@@ -90,6 +90,8 @@ REQUESTS = Histogram(
 )
 IN_PROGRESS = Gauge("sheaf_requests_in_progress", "Requests whose answer has not ended.")
 PROBLEMS = Counter("sheaf_problems_total", "Failures told to callers, by their error_code.", "code")
+UNCOUNTED = Counter("sheaf_rate_limit_uncounted_total", "Requests that no rate limit held for: Redis failed.")
+OVERLOADED = Counter("sheaf_overloaded_total", "Requests refused by a worker that had too many at a time.")
 REPLAYS = Counter("sheaf_idempotent_replays_total", "Writes that were sent again and answered from what is kept.")
 CACHE = Counter(
     "sheaf_cache_requests_total",

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ import msgspec
 from litestar.enums import ScopeType
 from structlog.contextvars import bind_contextvars
 
-from backend.errors import Unavailable
+from backend.errors import AppError, Unavailable
 from backend.logs import RequestLine, log_request
-from backend.metrics import IN_PROGRESS, REQUESTS, known_method
+from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
 from backend.schemas.problems import Problem
 from backend.spent import Spent, spent
 
@@ -45,21 +46,17 @@ def observed(app: ASGIApp) -> ASGIApp:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         bind_contextvars(request_id=request_id)
-        times = Spent()
-        spent.set(times)
+        spent.set(times := Spent())
         IN_PROGRESS.add(1)
 
         async def annotate(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message.get("headers", ())
                 message["headers"] = [
-                    *headers,
-                    *([] if _is_told(scope, headers) else [_CACHING]),
+                    *_with_caching(scope, message.get("headers", ())),
                     (b"x-request-id", request_id.encode()),
                     (b"server-timing", _timing(perf_counter() - started, times)),
-                    (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 
@@ -68,7 +65,7 @@ def observed(app: ASGIApp) -> ASGIApp:
         except asyncio.CancelledError:
             if status:
                 raise
-            await _answer_stopping(annotate, request_id)
+            await refuse(_stopping(), scope, annotate)
         finally:
             IN_PROGRESS.add(-1)
             _record(scope, status, perf_counter() - started, request_id)
@@ -76,25 +73,35 @@ def observed(app: ASGIApp) -> ASGIApp:
     return call
 
 
-def _is_told(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a handler has said what caches may do, or it is none of the API's answers."""
-    return not scope["path"].startswith(_API) or any(name == b"cache-control" for name, _ in headers)
+def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    """The headers, and in answers of the API what caches may do, where a handler has not said so."""
+    told = not scope["path"].startswith(_API) or any(name == b"cache-control" for name, _ in headers)
+    return headers if told else (*headers, _CACHING)
 
 
-async def _answer_stopping(send: Send, request_id: str) -> None:
+def _stopping() -> Unavailable:
     """The process is told to end before the handler has: the caller may try again, elsewhere or in a moment."""
+    text = "The server is stopping; look whether this was done, or try again in a moment."
+    return Unavailable(text, headers={"Retry-After": "5", "Connection": "close"})
+
+
+async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:
+    """Answers with a problem, where Litestar has not begun to answer or is not asked."""
     problem = Problem(
         type="about:blank",
-        title="Service Unavailable",
-        status=503,
-        status_code=503,
-        detail="The server is stopping; look whether this was done, or try again in a moment.",
-        error_code=Unavailable.code(),
-        request_id=request_id,
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        status_code=error.status,
+        detail=str(error),
+        error_code=error.code(),
+        request_id=scope["state"]["request_id"],
     )
-    headers = [(b"content-type", b"application/problem+json"), (b"retry-after", b"5"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(problem), "more_body": False})
+    PROBLEMS.add(1, error.code())
+    body = msgspec.json.encode(problem)
+    told = {"content-type": "application/problem+json", "content-length": str(len(body)), **error.headers}
+    headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> None:

@@ -63,6 +63,7 @@ def http_server(app: Callable[..., Any], stopping: Stopping | None = None, *, dr
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=GRACE,
     )

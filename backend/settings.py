@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from backend.schemas.limits import Rate
 from backend.schemas.users import WELL_FORMED
 
 PREFIX = "SHEAF_"
@@ -20,6 +21,8 @@ _ADDRESS = re.compile(
     rf"\w+://(?:{_ENCODED}@)?{_HOST}(?:,{_HOST})*(?:/[^@?#\s]*)?(?:\?(?:[^%#\s]|%[0-9A-Fa-f]{{2}})*)?"
 )
 """An address that every driver reads alike."""
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d+)?|https?://\[[0-9a-f:.]+\](?::\d+)?")
+"""As browsers send it: in lower case, without a path."""
 SECRETS = ("database_url", "redis_url", "allowed_keys", "bootstrap_key")
 """Settings that may be given by a file: `SHEAF_…_FILE` names it."""
 _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
@@ -67,6 +70,18 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True
     """Whether the driver may prepare statements on the server; switch off behind a pooler that cannot keep them."""
+    wait_seconds: Count = 10
+    """Seconds for which a request waits for a database connection, or a stream for its turn, before it is refused."""
+    statement_seconds: Count = 30
+    """Seconds that the database may take for a page, a count or a comparison of versions."""
+    concurrency: Count = 500
+    """Requests that one worker works at at the same time; further ones are refused at once."""
+    rate_limit: str = ""
+    """Requests that a key may send, such as `600/minute` or `10/second,600/minute`; empty: any number."""
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
+    """Proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: str = ""
+    """Origins whose pages may call the service from a browser, with commas between them; `*`: all."""
     drain_seconds: Annotated[int, Meta(ge=0, le=300)] = 0
     """Seconds for which a service that was told to stop serves on, while `/health/ready` answers 503."""
     concurrent_imports: Count = 4
@@ -115,6 +130,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         """The allowed keys, one by one."""
         return tuple(key.strip() for key in self.allowed_keys.split(",")) if self.allowed_keys.strip() else ()
 
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """The rate limits, one by one. Raises ValueError for what is none."""
+        return Rate.each(self.rate_limit)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that may call from a browser, one by one."""
+        return tuple(origin.strip() for origin in self.cors_origins.split(",")) if self.cors_origins.strip() else ()
+
 
 class SettingsError(ValueError):
     """A `SHEAF_…` variable is unknown or has a value that cannot be used."""
@@ -154,6 +179,7 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     except (ValidationError, ValueError) as error:
         raise SettingsError(_explained(str(error), named, given)) from error
     _check_keys(settings)
+    _check_calls(settings)
     _check_address("DATABASE_URL", settings.database_url, "postgresql://user:password@host/name")
     _check_address("REDIS_URL", settings.redis_url, "redis://:password@host:6379/0")
     return settings
@@ -189,6 +215,19 @@ def _check_keys(settings: Settings) -> None:
             raise SettingsError(f"SHEAF_ALLOWED_KEYS: key {place} of {len(listed)} is malformed; {_KEYS_ARE}")
     if settings.bootstrap_key and WELL_FORMED.fullmatch(settings.bootstrap_key) is None:
         raise SettingsError(f"SHEAF_BOOTSTRAP_KEY is malformed; {_KEYS_ARE}")
+
+
+def _check_calls(settings: Settings) -> None:
+    """Raises SettingsError for a rate, or an origin, that is none."""
+    try:
+        settings.rates  # noqa: B018 read for what it raises
+    except ValueError as error:
+        raise SettingsError(f"SHEAF_RATE_LIMIT: {error}") from None
+    for origin in settings.origins:
+        if origin != "*" and _ORIGIN.fullmatch(origin) is None:
+            raise SettingsError(
+                f"SHEAF_CORS_ORIGINS: {origin!r} is no origin; write for example https://app.example.com"
+            )
 
 
 def _check_address(name: str, address: str, example: str) -> None:

@@ -24,9 +24,13 @@ from backend.services.workspace_contents import MOST_DATASETS
 class Limits(Struct, frozen=True, kw_only=True):
     """Settings go by their names without `SHEAF_`; what has a value here is the same on every server.
 
-    Sizes are in bytes; of a workspace, null is any number.
+    Sizes are in bytes; of a workspace, and of requests in a time, null is any number.
     """
 
+    rate_limit: str | None
+    concurrency: int
+    wait_seconds: int
+    statement_seconds: int
     max_upload: int
     max_inflated: int
     max_body: int

@@ -55,7 +55,8 @@ class ProblemAnswer(ProblemDetailsException):
 
 
 def _from_app_error(error: AppError) -> ProblemAnswer:
-    return ProblemAnswer(error.status, str(error), error.code(), error.errors, error.headers, error.current)
+    headers = error.headers if error.status != HTTPStatus.UNAUTHORIZED else {"WWW-Authenticate": "Bearer"}
+    return ProblemAnswer(error.status, str(error), error.code(), error.errors, headers, error.current)
 
 
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:
@@ -111,13 +112,14 @@ _MEANING = {
     415: "Not a format that can be imported",
     416: "The file has no such bytes",
     422: "The content is not valid",
+    429: "More requests than this key, or address, may send",
     503: "Try again in a moment",
 }
 
 
 def failures(*statuses: int) -> dict[int, ResponseSpec]:
-    """These statuses as documented answers; 400, 401 and 503 are always among them."""
-    return {status: _documented(status) for status in sorted({400, 401, 503, *statuses})}
+    """These statuses as documented answers; 400, 401, 429 and 503 are always among them."""
+    return {status: _documented(status) for status in sorted({400, 401, 429, 503, *statuses})}
 
 
 def _documented(status: int) -> ResponseSpec:

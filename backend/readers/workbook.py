@@ -8,7 +8,7 @@ from typing import BinaryIO
 import polars as pl
 from msgspec import structs
 
-from backend.errors import Invalid, LimitExceeded, UnreadableFile
+from backend.errors import Invalid, LimitExceeded, UnreadableFile, Unwelcome
 from backend.inference.batch import Batch
 from backend.readers.base import ReadLimits
 from backend.readers.headers import extra_names
@@ -20,7 +20,6 @@ from backend.schemas.imports import ImportOptions, SheetInfo, Warnings
 from backend.schemas.problems import ErrorItem
 from backend.sheets.protocol import Chosen, End, Job, Part, column_letters
 from backend.sheets.raw import Area
-from backend.sheets.unwelcome import Unwelcome
 
 
 class WorkbookSource:

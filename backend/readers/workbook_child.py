@@ -16,11 +16,10 @@ from typing import IO, BinaryIO
 import structlog
 from msgspec import DecodeError, structs
 
-from backend.errors import AppError, Invalid, TooLarge, UnreadableFile
+from backend.errors import AppError, Invalid, TooLarge, UnreadableFile, Unwelcome
 from backend.readers.base import ReadLimits
 from backend.sheets import protocol
 from backend.sheets.protocol import End, Job, Message, Part, Refused
-from backend.sheets.unwelcome import Unwelcome
 
 log = structlog.get_logger()
 

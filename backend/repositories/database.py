@@ -1,11 +1,12 @@
-"""Connections, transactions, and the one place where the driver's errors become ours."""
+"""Connections and transactions, and where the driver's errors become ours."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from time import perf_counter
+from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -16,34 +17,16 @@ from psycopg.adapt import Loader
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from backend.errors import (
-    AppError,
-    BadRequest,
-    Conflict,
-    DatasetNameTaken,
-    DatasetNotFound,
-    DuplicateKeys,
-    InvalidQuery,
-    InvalidRecord,
-    TagTaken,
-    Unavailable,
-    WorkspaceNotFound,
-)
+from backend.errors import LimitExceeded, Unavailable
 from backend.metrics import STAGED
 from backend.repositories.committing import committing
+from backend.repositories.driver_errors import translated
+from backend.repositories.folding import FOLDING, folding_collation
 from backend.repositories.holding import held
-from backend.schemas.problems import ErrorItem
 from backend.spent import spent
 
 log = structlog.get_logger()
 
-ERROR_BY_CONSTRAINT: dict[str | None, type[AppError]] = {
-    "uq_datasets_name": DatasetNameTaken,
-    "uq_datasets_slug": DatasetNameTaken,
-    "uq_versions_tag": TagTaken,
-}
-FOLDING = ("pg_catalog.pg_c_utf8", "pg_catalog.und-x-icu", "pg_catalog.C.utf8", "pg_catalog.default")
-"""Collations tried, in this order, for `lower()` to know É and é: PostgreSQL 17 and newer, builds with ICU, glibc."""
 
 Tx = AsyncConnection[tuple[Any, ...]]
 """A connection: inside a transaction or, from `Database.read()`, in autocommit, each statement standing by itself."""
@@ -52,61 +35,11 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPEN = {TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
-_KEY_INDEX = re.compile("uq_records_[0-9a-f]{32}_key_[0-9a-f]{8}")
-_KEY_VALUE = re.compile(r"\)=\((.*)\)", re.DOTALL)
-"""In what PostgreSQL says of a value that is there already, in whatever language."""
-_SWEPT = re.compile(r"\bws_[0-9a-f]{32}\b(\.records_)?")
-"""In what PostgreSQL says of a schema or table that is not there, in whatever language."""
-_SHOWN = 80
-
-
 class _RawJson(Loader):
     """JSON from the database stays text: it goes into answers undecoded."""
 
     def load(self, data: bytes | bytearray | memoryview) -> Raw:
         return Raw(bytes(data))
-
-
-def translated(error: psycopg.Error, key: str | None = None) -> AppError | None:
-    """What a driver error means to the caller, by SQLSTATE and constraint name; None: it is our fault.
-
-    `key`: what the key column of the dataset that is written to is called.
-    """
-    if (known := _about_key(error, key) or _gone(error)) is not None:
-        return known
-    if isinstance(error, psycopg.errors.UniqueViolation):
-        return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
-    if isinstance(error, psycopg.errors.InvalidRegularExpression):
-        return InvalidQuery(f"The regular expression cannot be used: {error.diag.message_primary}.")
-    if isinstance(error, psycopg.DataError) and error.sqlstate is None:
-        return BadRequest("Text cannot hold the NUL character.")
-    if isinstance(error, psycopg.OperationalError | psycopg.errors.AdminShutdown):
-        return Unavailable(headers={"Retry-After": "1"})
-    return None
-
-
-def _about_key(error: psycopg.Error, key: str | None) -> AppError | None:
-    """What the unique index on a key column does not take."""
-    told = error.diag
-    too_large = isinstance(error, psycopg.errors.ProgramLimitExceeded)
-    if too_large and (key is not None or _KEY_INDEX.search(told.message_primary or "")):
-        text = "A value in the key column is too long for a key, which takes 2,600 bytes; nothing was stored."
-        return InvalidRecord(text, errors=[ErrorItem(text, column=key, code="INVALID_VALUE")])
-    if not isinstance(error, psycopg.errors.UniqueViolation) or not _KEY_INDEX.fullmatch(told.constraint_name or ""):
-        return None
-    found = _KEY_VALUE.search(told.message_detail or "")
-    value = found[1] if found else None
-    shown = "a value" if value is None else repr(value if len(value) <= _SHOWN else value[:_SHOWN] + "…")
-    text = f"Two records would have {shown} in the key column{f' {key!r}' if key else ''}; nothing was stored."
-    return DuplicateKeys(text, errors=[ErrorItem(text, column=key, code="DUPLICATE_KEY", value=value)])
-
-
-def _gone(error: psycopg.Error) -> AppError | None:
-    """What was swept while its caller was at it: a table of records, or all of a workspace."""
-    if not isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-        return None
-    found = _SWEPT.search(error.diag.message_primary or "")
-    return found and (DatasetNotFound() if found[1] else WorkspaceNotFound())
 
 
 @contextmanager
@@ -126,20 +59,24 @@ def translating(key: str | None = None) -> Iterator[None]:
 class Database:
     """The PostgreSQL server: a pool for requests, and a small one for long COPY … TO in threads."""
 
-    def __init__(self, url: str, *, size: int, bulk_size: int, prepare: bool) -> None:
+    def __init__(
+        self, url: str, *, size: int, bulk_size: int, prepare: bool, wait: float = 10, patience: float = 30
+    ) -> None:
+        """`wait`: seconds for which a request waits for a connection; `patience`: see `read`."""
         options: dict[str, Any] = {"autocommit": True, "prepare_threshold": 2 if prepare else None}
         self._pool = AsyncConnectionPool(
-            url, kwargs=options, min_size=1, max_size=size, timeout=30, open=False, configure=self._configure
+            url, kwargs=options, min_size=1, max_size=size, timeout=wait, open=False, configure=self._configure
         )
         self._bulk = ConnectionPool(
             url,
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=0,
             max_size=bulk_size,
-            timeout=30,
+            timeout=wait,
             open=False,
             check=ConnectionPool.check_connection,
         )
+        self._patience = patience
         self.fold = FOLDING[-1]
 
     async def open(self) -> Self:
@@ -148,7 +85,7 @@ class Database:
             await self._pool.open(wait=True)
             self._bulk.open()
             async with self._pool.connection() as connection:
-                self.fold = await _folding_collation(connection)
+                self.fold = await folding_collation(connection)
         return self
 
     async def close(self) -> None:
@@ -164,14 +101,20 @@ class Database:
         """The pools and their figures, as psycopg_pool calls them."""
         return {"requests": self._pool.get_stats(), "exports": self._bulk.get_stats()}
 
-    def read(self) -> _Borrowed:
-        """A connection outside of any transaction: each statement sees what is committed when it starts."""
-        return _Borrowed(self._pool)
+    def read(self, *, limited: bool = False) -> _Borrowed:
+        """A connection outside of any transaction: each statement sees what is committed when it starts.
+
+        `limited`: for `patience` seconds; what then still runs is cancelled, and LimitExceeded raised.
+        """
+        return _Limited(self._pool, self._patience) if limited else _Borrowed(self._pool)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Tx]:
-        """A transaction that reads what is committed when it begins, whatever is written or pruned meanwhile."""
-        async with self.read() as tx:
+    async def snapshot(self, *, limited: bool = False) -> AsyncIterator[Tx]:
+        """A transaction that reads what is committed when it begins, whatever is written or pruned meanwhile.
+
+        `limited`: as of `read`.
+        """
+        async with self.read(limited=limited) as tx:
             await tx.execute(_SNAPSHOT)
             try:
                 yield tx
@@ -260,7 +203,9 @@ class _Borrowed:
             told.wait += self._began - asked
         return self._connection
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
         if (told := spent.get()) is not None:
             told.database += perf_counter() - self._began
@@ -273,19 +218,29 @@ class _Borrowed:
                 raise error
 
 
-async def _folding_collation(connection: Tx) -> str:
-    for name in FOLDING:
-        schema, _, collation = name.partition(".")
-        known = await connection.execute(
-            "SELECT 1 FROM pg_collation JOIN pg_namespace n ON n.oid = collnamespace "
-            "WHERE nspname = %s AND collname = %s AND collencoding IN (-1, pg_char_to_encoding('UTF8'))",
-            (schema, collation),
-        )
-        if await known.fetchone() is None:
-            continue
-        quoted = psycopg.sql.Identifier(schema, collation)
-        folded = await connection.execute(psycopg.sql.SQL("SELECT lower('É' COLLATE {}) = 'é'").format(quoted))
-        if await folded.fetchone() == (True,):
-            return name
-    log.warning("no_collation_folds_case", detail="ilike, icontains and q fold ASCII letters only")
-    return FOLDING[-1]
+class _Limited(_Borrowed):
+    """One that is taken back after so many seconds: by a cancel request, which needs no state of the session."""
+
+    __slots__ = ("_seconds", "_timer")
+
+    def __init__(self, pool: AsyncConnectionPool[Tx], seconds: float) -> None:
+        super().__init__(pool)
+        self._seconds = seconds
+
+    async def __aenter__(self) -> Tx:
+        connection = await super().__aenter__()
+        self._timer = await asyncio.timeout(self._seconds).__aenter__()
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timer.__aexit__(kind, error, trace)
+        except TimeoutError:
+            await super().__aexit__(None, None, None)
+            raise LimitExceeded(
+                f"The query takes longer than SHEAF_STATEMENT_SECONDS, {self._seconds:g} seconds; "
+                "filter by fewer or simpler conditions, or export the dataset."
+            ) from error
+        await super().__aexit__(kind, error, trace)

@@ -46,7 +46,7 @@ class DiffService:
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
     ) -> DiffSummary:
         """How many records differ. Raises DatasetNotFound, VersionNotFound, VersionPruned."""
-        async with self._database.snapshot() as tx:
+        async with self._database.snapshot(limited=True) as tx:
             told = await _between(tx, caller, ref, workspace, before, after)
             counts = await diffs.summary(tx, told)
         return DiffSummary(*counts, _columns(told))
@@ -69,7 +69,7 @@ class DiffService:
         place = None if cursor is None else self._opened(cursor, before, after)
         if place is not None:
             before, after = map(str, place.versions)
-        async with self._database.snapshot() as tx:
+        async with self._database.snapshot(limited=True) as tx:
             told = await _between(tx, caller, ref, workspace, before, after, place)
             if place is not None and place != _place(told, place.last):
                 raise InvalidCursor

@@ -59,7 +59,7 @@ class QueryService:
                 answer = await self._answer(known, ref, coding)
                 if answer is not None and (answer.own or await self._current.holds(known.found(ref))):
                     return answer, known.etag
-        async with self._database.snapshot() as tx:
+        async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, place)
         if matches(if_none_match, reading.etag, weak=True):
             return None, reading.etag
@@ -99,11 +99,11 @@ class QueryService:
             counted = await self._counted(reading, None)
             if counted is not None and await self._current.holds(reading.found(ref)):
                 return RecordCount(counted, reading.snapshot.version), reading.etag
-        async with self._database.snapshot() as tx:
+        async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, None)
         counted = await self._counted(reading, None)
         if counted is None:
-            async with self._database.snapshot() as tx:
+            async with self._database.snapshot(limited=True) as tx:
                 reading = await self._reading(tx, caller, ref, workspace, query, None)
                 counted = await selections.count(tx, reading.chosen, newest=reading.newest)
         return RecordCount(counted, reading.snapshot.version), reading.etag
@@ -175,7 +175,7 @@ class QueryService:
     async def _made(self, reading: Reading, ref: str) -> bytes | None:
         """The page by one statement that also checks that the version still is there, and the number of records."""
         started, after = perf_counter(), reading.place.last if reading.place else None
-        async with self._database.read() as tx:
+        async with self._database.read(limited=True) as tx:
             page = await selections.page(tx, reading.chosen, ref, after=after, newest=reading.newest)
         if page is None:
             return None
@@ -192,7 +192,7 @@ class QueryService:
     ) -> tuple[Answer, str]:
         """All in one transaction, whatever is written and pruned meanwhile."""
         started = perf_counter()
-        async with self._database.snapshot() as tx:
+        async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, place)
             chosen, after = reading.chosen, place.last if place else None
             page = await selections.page(
@@ -212,7 +212,7 @@ class QueryService:
 
         async def make() -> bytes | None:
             try:
-                async with self._database.read() as tx:
+                async with self._database.read(limited=True) as tx:
                     counted = await selections.count(tx, reading.chosen, newest=reading.newest, at_most=most)
             except VersionPruned:
                 return None

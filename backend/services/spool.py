@@ -10,9 +10,14 @@ from contextvars import copy_context
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from backend.errors import Unavailable
+
 MEMORY = 8 << 20
 DISK = 16 << 30
 _TAKE = 1 << 20
+_OPEN = 4
+"""Streams that may be open for each that may be made."""
+_FULL = "As many files and streams are on their way as this server sends at a time; try again in a moment."
 
 
 class SpoolClosed(Exception):
@@ -37,14 +42,24 @@ async def stream(
 
 
 class Streams:
-    """The streams of one process, of which so many may run at a time; further ones wait for their turn."""
+    """The streams of one process, of which so many are made at a time; further ones wait for their turn.
 
-    def __init__(self, folder: Path, *, concurrency: int) -> None:
+    What is made, and waits for slow readers, takes no place, but memory and disk: so many are open for each place.
+    """
+
+    def __init__(self, folder: Path, *, concurrency: int, wait: float = 10) -> None:
+        """`wait`: seconds for which a stream waits for its turn."""
         self._folder = folder
         self._places = asyncio.Semaphore(concurrency)
+        self._wait = wait
+        self._most = _OPEN * concurrency
+        self._open = 0
 
     async def start(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
-        """What `stream` gives, once its first chunk is there: what fails before that is raised here."""
+        """What `stream` gives, once its first chunk is there: what fails before that is raised here.
+
+        Raises Unavailable where there is no place in time.
+        """
         chunks = self._in_turn(produce)
         first = await anext(chunks, b"")
 
@@ -57,9 +72,33 @@ class Streams:
         return all_chunks()
 
     async def _in_turn(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
-        async with self._places, aclosing(stream(produce, self._folder)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        if self._open >= self._most:
+            raise Unavailable(_FULL, headers={"Retry-After": "10"})
+        self._open += 1
+        try:
+            async with aclosing(stream(await self._placed(produce), self._folder)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self._open -= 1
+
+    async def _placed(self, produce: Callable[["Spool"], None]) -> Callable[["Spool"], None]:
+        """`produce`, which has a place until it has ended. Raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._wait):
+                await self._places.acquire()
+        except TimeoutError:
+            raise Unavailable(_FULL, headers={"Retry-After": "10"}) from None
+        loop = asyncio.get_running_loop()
+
+        def placed(spool: Spool) -> None:
+            try:
+                produce(spool)
+            finally:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._places.release)
+
+        return placed
 
 
 class Spool:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 import polars as pl
 
-from backend.errors import Invalid, TooLarge, UnreadableFile
+from backend.errors import Invalid, TooLarge, UnreadableFile, Unwelcome
 from backend.sheets import grid, protocol
 from backend.sheets.confine import confine, die_with_parent
 from backend.sheets.fill import Fill
@@ -28,7 +28,6 @@ from backend.sheets.protocol import (
     SheetInfo,
 )
 from backend.sheets.raw import Area
-from backend.sheets.unwelcome import Unwelcome
 from backend.sheets.values import KEEP, Values
 from backend.sheets.xlsx import Xlsx
 

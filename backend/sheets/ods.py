@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from backend.errors import TooLarge, UnreadableFile
+from backend.errors import TooLarge, UnreadableFile, Unwelcome
 from backend.sheets import raw, xml
 from backend.sheets.package import Package
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import MAX_COLUMNS, MAX_ROWS, Area, RawCell, Type
-from backend.sheets.unwelcome import Unwelcome
 from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000

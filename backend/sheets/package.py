@@ -8,8 +8,7 @@ from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
-from backend.errors import TooLarge, UnreadableFile
-from backend.sheets.unwelcome import Unwelcome
+from backend.errors import TooLarge, UnreadableFile, Unwelcome
 
 RATIO = 400
 """No honest part of a workbook shrinks by more than this."""

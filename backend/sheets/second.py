@@ -20,11 +20,10 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from backend.errors import UnreadableFile
+from backend.errors import UnreadableFile, Unwelcome
 from backend.sheets import raw
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
-from backend.sheets.unwelcome import Unwelcome
 from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000

@@ -10,12 +10,11 @@ from typing import Any, BinaryIO
 import polars as pl
 import xlrd
 
-from backend.errors import UnreadableFile
+from backend.errors import UnreadableFile, Unwelcome
 from backend.sheets import raw
 from backend.sheets.formats import BUILTIN, GENERAL, Format, classify
 from backend.sheets.protocol import SheetInfo
 from backend.sheets.raw import Area, RawCell, Type
-from backend.sheets.unwelcome import Unwelcome
 from backend.sheets.values import Values, no_strings
 
 BATCH = 50_000

@@ -8,8 +8,7 @@ from xml.parsers import expat
 
 from msgspec import Struct, field
 
-from backend.errors import UnreadableFile
-from backend.sheets.unwelcome import Unwelcome
+from backend.errors import UnreadableFile, Unwelcome
 
 LONGEST = 16 * 2**20
 """Bytes that may pass before the parser understands more."""
