@@ -74,6 +74,11 @@ class Server:
         return sorted(self._running.workers)
 
     @property
+    def spooled(self) -> list[str]:
+        """Files that lie in the folder of those that are being uploaded."""
+        return sorted(str(each) for each in (self._data / "spool").rglob("*") if each.is_file())
+
+    @property
     def postmaster(self) -> int:
         """Process id of the private PostgreSQL (not where the data are ephemeral)."""
         return postmaster(self._data)

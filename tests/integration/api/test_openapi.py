@@ -1,17 +1,19 @@
-"""The OpenAPI document is valid and whole, and no call that it describes meets what it does not."""
+"""The OpenAPI document is valid and whole, and the service does what it says."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-from httpx import AsyncClient, Response
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from httpx import AsyncClient
 from support.endpoints import document
-from support.service import Upload, User
+from support.server import Server
 
 HOST = "http://sheaf.test"
 CONTRACT = """
@@ -90,8 +92,7 @@ _TAKE_A_WORKSPACE = [
 ]
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
-CALLED = [each for each in OPERATIONS if not each.path.endswith("/rotate")]
-"""Not the one that takes the caller's key away."""
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 def operations() -> list[tuple[str, str, Any]]:
@@ -116,6 +117,10 @@ class TestDocument:
         summaries = {f"{method} {path}": operation["summary"] for method, path, operation in operations()}
         assert summaries["GET /api/v1/datasets"] == "The caller's datasets in one workspace"
         assert all(" " in summary for summary in summaries.values()), summaries
+
+    def test_a_union_is_any_of_its_members(self) -> None:
+        """An answer that fits two of them would break `oneOf`."""
+        assert "oneOf" not in str(DOCUMENT)
 
     def test_each_failure_is_a_problem(self) -> None:
         for method, path, operation in operations():
@@ -155,49 +160,41 @@ class TestDocument:
             assert len(part.content) > 100_000
 
 
-@st.composite
-def calls(draw: st.DrawFn) -> tuple[schemathesis.Case, bool]:
-    """A call, right or wrong, and whether it is to be about the dataset that is there."""
-    operation = draw(st.sampled_from(CALLED))
-    mode = draw(st.sampled_from(list(schemathesis.GenerationMode)))
-    return draw(operation.as_strategy(generation_mode=mode)), draw(st.sampled_from([True, True, False]))
+@pytest.mark.skipif(sys.platform != "linux", reason="the service is found in /proc")
+def test_schemathesis_finds_nothing(server: Server, tmp_path: Path) -> None:
+    """Every operation, right and wrong, alone and one after another, and every check there is.
+
+    `FUZZ_MINUTES` goes on for as long; `./scripts/fuzz api` sets it, and `FUZZ_SEED`, which repeats a run.
+    """
+    minutes, seed = float(os.environ.get("FUZZ_MINUTES", "0")), os.environ.get("FUZZ_SEED", "1")
+    longer = ["--max-time", f"{60 * minutes:.0f}", "--max-examples", "100"] if minutes else []
+    ended = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("schemathesis"), "--config-file", SUPPORT / "contract.toml", "--no-color"),
+            *("run", f"{server.base}/schema/openapi.json", "--checks", "all", "--seed", seed, *longer),
+            *("--phases", "coverage,fuzzing,stateful", "--continue-on-failure", "--suppress-health-check", "all"),
+        ],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "CONTRACT_BASE": server.base,
+            "SCHEMATHESIS_HOOKS": "support.contract",
+            "PYTHONPATH": str(SUPPORT.parent),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    sys.stdout.write(ended.stdout)
+    assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}"
+    assert f"{len(OPERATIONS)} selected / {len(OPERATIONS)} total" in ended.stdout
+    assert "❌" not in ended.stdout
 
 
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # another thread does, the pool of connections
 @pytest.mark.anyio
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(call=calls())
-async def test_no_call_meets_a_status_that_is_not_documented(
-    user: User, upload: Upload, call: tuple[schemathesis.Case, bool]
-) -> None:
-    case, about_ours = call
-    listed = (await user.client.get("/datasets")).json()["data"]
-    ours = listed[0] if listed else await upload("name,amount,day\nAnn,1,2025-01-31\nBob,2.50,\n")
-    workspace = (await user.client.get("/workspaces")).json()["data"][0]["id"]
-    things = {"ref": ours["id"], "record_id": 1, "version": 1, "workspace": workspace, "user": "me"}
-    known = things if about_ours else {}
-    case.path_parameters = {name: known.get(name, value) for name, value in (case.path_parameters or {}).items()}
-    answer = await send(user, case)
-    assert answer.status_code < 500, answer.text
-    allowed = {*case.operation.definition.raw["responses"], *(() if case.method == case.operation.method else ("405",))}
-    assert str(answer.status_code) in allowed, (case, answer.text)
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json"
-
-
-async def send(user: User, case: schemathesis.Case) -> Response:
-    told = case.as_transport_kwargs(base_url=HOST)
-    headers = {
-        name: value.encode("utf-8", "surrogateescape")
-        for name, value in told.pop("headers").items()
-        if name.lower() not in {"authorization", "x-api-key", "content-length", "transfer-encoding"}
-    }
-    told.pop("cookies", None)
-    body = told.pop("data", None)
-    content = body.encode() if isinstance(body, str) else body
-    if content is not None:
-        told["content"] = content
-    return await user.client.request(headers={**headers, "X-API-Key": user.key}, **told)
+async def test_options_tells_every_method(client: AsyncClient) -> None:
+    answer = await client.options(f"{HOST}/api/v1/workspaces")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, OPTIONS, POST")
 
 
 @pytest.mark.parametrize("name", _TAKE_A_WORKSPACE)
