@@ -20,6 +20,10 @@ OURS = "(n.nspname = 'sheaf' OR n.nspname ~ '^ws_[0-9a-f]{32}$')"
 """The same, as a condition on `pg_namespace n`."""
 _LIST_OURS = f"SELECT n.nspname FROM pg_namespace n WHERE {OURS} ORDER BY 1"  # noqa: S608
 _LOCKED_BY_DROP = f"SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {OURS}"  # noqa: S608
+_TABLES = f"""
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {OURS} AND c.relkind = 'r'
+"""  # noqa: S608
 _CONTENTS = """
 SELECT (SELECT count(*) FROM sheaf.workspaces), (SELECT count(*) FROM sheaf.directory),
     (SELECT count(*) FROM sheaf.users)
@@ -116,7 +120,8 @@ def dropping(tx: BulkTx) -> str:
 
 def analyze(tx: BulkTx) -> None:
     """Statistics, which no backup holds and without which the first queries would be slow."""
-    tx.execute("ANALYZE")
+    tables = [sql.Identifier(*row) for row in tx.execute(_TABLES)]
+    tx.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(tables)))
 
 
 def for_programs(url: str) -> tuple[str, dict[str, str]]:
