@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -30,9 +31,9 @@ class Workers:
         self._stack, self._postgres_url, self._folder = stack, postgres_url, folder
         self.valkey = valkey
 
-    async def start(self, key: str, *, memory: int = 2**20) -> AsyncClient:
+    async def start(self, key: str, *, memory: int = 2**20, **settings: Any) -> AsyncClient:
         """A client of a new worker that keeps at most so many bytes itself."""
-        told = {"log_level": "critical", "key_memory": 0.2, "cache_memory": memory}
+        told = {"log_level": "critical", "key_memory": 0.2, "cache_memory": memory, **settings}
         settings = Settings(
             database_url=self._postgres_url, redis_url=self.valkey.url, data=self._folder, registration="open", **told
         )
