@@ -54,7 +54,8 @@ class Audit:
 
     def __init__(self, journal: Journal, connection: Connection, chance: random.Random, datasets: list[str]) -> None:
         """`datasets`: ids of those that are written to; imports make others."""
-        self._journal, self._connection, self._chance = journal, connection, chance
+        self.connection = connection
+        self._journal, self._chance = journal, chance
         self._seen = {dataset: _Seen() for dataset in datasets}
         self.findings = Findings()
 
@@ -70,7 +71,7 @@ class Audit:
         said = ""
         for _ in range(_TRIES):
             try:
-                answer = await self._connection.ask("GET", path, headers=headers)
+                answer = await self.connection.ask("GET", path, headers=headers)
             except Lost:
                 continue
             if answer.status == 200:
@@ -123,11 +124,18 @@ class Audit:
             effect = _effect(_LINES.decode_lines(lines))
             if (told["added"] + told["changed"], told["removed"]) != (effect.rows, len(effect.removed)):
                 self.findings.broken.append(f"{dataset}: version {number} tells other sums than its records")
-            fitting = [op for op in ops if effect.is_of(op)]
+            fitting = [op for op in self._about(effect, ops) if effect.is_of(op)]
         if not fitting:
             self.findings.phantom.append(f"{dataset}: version {number} is no write that was sent: {told}")
         for op in fitting[:1]:
             self._match(op, number)
+
+    @staticmethod
+    def _about(effect: Effect, ops: list[Op]) -> list[Op]:
+        """Writes that the effect names: by their tags, or by a record that they delete."""
+        if effect.tags:
+            return [op for op in ops if op.tag in effect.tags]
+        return [op for op in ops if not effect.removed.isdisjoint(op.removed)]
 
     async def _restores(self, dataset: str, told: dict[str, Any], ops: list[Op]) -> list[Op]:
         """The restore with this note, if its version is equal to the one that it restored."""

@@ -26,20 +26,22 @@ from scripts.trials.wire import Connection
 from scripts.trials.wishes import COLUMNS, JSON, Desk
 from scripts.trials.writers import UNKNOWN, Gate, Writer
 
-_WRITERS = 6
-"""Clients of each user."""
 _USERS = 2
 _CLEAN_WITHIN = 60.0
 """Seconds after which nothing of what ran may be left: a lease of a process that died ends after 30."""
 
 
 class Plan(Struct):
-    """`kinds`: names of faults, one after the other; empty for random ones. `seconds`: all of it, at least."""
+    """`kinds`: names of faults, one after the other; empty for random ones. `seconds`: all of it, at least.
+
+    `calm`: seconds ahead of a fault, about; `pause`: seconds for which servers stand still; `writers`: of each user.
+    """
 
     seconds: float
     seed: int
     calm: float = 3.0
     pause: float = 10.0
+    writers: int = 6
     kinds: list[str] = field(default_factory=list)
 
 
@@ -95,11 +97,14 @@ class Trial:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._clean()
+        for connection in [*connections, *(audit.connection for audit in self._audits)]:
+            connection.close()
         return self._figures()
 
     async def _add_user(self, journal: Journal) -> None:
         stranger = Connection(self._service.port, "")
         made = await stranger.ask("POST", "/users", b'{"name": "trial"}', JSON)
+        stranger.close()
         key = made.json()["api_key"]
         first = Connection(self._service.port, key)
 
@@ -109,7 +114,7 @@ class Trial:
 
         shared = await dataset("shared")
         datasets = [shared]
-        for number in range(_WRITERS):
+        for number in range(self._plan.writers):
             datasets.append(await dataset(f"own {number}"))
             chance = random.Random(self._chance.random())
             desk = Desk(str(number), journal, chance, shared=shared, own=datasets[-1])
@@ -127,8 +132,10 @@ class Trial:
         self.result.slowest[kind] = max(took, self.result.slowest.get(kind, 0.0))
         await asyncio.sleep(self._plan.calm / 3)
         await self._gate.close()
+        quiet = time.monotonic()
         for audit in self._audits:
             await audit.run()
+        print(f"audited in {time.monotonic() - quiet:.1f} s", file=sys.stderr)
         with self._service.connect() as connection:
             connection.execute("CHECKPOINT")
         print(f"{kind}: whole again after {took:.1f} s; {self._figures().outcomes}", file=sys.stderr, flush=True)

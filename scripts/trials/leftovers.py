@@ -61,6 +61,11 @@ def connections(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
+def busy(connection: psycopg.Connection[Any]) -> int:
+    """Database connections, besides this one, that somebody has to himself."""
+    return len(connection.execute(_OTHERS["open transactions"].encode()).fetchall())
+
+
 def orphans(service: Service) -> int:
     """Files that PostgreSQL itself has forgotten in a crash: those of tables whose transaction had not ended."""
     with service.connect() as connection:

@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 from msgspec import Struct, field
 
+from scripts.trials.leftovers import busy
 from scripts.trials.mix import ROWS, Customer, Tally, table
 from scripts.trials.service import Service
 from scripts.trials.watch import Watch
@@ -26,7 +27,7 @@ from scripts.trials.wishes import CSV, JSON
 _USERS = 4
 _SLOW = 4
 """Slow readers, and as many slow uploaders."""
-_LARGE = 200_000
+_LARGE = 400_000
 """Rows of what slow readers take."""
 _TIMES = 10
 """So many times as many connections are an overload."""
@@ -54,11 +55,15 @@ class Phase(Struct):
 
 
 class Result(Struct):
-    """`cut_off`: requests that the service had begun when it was told to stop, and that got no answer in full."""
+    """`held`: database connections that slow clients had to themselves.
+
+    `cut_off`: requests that the service had begun when it was told to stop, and that got no answer in full.
+    """
 
     phases: list[Phase] = field(default_factory=list)
     memory: dict[int, tuple[float, float, float]] = field(default_factory=dict)
     connections: tuple[int, int, int] = (0, 0, 0)
+    held: int = 0
     slow: int = 0
     slow_errors: list[str] = field(default_factory=list)
     stopped_in: float = 0.0
@@ -86,8 +91,9 @@ class Trial:
         for _ in range(_USERS):
             await self._add_user()
         plan = self._plan
-        calm = self._begin(plan.connections, refusals=plan.overload)
         slow = [asyncio.create_task(each) for each in self._slow()]
+        self.result.held = await self._held(slow)
+        calm = self._begin(plan.connections, refusals=plan.overload)
         await self._phase("warming up", plan.seconds / 4)
         watch = Watch(self._service, every=max(0.5, plan.seconds / 100))
         watching = asyncio.create_task(watch.run())
@@ -105,7 +111,9 @@ class Trial:
         return self.result
 
     async def _add_user(self) -> None:
-        made = await Connection(self._service.port, "").ask("POST", "/users", b'{"name": "load"}', JSON)
+        stranger = Connection(self._service.port, "")
+        made = await stranger.ask("POST", "/users", b'{"name": "load"}', JSON)
+        stranger.close()
         key = made.json()["api_key"]
         connection = Connection(self._service.port, key)
         for name in ("first", "second"):
@@ -157,6 +165,7 @@ class Trial:
             self._slow_one("slow reader", answer.status, 200)
         except Lost as error:
             self.result.slow_errors.append(f"slow reader: {error}")
+        connection.close()
 
     async def _drip(self, number: int) -> None:
         connection = Connection(self._service.port, self._owners[0][0])
@@ -166,11 +175,22 @@ class Trial:
             self._slow_one("slow uploader", answer.status, 201)
         except Lost as error:
             self.result.slow_errors.append(f"slow uploader: {error}")
+        connection.close()
 
     def _slow_one(self, who: str, status: int, wanted: int) -> None:
         self.result.slow += 1
         if status != wanted:
             self.result.slow_errors.append(f"{who}: {status}")
+
+    async def _held(self, slow: Sequence[asyncio.Task[None]]) -> int:
+        """Database connections that are held as long as all the slow clients are there: the least seen at once."""
+        least = 2 * _SLOW
+        await asyncio.sleep(self._plan.slow_seconds / 4)
+        with self._service.connect() as connection:
+            while least and not any(task.done() for task in slow):
+                least = min(least, busy(connection))
+                await asyncio.sleep(0.05)
+        return least
 
     def _take(self, watch: Watch) -> None:
         first, last = watch.samples[0], watch.samples[-1]
@@ -198,9 +218,9 @@ class Trial:
         self.result.cut_off = [f"{number}, logged as {begun[number]}" for number in sorted(cut)]
 
 
-def try_load(folder: Path, plan: Plan) -> Result:
-    """A run on a service of its own in a folder."""
-    service = Service(folder / "data", folder / "service.log", cache_memory=_CACHE)
+def try_load(folder: Path, plan: Plan, **settings: str) -> Result:
+    """A run on a service of its own in a folder; `settings` as `Service` takes them."""
+    service = Service(folder / "data", folder / "service.log", cache_memory=_CACHE, **settings)
     try:
         service.start()
         return uvloop.run(Trial(service, plan).run())
@@ -227,7 +247,7 @@ def told(result: Result, plan: Plan) -> str:
     lines += [f"| {pid} | {a:.0f} MB | {b:.0f} MB | {c:+.2f} |" for pid, (a, b, c) in sorted(result.memory.items())]
     first, last, most = result.connections
     lines += ["", f"database connections: first {first}, last {last}, most {most}"]
-    lines += [f"slow readers and uploaders: {result.slow} of {2 * _SLOW} done"]
+    lines += [f"slow readers and uploaders: {result.slow} of {2 * _SLOW} done, {result.held} database connections held"]
     lines += [f"stopped in {result.stopped_in:.1f} s; {result.at_the_end} requests ended after the signal, "]
     lines[-1] += f"{len(result.cut_off)} of them cut off"
     for phase in result.phases:

@@ -27,10 +27,10 @@ _PATIENCE = 90.0
 class Service:
     """The service on one data folder and one port, through all its starts; ends with this process (Linux)."""
 
-    def __init__(self, data: Path, log: Path, *, workers: int = 2, **settings: str) -> None:
+    def __init__(self, data: Path, log: Path, **settings: str) -> None:
         """`settings`: `SHEAF_…` variables without the prefix, in lower case."""
         self.data, self.log = data, log
-        self.count = workers
+        self.count = 2
         self.port = _free_port()
         told = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
         given = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 API = "/api/v1"
+_LITTLE = 2**14
 PATIENCE = 60.0
 """Seconds for an answer."""
 
@@ -90,7 +92,7 @@ class Connection:
     async def sip(self, path: str, *, seconds: float) -> Answer:
         """Take the answer slowly: a little, a pause, again. Raises Lost."""
         async with _losing(self, PATIENCE + seconds):
-            reader, writer = await self._open(limit=4096)
+            reader, writer = await self._open(slowly=True)
             writer.write(self._head("GET", path, 0, None))
             return await _read(reader, pause=seconds / 20)
 
@@ -100,11 +102,18 @@ class Connection:
             self._streams[1].transport.abort()
             self._streams = None
 
-    async def _open(self, limit: int = 2**16) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self, *, slowly: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """`slowly`: the system takes little ahead of the reader."""
         if self._streams is None:
+            plain = socket.socket()
+            plain.setblocking(False)
+            if slowly:
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE)
             try:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=limit)
+                await asyncio.get_running_loop().sock_connect(plain, ("127.0.0.1", self._port))
+                self._streams = await asyncio.open_connection(sock=plain, limit=_LITTLE if slowly else 2**16)
             except OSError as error:
+                plain.close()
                 raise NotSent("no connection") from error
         return self._streams
 
