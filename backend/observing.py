@@ -14,7 +14,7 @@ import msgspec
 from litestar.enums import ScopeType
 from structlog.contextvars import bind_contextvars
 
-from backend.errors import AppError, Unavailable
+from backend.errors import AppError, CommitUnknown, Unavailable
 from backend.logs import RequestLine, log_request
 from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
 from backend.schemas.problems import Problem
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _API = "/api/v1/"
+_SAFE = {"GET", "HEAD", "OPTIONS"}
 _CACHING = (b"cache-control", b"private, no-cache")
 _BY_KEY, _UNKNOWN = "{key}", "unknown"
 _random = random.Random()  # noqa: S311 request ids are no secrets
@@ -65,7 +66,7 @@ def observed(app: ASGIApp) -> ASGIApp:
         except asyncio.CancelledError:
             if status:
                 raise
-            await refuse(_stopping(), scope, annotate)
+            await refuse(_stopping(scope["method"]), scope, annotate)
         finally:
             IN_PROGRESS.add(-1)
             _record(scope, status, perf_counter() - started, request_id)
@@ -79,10 +80,13 @@ def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> I
     return headers if told else (*headers, _CACHING)
 
 
-def _stopping() -> Unavailable:
-    """The process is told to end before the handler has: the caller may try again, elsewhere or in a moment."""
-    text = "The server is stopping; look whether this was done, or try again in a moment."
-    return Unavailable(text, headers={"Retry-After": "5", "Connection": "close"})
+def _stopping(method: str) -> Unavailable:
+    """The process is told to end before the handler has, which may have been about to commit."""
+    headers = {"Retry-After": "5", "Connection": "close"}
+    if method in _SAFE:
+        return Unavailable("The server is stopping; try again in a moment.", headers=headers)
+    text = "The server is stopping: look whether this was done, or repeat it with its Idempotency-Key."
+    return CommitUnknown(text, headers=headers)
 
 
 async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
-async def cancelled(app: Any) -> list[dict[str, Any]]:
+async def cancelled(app: Any, method: str = "GET") -> list[dict[str, Any]]:
     """What a request has sent that is cancelled while it waits."""
     sent: list[dict[str, Any]] = []
     waiting = asyncio.Event()
@@ -26,7 +26,7 @@ async def cancelled(app: Any) -> list[dict[str, Any]]:
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(observed(app)(dict(SCOPE), receive, send))
+    task = asyncio.create_task(observed(app)({**SCOPE, "method": method}, receive, send))
     await waiting.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -35,14 +35,15 @@ async def cancelled(app: Any) -> list[dict[str, Any]]:
     return sent
 
 
-async def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_come_again() -> None:
+@pytest.mark.parametrize(("method", "code"), [("GET", "UNAVAILABLE"), ("PATCH", "COMMIT_UNKNOWN")])
+async def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_come_again(method: str, code: str) -> None:
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         await receive()
 
-    start, body = await cancelled(app)
+    start, body = await cancelled(app, method)
     headers = dict(start["headers"])
     problem = json.loads(body["body"])
-    assert (start["status"], headers[b"retry-after"], problem["error_code"]) == (503, b"5", "UNAVAILABLE")
+    assert (start["status"], headers[b"retry-after"], problem["error_code"]) == (503, b"5", code)
     assert problem["request_id"] == headers[b"x-request-id"].decode()
 
 
