@@ -17,7 +17,7 @@ UPLOADED = 3
 """Blocks of the quickstart after which the dataset `orders` is there; every page goes on from them."""
 PAGES = (
     "uploading", "imports", "schema", "querying", "editing", "keys", "versions", "exporting", "caching", "archives",
-    "workspaces", "access", "errors",
+    "workspaces", "access", "errors", "seeds",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
