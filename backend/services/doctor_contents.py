@@ -42,9 +42,9 @@ def _migration(migration: str | None, known: Sequence[str]) -> Finding:
 
 def _orphans(found: orphans.Orphans) -> Iterator[Finding]:
     findings = [
+        *_dropped("Indexes that a build left unfinished", "DROP INDEX CONCURRENTLY {};", found.indexes),
         *_dropped("Schemas that belong to no workspace", "DROP SCHEMA {} CASCADE;", found.schemas),
         *_dropped("Tables that belong to no dataset", "DROP TABLE {};", found.tables),
-        *_dropped("Indexes that a build left unfinished", "DROP INDEX CONCURRENTLY {};", found.indexes),
         *_dropped(
             "Entries of the directory without a dataset",
             "DELETE FROM sheaf.directory WHERE dataset_id = {};",
