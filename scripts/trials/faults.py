@@ -97,6 +97,7 @@ class Trial:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._clean()
+        self.result.orphans = orphans(self._service)
         for connection in [*connections, *(audit.connection for audit in self._audits)]:
             connection.close()
         return self._figures()
@@ -132,10 +133,8 @@ class Trial:
         self.result.slowest[kind] = max(took, self.result.slowest.get(kind, 0.0))
         await asyncio.sleep(self._plan.calm / 3)
         await self._gate.close()
-        quiet = time.monotonic()
         for audit in self._audits:
             await audit.run()
-        print(f"audited in {time.monotonic() - quiet:.1f} s", file=sys.stderr)
         with self._service.connect() as connection:
             connection.execute("CHECKPOINT")
         print(f"{kind}: whole again after {took:.1f} s; {self._figures().outcomes}", file=sys.stderr, flush=True)
@@ -156,7 +155,6 @@ class Trial:
         found.told_in_doubt = sum(op.code == UNKNOWN for op in ops)
         found.requests = sum(journal.requests for journal in self._journals)
         found.answers = sum((journal.answers for journal in self._journals), Counter())
-        found.orphans = orphans(self._service)
         for name in ("lost", "phantom", "broken"):
             setattr(found.findings, name, [each for audit in self._audits for each in getattr(audit.findings, name)])
         return found

@@ -37,8 +37,9 @@ _MOST_CONNECTIONS = 20
 """Of one worker: SHEAF_DATABASE_POOL for requests, as many for exports and imports."""
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 _ORPHANS = """
-SELECT f FROM pg_ls_dir('base/' || (SELECT oid FROM pg_database WHERE datname = current_database())) f
-WHERE f ~ '^[0-9]+$' AND f::oid NOT IN (SELECT pg_relation_filenode(oid) FROM pg_class
+SELECT size FROM (SELECT 'base/' || oid || '/' AS place FROM pg_database WHERE datname = current_database()) d,
+    pg_ls_dir(place) f, pg_stat_file(place || f)
+WHERE f ~ '^[0-9]+$' AND size > 0 AND f::oid NOT IN (SELECT pg_relation_filenode(oid) FROM pg_class
     WHERE pg_relation_filenode(oid) IS NOT NULL)
 """
 
@@ -69,6 +70,7 @@ def busy(connection: psycopg.Connection[Any]) -> int:
 def orphans(service: Service) -> int:
     """Files that PostgreSQL itself has forgotten in a crash: those of tables whose transaction had not ended."""
     with service.connect() as connection:
+        connection.execute("CHECKPOINT")
         return len(connection.execute(_ORPHANS).fetchall())
 
 
