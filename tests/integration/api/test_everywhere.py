@@ -65,6 +65,19 @@ class TestCaching:
         assert "cache-control" not in (await client.get(f"{ROOT}/health/live")).headers
 
 
+class TestBrowsers:
+    @pytest.mark.parametrize("path", ["/datasets/orders/records", "/datasets/orders/export", "/nothing", f"{ROOT}/x"])
+    async def test_nothing_runs_or_is_framed_or_tells_its_software(
+        self, client: AsyncClient, upload: Upload, path: str
+    ) -> None:
+        await upload()
+        for method in ("GET", "HEAD", "OPTIONS"):
+            answer = await client.request(method, path, headers={"Origin": "https://a.example"})
+            assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+            assert not {"server", "x-powered-by", "access-control-allow-origin"} & set(answer.headers)
+
+
 class TestRequestIds:
     async def test_each_answer_has_one_of_its_own(self, client: AsyncClient) -> None:
         ids = {(await client.get("/users/me")).headers["x-request-id"] for _ in range(5)}

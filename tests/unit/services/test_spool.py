@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.services.spool import Spool, SpoolClosed, stream
+from backend.errors import Unavailable
+from backend.services.spool import Spool, SpoolClosed, Streams, stream
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +183,42 @@ async def test_the_overflow_leaves_no_file_and_no_descriptor(tmp_path: Path) -> 
 async def test_a_folder_that_cannot_be_written_breaks_the_transfer(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         b"".join([chunk async for chunk in stream(putting(chunks_of(9, 9, 9)), tmp_path / "none", memory=1)])
+
+
+class TestStreams:
+    async def test_what_is_made_takes_no_place_however_slowly_it_is_read(self, tmp_path: Path) -> None:
+        streams = Streams(tmp_path, concurrency=1, wait=600)
+        open_ones = [await streams.start(putting(chunks_of(*[100_000] * 20))) for _ in range(4)]
+        with pytest.raises(Unavailable) as refused:
+            await streams.start(putting([b"a"]))
+        assert refused.value.headers == {"Retry-After": "10"}
+        assert [len(b"".join([chunk async for chunk in each])) for each in open_ones] == [2_000_000] * 4
+        assert [chunk async for chunk in await streams.start(putting([b"a"]))] == [b"a"]
+
+    async def test_who_gets_no_place_in_time_is_told_so(self, tmp_path: Path) -> None:
+        streams, go_on = Streams(tmp_path, concurrency=1, wait=0.05), threading.Event()
+
+        def produce(spool: Spool) -> None:
+            spool.put(b"first")
+            go_on.wait()
+
+        first = await streams.start(produce)
+        with pytest.raises(Unavailable):
+            await streams.start(putting([b"a"]))
+        go_on.set()
+        assert [chunk async for chunk in first] == [b"first"]
+        assert [chunk async for chunk in await streams.start(putting([b"a"]))] == [b"a"]
+
+    async def test_a_reader_who_goes_away_leaves_the_place(self, tmp_path: Path) -> None:
+        streams = Streams(tmp_path, concurrency=1, wait=600)
+        for _ in range(6):
+            await (await streams.start(putting(chunks_of(*[100_000] * 200)))).aclose()
+
+    async def test_a_failure_leaves_the_place(self, tmp_path: Path) -> None:
+        def produce(_spool: Spool) -> None:
+            raise ValueError
+
+        streams = Streams(tmp_path, concurrency=1, wait=600)
+        for _ in range(6):
+            with pytest.raises(ValueError, match=r"^$"):
+                await streams.start(produce)
