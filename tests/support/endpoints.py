@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
@@ -63,6 +64,7 @@ class Operation(Struct, frozen=True):
         return self.method not in {"GET", "HEAD"} and not self.path.endswith(READING_POSTS)
 
 
+@cache
 def documented_table() -> dict[str, Row]:
     """The lines by what they are about, in words."""
     found = re.findall(
@@ -80,6 +82,7 @@ def _by_role(may: list[str]) -> Collection[tuple[str, str]]:
     return tuple(zip(("viewer", "editor", "owner"), may, strict=True))
 
 
+@cache
 def document() -> Any:
     """The document of a service that has no database: it tells what there is before anything runs."""
 

@@ -61,7 +61,8 @@ def _statuses() -> dict[str, int]:
 def _item_codes() -> Iterator[str]:
     """Every `code="…"` in our source."""
     for path in sorted((ROOT / "backend").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        source = path.read_bytes()
+        for node in ast.walk(ast.parse(source)) if b"code=" in source else ():
             if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
                 yield str(node.value.value)
 
