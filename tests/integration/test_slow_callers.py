@@ -77,7 +77,7 @@ def test_slow_uploads(client: httpx.Client) -> None:
     sent = [
         ("POST", "/datasets?name=slow", "text/csv", b"a,b\n1,"),
         ("POST", "/datasets", f"multipart/form-data; boundary={BOUNDARY}", FORM.encode()),
-        ("POST", "/datasets/big/records", "application/x-ndjson", b'{"name": "first"}\n{"na'),
+        ("POST", "/datasets/big/records", "application/x-ndjson", b'{"name": "first"}\n{'),
         ("POST", "/datasets/big/records", "application/json", b'[{"name": "first"}, {"na'),
         ("POST", "/datasets/big/query", "application/json", b'{"limit": '),
     ]
@@ -85,7 +85,7 @@ def test_slow_uploads(client: httpx.Client) -> None:
         slow = [stack.enter_context(Slow(client, *each)) for each in sent for _ in range(3)]
         check_that_all_goes_on(client)
         assert b" 201 " in slow[0].send_rest(b"2\n")
-        assert b" 201 " in slow[6].send_rest(b'me": "second"}\n')
+        assert b" 201 " in slow[6].send_rest(b'"name": "second"}\n')
         assert b" 200 " in slow[-1].send_rest(b"2}")
         check_that_all_goes_on(client)
 
