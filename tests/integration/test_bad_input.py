@@ -79,6 +79,38 @@ def test_a_workbook_with_macros_is_read_without_them(caller: Client) -> None:
     assert caller.export(dataset) == b"id,name\r\n1,ann\r\n"
 
 
+_LAUGHS = "".join(f'<!ENTITY l{at} "{f"&l{at - 1};" * 10}">' for at in range(1, 10))
+BOMBS = {
+    "a billion laughs": f'<!DOCTYPE a [<!ENTITY l0 "lol">{_LAUGHS}]>',
+    "one long entity, often": f'<!DOCTYPE a [<!ENTITY l9 "{"l" * 50_000}">]>',
+    "a file of the server": '<!DOCTYPE a [<!ENTITY l9 SYSTEM "file:///etc/passwd">]>',
+    "an address": '<!DOCTYPE a [<!ENTITY l9 SYSTEM "http://127.0.0.1:9/">]>',
+    "a document type elsewhere": '<!DOCTYPE a SYSTEM "http://127.0.0.1:9/"><!-- &l9; -->',
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+@pytest.mark.parametrize("form", ["xlsx", "xlsm", "ods"])
+def test_no_entity_of_a_workbook_is_ever_expanded(caller: Client, form: str, bomb: str) -> None:
+    text = "&l9;" * 500
+    if form == "ods":
+        content = ods(f"{ROW}>{ods_cell(text)}</table:table-row>", prolog=bomb)
+    else:
+        content = xlsx(bomb + rows(("a",), (text,)), macros=form == "xlsm")
+    found = problem(caller.upload(content, f"orders.{form}"), 422)
+    assert "document type" in found["detail"]
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize("ending", ["json", "ndjson", "csv"])
+def test_a_hundred_thousand_brackets_are_text_or_refused(caller: Client, ending: str) -> None:
+    for begin, end in (("[", "]"), ('{"a":', "}")):
+        text = f"{begin * 100_000}1{end * 100_000}"
+        answer = caller.upload(f'[{{"a": {text}}}]'.encode(), f"orders.{ending}")
+        assert "nested too deep" in problem(answer, 422)["detail"]
+    assert caller.names() == []
+
+
 @pytest.mark.parametrize("admitted", [True, False], ids=["that says so", "that hides it"])
 @pytest.mark.parametrize(
     ("begin", "again"),

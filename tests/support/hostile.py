@@ -93,12 +93,12 @@ def _ole_entry(
     return entry + struct.pack("<3I36xIQ", 0xFFFFFFFF, right, child, start, size)
 
 
-def ods(table: str, *, encrypted: bool = False) -> bytes:
-    """An OpenDocument spreadsheet with one table of these rows."""
+def ods(table: str, *, encrypted: bool = False, prolog: str = "") -> bytes:
+    """An OpenDocument spreadsheet with one table of these rows; `prolog`: what stands before its content."""
     office = "urn:oasis:names:tc:opendocument:xmlns"
     names = f'xmlns:office="{office}:office:1.0" xmlns:table="{office}:table:1.0" xmlns:text="{office}:text:1.0"'
     content = (
-        f'<office:document-content {names} office:version="1.3"><office:body><office:spreadsheet>'
+        f'{prolog}<office:document-content {names} office:version="1.3"><office:body><office:spreadsheet>'
         f'<table:table table:name="data">{table}</table:table>'
         "</office:spreadsheet></office:body></office:document-content>"
     )
