@@ -14,18 +14,49 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _REQUEST_LINE = re.compile(rb"^[A-Z]+ [^ \r\n]+ HTTP/1\.[01](?=\r\n)")
 _ASCII = bytes(range(128))
+LONGEST_HEAD = 64 * 2**10
+"""Bytes that an address and all header fields, or what stands between two parts of a body, may take."""
 GRACE = 3
 """Seconds that requests get to end when the service stops."""
 
 
 class _Protocol(HttpToolsProtocol):
-    """Takes letters that are not percent-encoded in an address, as curl sends them; the parser refuses those."""
+    """Takes letters that are not percent-encoded in an address, as curl sends them; the parser refuses those.
+
+    Refuses heads without end, which the parser would keep in memory, be they before the body or behind it.
+    """
+
+    _waiting = 0
+    """Bytes that have come since the last ones that meant something."""
 
     def data_received(self, data: bytes) -> None:
         between = self.cycle is None or self.cycle.response_complete
         if between and not data.isascii():
             data = _REQUEST_LINE.sub(lambda line: quote(line[0], safe=_ASCII).encode(), data, count=1)
+        self._waiting += len(data)
         super().data_received(data)
+        if self._waiting > LONGEST_HEAD:
+            self._refuse()
+
+    def on_headers_complete(self) -> None:
+        long = self._waiting > LONGEST_HEAD
+        self._waiting = 0
+        if long and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
+            self._refuse()
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._waiting = 0
+        if self.cycle is not None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._waiting = 0
+        super().on_message_complete()
+
+    def _refuse(self) -> None:
+        self.send_400_response(f"The head of the request is longer than {LONGEST_HEAD:,} bytes.")
 
 
 class Stopping:

@@ -4,6 +4,7 @@ import pytest
 from support.client import Client, problem
 from support.hostile import rows, xlsx
 from support.wire import answer, connected, head
+from support.workbooks import zipped
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CSV = b"id,name\n1,ann\n2,bob\n"
@@ -107,6 +108,63 @@ def test_a_file_name_that_misleads_is_cleaned(caller: Client, filename: str) -> 
     (name,) = caller.names()
     assert name.isprintable()
     assert not set(name) & set("/\\\u202e")
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["../../../evil.csv", "/etc/evil.csv", "..\\..\\evil.csv", "C:\\evil.csv", "a/../../evil.csv", "\u202eevil.csv"],
+)
+def test_a_member_of_a_zip_that_leads_out_is_only_a_name(caller: Client, member: str) -> None:
+    caller.made(caller.upload(zipped({member: CSV}), "orders.zip"))
+    (name,) = caller.names()
+    assert not set(name) & set("/\\\u202e")
+    assert "evil" in name or name == "orders"
+
+
+@pytest.mark.parametrize("header", ["X-Much", "Cookie", "X-API-Key"])
+def test_a_head_beyond_all_bounds_is_refused(caller: Client, header: str) -> None:
+    with connected(caller) as plain:
+        plain.sendall(head(caller, "/datasets?name=head", "Content-Length: 3", f"{header}: {'x' * 70_000}") + b"a\n1")
+        assert answer(plain).status in {0, 400}
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize("start", ["", "Transfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n0\r\n"], ids=["before", "behind"])
+def test_fields_without_end_end_the_connection(caller: Client, start: str) -> None:
+    """Before a body and behind it: nothing may be kept of them."""
+    with connected(caller) as plain:
+        plain.sendall(
+            head(caller, "/datasets?name=endless", "Content-Type: text/csv")[:-2] + start.encode() + b"X-Much: "
+        )
+        with pytest.raises(ConnectionError):
+            plain.sendall(b"x" * 2**29)
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Content-Length: 20", "Content-Length: 5"],
+        ["Content-Length: 20", "Transfer-Encoding: chunked"],
+        ["Content-Length: -1"],
+        ["Content-Length: 1e3"],
+        ["Transfer-Encoding: gzip, chunked"],
+        ["X-Folded: a\r\n b"],
+        ["X-Nul: a\0b"],
+    ],
+)
+def test_a_request_that_two_servers_would_read_differently_makes_nothing_of_the_rest(
+    caller: Client, headers: list[str]
+) -> None:
+    """Behind a proxy that reads it otherwise, what follows would be somebody else's request."""
+    hidden = head(caller, "/datasets?name=hidden", "Content-Type: application/json", "Content-Length: 17")
+    with connected(caller) as plain:
+        plain.sendall(head(caller, "/datasets?name=shown", "Content-Type: text/csv", *headers))
+        plain.sendall(CSV + hidden + b'{"name":"hidden"}')
+        plain.shutdown(1)
+        found = answer(plain)
+    assert found.status in {0, 201, 400, 411, 413, 501}
+    assert "hidden" not in caller.names()
 
 
 @pytest.mark.parametrize(
