@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router
@@ -39,6 +40,8 @@ from backend.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
+    from backend.telemetry import Telemetry
+
 SCHEMA = "/schema"
 """Where the OpenAPI document is, and the page that shows it."""
 
@@ -50,18 +53,31 @@ def create_app(
     settings = settings or configuration.load(os.environ)
     configure_logging(settings.log_level)
     spool_folder(settings).mkdir(parents=True, exist_ok=True)
-    return application(settings, assemble(settings, stopping, place))
+    return application(settings, assemble(settings, stopping, place), _telemetry(os.environ))
 
 
-def application(settings: Settings, made: Assembled) -> ASGIApp:
+def _telemetry(environment: Mapping[str, str]) -> Telemetry | None:
+    """Where one of the standard variables says where spans go. Raises SettingsError where the extra is missing."""
+    exporter, address = environment.get("OTEL_TRACES_EXPORTER", ""), "OTEL_EXPORTER_OTLP_{}ENDPOINT"
+    wanted = exporter in {"otlp", "console"} or any(environment.get(address.format(of)) for of in ("", "TRACES_"))
+    if not wanted or exporter == "none" or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    try:
+        return import_module("backend.telemetry").telemetry(environment)  # type: ignore[no-any-return]
+    except ImportError as error:
+        raise SettingsError(f"OTEL_… variables are set, but the extra `telemetry` is not installed: {error}") from error
+
+
+def application(settings: Settings, made: Assembled, telemetry: Telemetry | None = None) -> ASGIApp:
     """What is around the handlers, from the outside in."""
-    app = shortened(_litestar(settings, made), made.users, made.queries)
+    app = shortened(_litestar(settings, made, telemetry), made.users, made.queries)
     if settings.rates:
         app = _limited(settings, made, app)
     app = bounded(app, settings.concurrency)
     if settings.origins:
         app = readable_from(settings.origins, app)
-    app = with_head(observed(protected(app, page=SCHEMA)))
+    app = observed(protected(app, page=SCHEMA))
+    app = with_head(app if telemetry is None else telemetry.traced(app))
     return behind(settings.trusted_proxies, app) if settings.trusted_proxies else app
 
 
@@ -72,13 +88,13 @@ def _limited(settings: Settings, made: Assembled, app: ASGIApp) -> ASGIApp:
     return limited(app, settings.rates, made.cache, None if settings.key_policy == "any" else made.users)
 
 
-def _litestar(settings: Settings, made: Assembled) -> Litestar:
+def _litestar(settings: Settings, made: Assembled, telemetry: Telemetry | None) -> Litestar:
     return Litestar(
         [Router("/api/v1", route_handlers=API), *ROOT],
         dependencies={name: Provide(_give(part), sync_to_thread=False) for name, part in made.parts.items()},
         middleware=[Authentication(made.users), Idempotency(made.repeats, most=largest_body(settings))],
         plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries(), Options()],
-        lifespan=[_running(made)],
+        lifespan=[_running(made, telemetry)],
         openapi_config=_openapi(),
         request_max_body_size=settings.max_body,
         logging_config=None,
@@ -92,7 +108,7 @@ def _give(part: object) -> Callable[[], Any]:
     return give
 
 
-def _running(made: Assembled) -> Callable[[Litestar], Any]:
+def _running(made: Assembled, telemetry: Telemetry | None) -> Callable[[Litestar], Any]:
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await made.database.open()
@@ -109,6 +125,8 @@ def _running(made: Assembled) -> Callable[[Litestar], Any]:
             await made.database.close()
             if made.cache is not None:
                 await made.cache.close()
+            if telemetry is not None:
+                await asyncio.to_thread(telemetry.close)
 
     return lifespan
 

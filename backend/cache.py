@@ -141,7 +141,7 @@ class Cache:
             raise CacheFailed from error
         finally:
             if (told := spent.get()) is not None:
-                told.cache += perf_counter() - asked
+                told.add("cache", perf_counter() - asked)
         self._again_at, self._rest = 0.0, _REST[0]
         return answer
 

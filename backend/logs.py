@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -35,6 +35,7 @@ class RequestLine(Struct, frozen=True):
     timestamp: datetime
     event: str = "request"
     level: str = "info"
+    trace_id: str | UnsetType = UNSET
 
 
 class _Stream:

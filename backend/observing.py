@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from litestar.enums import ScopeType
+from msgspec import UNSET
 from structlog.contextvars import bind_contextvars
 
 from backend.errors import AppError, CommitUnknown, Unavailable
@@ -112,7 +113,8 @@ def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> N
     template, method = scope.get("path_template", _UNKNOWN), scope["method"]
     REQUESTS.observe(seconds, known_method(method), template, str(status))
     path, took = _told(scope, template), round(seconds * 1000, 1)
-    log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC)))
+    trace_id = scope["state"].get("trace_id", UNSET)
+    log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC), trace_id=trace_id))
 
 
 def _told(scope: HTTPScope, template: str) -> str:

@@ -200,7 +200,7 @@ class _Borrowed:
             self._connection = await self._pool.getconn()
         self._began = perf_counter()
         if (told := spent.get()) is not None:
-            told.wait += self._began - asked
+            told.add("wait", self._began - asked)
         return self._connection
 
     async def __aexit__(
@@ -208,7 +208,7 @@ class _Borrowed:
     ) -> None:
         """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
         if (told := spent.get()) is not None:
-            told.database += perf_counter() - self._began
+            told.add("database", perf_counter() - self._began)
         lost = self._connection.closed
         with translating():
             await self._pool.putconn(self._connection)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 from alembic.config import Config
@@ -12,12 +11,9 @@ from sqlalchemy.engine import make_url
 
 from alembic import command
 from backend.repositories.database import BulkTx
+from backend.repositories.watching import SCRIPTS
 
 _LOCK = 7_450_361_220
-SCRIPTS = next(
-    path for name in ("alembic", "sheaf_migrations") if (path := Path(__file__).parents[2] / name / "env.py").exists()
-).parent
-"""The folder of the migrations: beside this package in the sources, and under another name where it is installed."""
 
 
 def alembic_config(url: str) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import psycopg
@@ -13,13 +14,16 @@ from psycopg.rows import class_row
 
 from backend.errors import Unavailable
 from backend.repositories.database import Tx, translating
-from backend.repositories.migrate import SCRIPTS
 
 T = TypeVar("T")
 _PATIENCE = 2.0
 """Seconds that one question may take, connecting included."""
 _ENDING = 6.0
 """Seconds that the driver gets to cancel a statement; longer than it takes for that by itself."""
+SCRIPTS = next(
+    path for name in ("alembic", "sheaf_migrations") if (path := Path(__file__).parents[2] / name / "env.py").exists()
+).parent
+"""The folder of the migrations: beside this package in the sources, and under another name where it is installed."""
 _QUEUES = """
 SELECT 'imports' AS queue, state, count(*) AS number,
     coalesce(extract(epoch FROM max(now() - created_at)), 0)::float8 AS oldest

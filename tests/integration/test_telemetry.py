@@ -1,0 +1,85 @@
+"""Spans of a whole service: named by route, joined to the caller's trace, with nothing of anybody's data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from httpx import ASGITransport, AsyncClient
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from support.service import ADDRESS, running
+
+from backend.app import application, create_app
+from backend.assembly import assemble
+from backend.settings import Settings, SettingsError
+from backend.telemetry import Telemetry
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SECRET = "cell-of-somebody"
+
+
+@pytest.fixture(scope="module")
+async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> list[ReadableSpan]:
+    """What a page asked for three times, a record by its key, a wrong address and a HEAD have left."""
+    exporter, data = InMemorySpanExporter(), tmp_path_factory.mktemp("traced")
+    (data / "spool").mkdir()
+    settings = Settings(database_url=postgres_url, redis_url=redis_url, data=data, registration="open")
+    app = application(settings, assemble(settings), Telemetry(lambda: exporter, {}))
+    async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
+        client.headers["X-API-Key"] = (await client.post("/users", json={"name": SECRET})).json()["api_key"]
+        client.headers["traceparent"] = f"00-{TRACE}-b7ad6b7169203331-01"
+        text = {"Content-Type": "text/csv"}
+        made = await client.post(f"/datasets?name={SECRET}", content=f"sku\n{SECRET}\n", headers=text)
+        assert made.status_code == 201, made.text
+        address = f"/datasets/{SECRET}"
+        assert (await client.patch(address, json={"key": "sku"})).status_code == 200
+        for _ in range(3):  # the last ones take the short way
+            assert (await client.get(f"{address}/records?sku=eq:{SECRET}")).json()["count"] == 1
+        await client.get(f"{address}/records/by-key/{SECRET}")
+        await client.get(f"/{SECRET}")
+        await client.head(address)
+        twice = await client.post(f"{address}/records", json={"sku": SECRET})
+        assert twice.status_code == 422, twice.text
+    return list(exporter.get_finished_spans())
+
+
+@pytest.mark.anyio
+async def test_each_request_is_named_by_its_route(spans: list[ReadableSpan]) -> None:
+    named = [span.name for span in spans if span.attributes and "http.route" in span.attributes]
+    root = "/api/v1/datasets"
+    assert [name.replace(":str", "") for name in named] == [
+        "POST /api/v1/users", f"POST {root}", f"PATCH {root}/{{ref}}", *3 * [f"GET {root}/{{ref}}/records"],
+        f"GET {root}/{{ref}}/records/by-key/{{key}}", "GET unknown", f"GET {root}/{{ref}}",
+        f"POST {root}/{{ref}}/records",
+    ]  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_they_go_on_in_the_callers_trace_down_to_the_database(spans: list[ReadableSpan]) -> None:
+    requests = {span.context.span_id: span for span in spans if span.attributes and "http.route" in span.attributes}
+    assert {f"{span.context.trace_id:032x}" for span in list(requests.values())[1:]} == {TRACE}
+    parts = [span for span in spans if span.context.span_id not in requests]
+    assert {"database", "wait for a database connection"} <= {span.name for span in parts}
+    assert all(span.parent is not None and span.parent.span_id in requests for span in parts)
+
+
+@pytest.mark.anyio
+async def test_no_span_holds_a_value(spans: list[ReadableSpan]) -> None:
+    told = "".join(span.to_json() for span in spans)
+    assert "sheaf.request_id" in told
+    for secret in (SECRET, "b7ad6b7169203331-01", "sheaf_", "127.0.0.1", "INSERT", "SELECT"):
+        assert secret not in told
+    resource = json.loads(spans[0].to_json())["resource"]["attributes"]
+    assert (resource["service.name"], resource["service.version"]) == ("sheaf", "0.1.0")
+
+
+def test_without_the_exporter_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none", data=tmp_path)
+    monkeypatch.setitem(__import__("sys").modules, "backend.telemetry", None)
+    with pytest.raises(SettingsError, match="the extra `telemetry` is not installed"):
+        create_app(settings)
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    create_app(settings)
