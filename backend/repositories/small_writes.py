@@ -13,8 +13,10 @@ from uuid import UUID
 
 from msgspec import Raw, Struct
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from backend.errors import RecordIdsUsedUp
+from backend.metrics import ROWS_WRITTEN, STAGED, VERSIONS
 from backend.query.compile import record_json
 from backend.repositories import pruning
 from backend.repositories.database import Tx
@@ -99,7 +101,7 @@ async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Ra
     if row is not None:
         if row[0] is None:
             raise RecordIdsUsedUp
-        await _prune(tx, target, made)
+        await _after(tx, target, made)
     return row and (Record(row[0], target.version, Raw(row[1])), _etag(made.token, row[0], target))
 
 
@@ -118,7 +120,7 @@ async def change(
     if row is None:
         return None
     if row[0] == target.version:
-        await _prune(tx, target, made)
+        await _after(tx, target, made)
     token = made.token if row[0] == target.version else row[2]
     return Record(edit.id, row[0], Raw(row[1])), _etag(token, edit.id, target)
 
@@ -127,11 +129,17 @@ async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> b
     """Whether there was such a record."""
     removed = await _row(tx, "remove", target, {**_params(target, made), "id": record_id})
     if removed is not None:
-        await _prune(tx, target, made)
+        await _after(tx, target, made)
     return removed is not None
 
 
-async def _prune(tx: Tx, target: Target, made: Publication) -> None:
+async def _after(tx: Tx, target: Target, made: Publication) -> None:
+    """Counts the version and ends what it ends."""
+    for counter in (VERSIONS, ROWS_WRITTEN):
+        if tx.info.transaction_status is TransactionStatus.IDLE:  # committed by itself
+            counter.add(1, made.operation)
+        else:
+            STAGED.add(tx, counter, 1, made.operation)
     if made.dataset is not None:
         await pruning.published(tx, target.scope, made.dataset, newest=target.version, at=made.at)
 

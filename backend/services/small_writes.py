@@ -13,7 +13,6 @@ from uuid import UUID
 from msgspec import structs
 
 from backend.errors import DuplicateKeys, InvalidRecord
-from backend.metrics import ROWS_WRITTEN, VERSIONS
 from backend.repositories import lookup, small_writes
 from backend.repositories.committing import lasting
 from backend.repositories.database import Database, Tx, translating
@@ -150,8 +149,6 @@ async def _done(
     if done is not None and done[1]:
         rows = snapshot.rows + more
         newest = structs.replace(snapshot, version=snapshot.version + 1, token=made.token, rows=rows)
-        VERSIONS.add(1, operation)
-        ROWS_WRITTEN.add(1, operation)
         lookup.remember_columns(made.token, snapshot.columns)
         lookup.remember(caller, ref, workspace, (scope, newest), at=None)
     return done
