@@ -22,8 +22,10 @@ __all__ = ["caller", "server"]
 
 TURNS = pytest.StashKey[Turns]()
 
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")  # no test depends on how busy the machine is
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("other", deadline=None, suppress_health_check=SLOW)
+settings.register_profile("same", deadline=None, suppress_health_check=SLOW, derandomize=True)
+settings.load_profile("same")  # no test depends on how busy the machine is, nor on luck
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
