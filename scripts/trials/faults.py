@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import random
+import shutil
 import sys
 import time
 from collections import Counter
@@ -78,6 +79,13 @@ class Trial:
         self.result = Result()
 
     async def run(self) -> Result:
+        """All of it."""
+        try:
+            return await self._run()
+        finally:
+            self.close()
+
+    async def _run(self) -> Result:
         """Faults until the time is up, an audit after each."""
         for journal in self._journals:
             await self._add_user(journal)
@@ -98,9 +106,14 @@ class Trial:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._clean()
         self.result.orphans = orphans(self._service)
-        for connection in [*connections, *(audit.connection for audit in self._audits)]:
-            connection.close()
         return self._figures()
+
+    def close(self) -> None:
+        """Ends its connections and journals."""
+        for connection in [*(each.connection for each in self._writers), *(each.connection for each in self._audits)]:
+            connection.close()
+        for journal in self._journals:
+            journal.close()
 
     async def _add_user(self, journal: Journal) -> None:
         stranger = Connection(self._service.port, "")
@@ -165,12 +178,13 @@ def try_faults(folder: Path, plan: Plan) -> Result:
     place = folder / "disk"
     place.mkdir()
     with small_disk(place) as disk:
-        service = Service(place / "data", folder / "service.log")
+        service = Service(place / "data", place / "service.log")
         try:
             service.start()
             return uvloop.run(Trial(service, plan, folder, disk=disk).run())
         finally:
             service.close()
+            shutil.copy(service.log, folder)
 
 
 def told(result: Result, plan: Plan) -> str:

@@ -33,8 +33,8 @@ _OTHERS = {
     "prepared transactions": "SELECT gid FROM pg_prepared_xacts",
     "advisory locks": "SELECT pid FROM pg_locks WHERE locktype = 'advisory'",
 }
-_MOST_CONNECTIONS = 20
-"""Of one worker: SHEAF_DATABASE_POOL for requests, as many for exports and imports."""
+_MOST_CONNECTIONS = 21
+"""Of one worker: SHEAF_DATABASE_POOL for requests, as many for exports and imports, one for its own figures."""
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 _ORPHANS = """
 SELECT size FROM (SELECT 'base/' || oid || '/' AS place FROM pg_database WHERE datname = current_database()) d,
