@@ -1,5 +1,7 @@
 """Uploads that are wrong as requests: bodies that do not come as announced, types that lie, names that mislead."""
 
+from contextlib import suppress
+
 import pytest
 from support.client import Client, problem
 from support.hostile import rows, xlsx
@@ -137,7 +139,7 @@ def test_fields_without_end_end_the_connection(caller: Client, start: str) -> No
             head(caller, "/datasets?name=endless", "Content-Type: text/csv")[:-2] + start.encode() + b"X-Much: "
         )
         with pytest.raises(ConnectionError):
-            plain.sendall(b"x" * 2**29)
+            plain.sendall(b"x" * 2**26)
     assert caller.names() == []
 
 
@@ -159,9 +161,10 @@ def test_a_request_that_two_servers_would_read_differently_makes_nothing_of_the_
     """Behind a proxy that reads it otherwise, what follows would be somebody else's request."""
     hidden = head(caller, "/datasets?name=hidden", "Content-Type: application/json", "Content-Length: 17")
     with connected(caller) as plain:
-        plain.sendall(head(caller, "/datasets?name=shown", "Content-Type: text/csv", *headers))
-        plain.sendall(CSV + hidden + b'{"name":"hidden"}')
-        plain.shutdown(1)
+        shown = head(caller, "/datasets?name=shown", "Content-Type: text/csv", *headers)
+        with suppress(OSError):  # it may have hung up
+            plain.sendall(shown + CSV + hidden + b'{"name":"hidden"}')
+            plain.shutdown(1)
         found = answer(plain)
     assert found.status in {0, 201, 400, 411, 413, 501}
     assert "hidden" not in caller.names()
