@@ -31,7 +31,7 @@ _LARGE = 400_000
 """Rows of what slow readers take."""
 _TIMES = 10
 """So many times as many connections are an overload."""
-_CACHE = "16MiB"
+_CACHE = "4MiB"
 """So that what is kept on purpose has reached its bound when the measuring begins."""
 _LOGGED = re.compile(rb'"status":(\d+).*"request_id":"(load-\d+)"')
 
@@ -61,7 +61,7 @@ class Result(Struct):
     """
 
     phases: list[Phase] = field(default_factory=list)
-    memory: dict[int, tuple[float, float, float]] = field(default_factory=dict)
+    memory: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
     connections: tuple[int, int, int] = (0, 0, 0)
     held: int = 0
     slow: int = 0
@@ -193,9 +193,10 @@ class Trial:
         return least
 
     def _take(self, watch: Watch) -> None:
-        first, last = watch.samples[0], watch.samples[-1]
-        for pid in first.memory.keys() & last.memory.keys():
-            self.result.memory[pid] = first.memory[pid], last.memory[pid], watch.slope(pid)
+        first, middle, last = watch.samples[0], watch.samples[len(watch.samples) // 2], watch.samples[-1]
+        for pid in first.memory.keys() & middle.memory.keys() & last.memory.keys():
+            held = first.memory[pid], middle.memory[pid], last.memory[pid]
+            self.result.memory[pid] = *held, watch.slope(pid)
         most = max(each.connections for each in watch.samples)
         self.result.connections = first.connections, last.connections, most
 
@@ -243,8 +244,13 @@ def told(result: Result, plan: Plan) -> str:
     for kind, seconds in sorted(measured.seconds.items()):
         parts = " | ".join(f"{measured.quantile(part, kind) * 1000:.0f} ms" for part in (0.5, 0.95, 0.99))
         lines.append(f"| {kind} | {len(seconds)} | {parts} |")
-    lines += ["", "| memory of a worker | first | last | MB a minute |", "| --- | ---: | ---: | ---: |"]
-    lines += [f"| {pid} | {a:.0f} MB | {b:.0f} MB | {c:+.2f} |" for pid, (a, b, c) in sorted(result.memory.items())]
+    lines += [
+        "",
+        "| memory of a worker | first | half-way | last | MB a minute since |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for pid, (*held, slope) in sorted(result.memory.items()):
+        lines.append(f"| {pid} | {' | '.join(f'{each:.0f} MB' for each in held)} | {slope:+.2f} |")
     first, last, most = result.connections
     lines += ["", f"database connections: first {first}, last {last}, most {most}"]
     lines += [f"slow readers and uploaders: {result.slow} of {2 * _SLOW} done, {result.held} database connections held"]

@@ -43,8 +43,9 @@ class Watch:
             return Sample(monotonic() - begun, memory, connections(connection))
 
     def slope(self, pid: int) -> float:
-        """MB a minute that a worker's memory grows by, over the samples so far."""
-        seen = [(each.second / 60, each.memory[pid]) for each in self.samples if pid in each.memory]
+        """MB a minute that a worker's memory grows by, over the later half of the samples."""
+        later = self.samples[len(self.samples) // 2 :]
+        seen = [(each.second / 60, each.memory[pid]) for each in later if pid in each.memory]
         if len(seen) < 2:
             return 0.0
         return statistics.linear_regression(*zip(*seen, strict=True)).slope
