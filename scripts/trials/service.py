@@ -22,6 +22,8 @@ from scripts.benchmarks.processes import children
 
 T = TypeVar("T")
 _PATIENCE = 90.0
+_NOT_PASSED_ON = ("SHEAF_", "COVERAGE_")
+"""Settings of others, and the measuring of tests, which takes as much processor time again."""
 
 
 class Service:
@@ -32,7 +34,7 @@ class Service:
         self.data, self.log = data, log
         self.count = 2
         self.port = _free_port()
-        told = {name: value for name, value in os.environ.items() if not name.startswith("SHEAF_")}
+        told = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
         given = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}
         self._environment = told | {"SHEAF_REGISTRATION": "open", "SHEAF_LOG_LEVEL": "info"} | given
         self._process: subprocess.Popen[bytes] | None = None
