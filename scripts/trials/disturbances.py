@@ -16,6 +16,7 @@ import psycopg
 from scripts.trials.service import Service
 from scripts.trials.wire import Connection
 
+DISK_FULL = "disk full"
 DISK = 1 << 30
 """Bytes of the disk that is filled."""
 _PIECE = bytes(1 << 20)
@@ -42,7 +43,7 @@ class Disturbances:
             "Valkey paused": self.pause_valkey,
         }
         if disk:
-            self.kinds["disk full"] = self.fill_disk
+            self.kinds[DISK_FULL] = self.fill_disk
 
     async def kill_worker(self) -> None:
         _signal([self._chance.choice(sorted(self._service.workers))], signal.SIGKILL)

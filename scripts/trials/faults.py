@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -19,7 +19,7 @@ import uvloop
 from msgspec import Struct, field
 
 from scripts.trials.audit import Audit
-from scripts.trials.disturbances import Disturbances, small_disk
+from scripts.trials.disturbances import DISK_FULL, Disturbances, small_disk
 from scripts.trials.journal import Findings, Journal
 from scripts.trials.leftovers import left_over, orphans
 from scripts.trials.service import Service, until
@@ -177,7 +177,7 @@ def try_faults(folder: Path, plan: Plan) -> Result:
     """A run on a service of its own in a folder, on a disk of its own where that may be mounted."""
     place = folder / "disk"
     place.mkdir()
-    with small_disk(place) as disk:
+    with small_disk(place) if not plan.kinds or DISK_FULL in plan.kinds else nullcontext(False) as disk:
         service = Service(place / "data", place / "service.log")
         try:
             service.start()
