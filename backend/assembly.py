@@ -18,6 +18,7 @@ from backend.services.answers import Answers
 from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
+from backend.services.explanations import ExplanationService
 from backend.services.exports import ExportService
 from backend.services.figures import FigureService, Place
 from backend.services.filtered_writes import FilteredWriteService
@@ -29,6 +30,7 @@ from backend.services.import_runs import ImportRuns
 from backend.services.import_watch import ImportWatch
 from backend.services.importers import Importers
 from backend.services.imports import ImportService
+from backend.services.indexing import IndexLimits, IndexService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
@@ -83,11 +85,13 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
-    streams, exports, prepared = _exports(settings, database)
+    indexing = IndexService(database, IndexLimits(settings.index_rows, settings.index_days, settings.index_budget))
+    streams, exports, prepared = _exports(settings, database, indexing)
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
     figures = FigureService(database, asking, place)
     work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work, figures.work)
-    queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory))
+    work += (indexing.work,)
+    queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory), indexing)
     parts = {
         "users": users,
         "workspaces": workspaces,
@@ -102,6 +106,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "exports": exports,
         "prepared": prepared,
         "queries": queries,
+        "explanations": ExplanationService(database, queries, indexing),
         "records": RecordService(database),
         "versions": VersionService(database),
         "diffs": DiffService(database, streams, seal),
@@ -164,9 +169,11 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
     )
 
 
-def _exports(settings: Settings, database: Database) -> tuple[Streams, ExportService, PreparedExportService]:
+def _exports(
+    settings: Settings, database: Database, indexing: IndexService
+) -> tuple[Streams, ExportService, PreparedExportService]:
     streams = Streams(spool_folder(settings), concurrency=settings.concurrent_exports, wait=settings.wait_seconds)
-    exports = ExportService(database, streams)
+    exports = ExportService(database, streams, indexing)
     keep = timedelta(hours=settings.export_hours)
     prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
     return streams, exports, prepared

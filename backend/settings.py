@@ -120,6 +120,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Hours for which the file of a prepared export is kept."""
     import_days: Count = 30
     """Days for which an import that has ended can be looked up."""
+    index_rows: Count = 50_000
+    """Records from which on a dataset gets indexes on the columns that it is filtered and sorted by."""
+    index_days: Count = 30
+    """Days after which an index that no query asked for is dropped."""
+    index_budget: Annotated[float, Meta(ge=0, le=100)] = 2.0
+    """How much a dataset's such indexes may take on disk, as a share of what its records take; 0 builds none."""
     undelete_days: Count = 30
     """Days for which a deleted dataset or workspace can be restored."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -171,8 +171,11 @@ _SELECTION = (
 _COUNT = parameter("count", {"enum": ["exact", "bounded", "none"]}, "How to find `total`.")
 _LIMIT = parameter("limit", {"type": "integer", "minimum": 1}, "Most records to answer.")
 
+_EXPLAIN = parameter("explain", {"type": "boolean"}, "Answer how the database goes about it, and no records.")
+
 PAGE = (
     *_SELECTION,
+    _EXPLAIN,
     parameter(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
@@ -183,11 +186,11 @@ PAGE = (
     IF_NONE_MATCH,
 )
 STREAM = (*_SELECTION, _LIMIT)
-COUNT = (*_SELECTION, IF_NONE_MATCH)
+COUNT = (*_SELECTION, _EXPLAIN, IF_NONE_MATCH)
 _PREPARE = parameter("prepare", {"type": "boolean"}, "Answer 202, and make the file beside the requests.")
-EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), _PREPARE, IF_NONE_MATCH)
+EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), _PREPARE, _EXPLAIN, IF_NONE_MATCH)
 EXPORT_OPTIONS = tuple(_options(ExportOptions))
-EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), _PREPARE, IF_NONE_MATCH)
+EXPORT_BY_BODY = (WORKSPACE, *_options(ExportOptions), _PREPARE, _EXPLAIN, IF_NONE_MATCH)
 _FILE_OPTIONS = (
     parameter("format", {"enum": list(MEDIA_TYPE_BY_FORMAT)}, "Where the media type does not say."),
     *_options(ImportOptions, leave_out=["null_values", "types", "header"]),
@@ -229,5 +232,6 @@ QUERY: Fields = {
         "count": {"enum": ["exact", "bounded", "none"]},
         "version": {"type": ["integer", "string"]},
         "as_of": {"type": "string", "format": "date-time"},
+        "explain": {"type": "boolean"},
     },
 }

@@ -14,20 +14,29 @@ from backend.controllers.answers import attachment, success
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, JSON, QUERY, documented
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
-from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, string_members
+from backend.controllers.queries import (
+    DESCRIPTION,
+    body_members,
+    explain_asked,
+    query_from_members,
+    query_from_string,
+    string_members,
+)
 from backend.errors import InvalidQuery
 from backend.query.nodes import Query
 from backend.schemas.access import Action
+from backend.schemas.explanations import Explained
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
 from backend.security.auth import may
+from backend.services.explanations import ExplanationService
 from backend.services.exports import Announced, Asked, ExportService
 from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
 T = TypeVar("T")
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
-_ASKED = OPTIONS | {"prepare"}
+_ASKED = OPTIONS | {"prepare", "explain"}
 _PREPARED = {202: success(PreparedExport, "With `prepare=true`: the file is being made; `Location` tells how far")}
 _MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
 
@@ -50,10 +59,14 @@ class ExportController(Controller):
         ref: Ref,
         exports: NamedDependency[ExportService],
         prepared: NamedDependency[PreparedExportService],
+        explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
         workspace, query = query_from_string(request, _ASKED, max_limit=None)
-        asked, prepare = _asked(ref, workspace, query, string_members(request, _ASKED))
+        options = string_members(request, _ASKED)
+        if explain_asked(options):
+            return await _explained(request, ref, workspace, query, explanations)
+        asked, prepare = _asked(ref, workspace, query, options)
         return await _export(request, asked, exports, prepared, prepare=prepare)
 
     @head("/", opt=READS_PARAMETERS, include_in_schema=False)
@@ -82,15 +95,24 @@ class ExportController(Controller):
         ref: Ref,
         exports: NamedDependency[ExportService],
         prepared: NamedDependency[PreparedExportService],
+        explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """An export asked for by a JSON body; options of the format stand there or in the query string."""
         refuse_unknown(request.query_params, ("workspace", *sorted(_ASKED)))
         members = await body_members(request)
         query = query_from_members(members, _ASKED, max_limit=None)
         told = {name: value for name, value in members.items() if name in _ASKED}
-        workspace = request.query_params.get("workspace")
-        asked, prepare = _asked(ref, workspace, query, {**string_members(request, _ASKED), **told})
+        workspace, options = request.query_params.get("workspace"), {**string_members(request, _ASKED), **told}
+        if explain_asked(options):
+            return await _explained(request, ref, workspace, query, explanations)
+        asked, prepare = _asked(ref, workspace, query, options)
         return await _export(request, asked, exports, prepared, prepare=prepare)
+
+
+async def _explained(
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, explanations: ExplanationService
+) -> Response[Any]:
+    return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "export")))
 
 
 class _Prepare(Struct, frozen=True):
@@ -99,6 +121,7 @@ class _Prepare(Struct, frozen=True):
 
 def _asked(ref: str, workspace: str | None, query: Query, options: dict[str, Any]) -> tuple[Asked, bool]:
     """What is wanted, and whether it is to be made beside the request. Raises InvalidQuery."""
+    options.pop("explain", None)
     prepare = _converted({name: options.pop(name) for name in ("prepare",) if name in options}, _Prepare).prepare
     return Asked(ref, workspace, query, export_options(options)), prepare
 

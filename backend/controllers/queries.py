@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from backend.controllers.parameters import CallerRequest, refuse_repeated
-from backend.errors import BadRequest, InvalidBody
+from backend.errors import BadRequest, InvalidBody, InvalidQuery
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_filter, parse_params
 from backend.schemas.problems import ErrorItem
@@ -20,7 +21,7 @@ from backend.services.record_lines import why_no_json
 
 DESCRIPTION = (
     "Query parameters: any column as `column=operator:value`, and `sort`, `select`, `limit`, `offset`, `cursor`, "
-    "`count`, `q`, `version`, `as_of`, `workspace`."
+    "`count`, `q`, `version`, `as_of`, `workspace`, `explain`."
 )
 MOST_PARAMETERS = 1_000
 _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
@@ -38,6 +39,19 @@ def query_from_string(
 ) -> tuple[str | None, Query]:
     """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
     return _parsed(request.scope["query_string"], extra | {"workspace"}, max_limit)
+
+
+EXPLAIN = frozenset({"explain"})
+
+
+def explain_asked(members: Mapping[str, Any]) -> bool:
+    """Whether `explain` among the members of a query string or body is true. Raises InvalidQuery."""
+    given = members.get("explain")
+    if given in (None, True, False):
+        return bool(given)
+    if isinstance(given, str) and given.lower() in {"true", "false", "1", "0"}:
+        return given.lower() in {"true", "1"}
+    raise InvalidQuery("explain is true or false.")
 
 
 def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, datetime | None]:

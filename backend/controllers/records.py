@@ -31,12 +31,23 @@ from backend.controllers.parameters import (
     header,
 )
 from backend.controllers.problems import failures
-from backend.controllers.queries import DESCRIPTION, body_members, query_from_members, query_from_string, version_asked
+from backend.controllers.queries import (
+    DESCRIPTION,
+    EXPLAIN,
+    body_members,
+    explain_asked,
+    query_from_members,
+    query_from_string,
+    string_members,
+    version_asked,
+)
 from backend.controllers.short_way import remember
 from backend.query.nodes import Query
 from backend.schemas.access import Action
+from backend.schemas.explanations import Explained
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
 from backend.security.auth import may
+from backend.services.explanations import ExplanationService
 from backend.services.preconditions import matches
 from backend.services.queries import QueryService
 from backend.services.records import RecordService
@@ -50,7 +61,10 @@ class RecordController(Controller):
     @get(
         "/records",
         opt=READS_PARAMETERS,
-        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 410)},
+        responses={
+            200: success(RecordPage | Explained, "A page of records, or with `explain` how it would be found"),
+            **failures(304, 404, 410),
+        },
         operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
         description=DESCRIPTION,
     )
@@ -59,9 +73,12 @@ class RecordController(Controller):
         request: CallerRequest,
         ref: Ref,
         queries: NamedDependency[QueryService],
+        explanations: NamedDependency[ExplanationService],
     ) -> ASGIApp:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
-        workspace, query = query_from_string(request)
+        workspace, query = query_from_string(request, EXPLAIN)
+        if _explains(request):
+            return await _explained(request, ref, workspace, query, explanations)
         if NDJSON in header(request, b"accept", ""):
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
         answer = await _page(request, ref, workspace, query, queries)
@@ -71,7 +88,10 @@ class RecordController(Controller):
     @post(
         "/query",
         status_code=200,
-        responses={200: success(RecordPage, "A page of records"), **failures(304, 404, 410, 413, 422)},
+        responses={
+            200: success(RecordPage | Explained, "A page of records, or with `explain` how it would be found"),
+            **failures(304, 404, 410, 413, 422),
+        },
         operation_class=documented(parameters=[IF_NONE_MATCH], body={JSON: QUERY}, answers={NDJSON: RECORD_LINES}),
     )
     async def query(
@@ -79,10 +99,14 @@ class RecordController(Controller):
         request: CallerRequest,
         ref: Ref,
         queries: NamedDependency[QueryService],
+        explanations: NamedDependency[ExplanationService],
         workspace: Workspace = None,
     ) -> ASGIApp:
         """A page of records, asked for by a JSON body."""
-        query = query_from_members(await body_members(request))
+        members = await body_members(request)
+        query = query_from_members(members, EXPLAIN)
+        if explain_asked(members):
+            return await _explained(request, ref, workspace, query, explanations)
         if NDJSON in header(request, b"accept", ""):
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
         return await _page(request, ref, workspace, query, queries)
@@ -106,10 +130,16 @@ class RecordController(Controller):
         operation_class=documented(parameters=COUNT),
     )
     async def count(
-        self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]
-    ) -> Response[RecordCount | None]:
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        queries: NamedDependency[QueryService],
+        explanations: NamedDependency[ExplanationService],
+    ) -> Response[RecordCount | None] | Response[Explained]:
         """How many records match."""
-        workspace, query = query_from_string(request)
+        workspace, query = query_from_string(request, EXPLAIN)
+        if _explains(request):
+            return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "count")))
         answer, etag = await queries.count(request.user, ref, workspace, query)
         return tagged(request, answer, etag)
 
@@ -152,6 +182,17 @@ class RecordController(Controller):
         """All that a record ever was, the oldest first, with who wrote it and when."""
         history = await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
         return told(request, history)
+
+
+def _explains(request: CallerRequest) -> bool:
+    return b"explain" in request.scope["query_string"] and explain_asked(string_members(request, EXPLAIN))
+
+
+async def _explained(
+    request: CallerRequest, ref: str, workspace: str | None, query: Query, explanations: ExplanationService
+) -> ASGIApp:
+    told = Explained(await explanations.explain(request.user, ref, workspace, query))
+    return Response(told).to_asgi_response(None, request)
 
 
 async def _page(

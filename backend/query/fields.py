@@ -11,11 +11,14 @@ from msgspec import Struct
 
 from backend.errors import InvalidQuery, UnknownColumn
 from backend.query.nodes import Json, Value
+from backend.query.patterns import literal_pattern
 from backend.query.sqltext import literal, text_array
 from backend.query.text import nearest, shown
 from backend.query.values import Bound, boolean, is_number, number, shaped, whole
 from backend.schemas.columns import RECORD_ID, Column, ColumnType
 
+SORTED = 500
+"""By so many characters text is sorted: what an index entry, of at most 2,704 bytes, holds of any text."""
 _STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 
 Kind: TypeAlias = ColumnType | Literal["id"]
@@ -47,6 +50,16 @@ def value_expression(column: Column, data: str = "r.data") -> str:
     return f'(({data}->>{key}) COLLATE "C")'
 
 
+def sorted_expression(column: Column, data: str = "r.data") -> str:
+    """What the column is sorted by, and compared by with what is short: of text the beginning.
+
+    An index on exactly this expression serves that, and takes every text.
+    """
+    if column.type in {"integer", "number", "boolean", "json"}:
+        return value_expression(column, data)
+    return f'(left({data}->>{literal(column.key)}, {SORTED}) COLLATE "C")'
+
+
 def bound_value(column: Column, text: str) -> Bound | None:
     """What `value_expression` has where the value is written like this; None where no value is."""
     return text if column.type == "json" else _field(column).parsed(text)
@@ -70,18 +83,27 @@ _EXAMPLES = {
 
 
 class Field(Struct, frozen=True):
-    """`value` is what is compared and sorted, `text` the value as text; `json` the jsonb value where it may be any."""
+    """`value` is what is compared, `text` the value as text; `json` the jsonb value where it may be any.
+
+    `sorted`: what is sorted by, and compared by where that comes to the same.
+    """
 
     name: str
     kind: Kind
     value: str
     text: str
+    sorted: str
     json: str = ""
     format: str | None = None
 
     def sort_terms(self) -> tuple[str, ...]:
         """What to order by: one expression; for JSON numbers by size, then everything else by its text."""
-        return (self._number(), self._by_type("NULL", self.value)) if self.kind == "json" else (self.value,)
+        return (self._number(), self._by_type("NULL", self.value)) if self.kind == "json" else (self.sorted,)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values are texts and nothing else."""
+        return self.kind in {"text", "date", "datetime", "time"}
 
     def compare(self, symbol: str, value: Value, bindings: Bindings) -> str:
         """The condition `value symbol given`; null where there is no value."""
@@ -90,7 +112,7 @@ class Field(Struct, frozen=True):
         if value is None:
             raise InvalidQuery(f"{shown(self.name)} cannot be compared with null; use is_null or is_not_null.")
         if self.kind != "json":
-            return f"{self.value} {symbol} {bindings.bind(self._read(value), self._type())}"
+            return self._short_first(symbol, bindings.bind(self._read(value), self._type()), len(value))
         size = number(value)
         numbers = "NULL" if size is None else f"{self._number()} {symbol} {bindings.bind(size, 'numeric')}"
         return self._by_type(numbers, f"{self.value} {symbol} {bindings.bind(value, 'text')}")
@@ -107,19 +129,47 @@ class Field(Struct, frozen=True):
             either.append(self._by_type(numbers, f"{self.value} = ANY({bindings.bind(plain, 'text[]')})"))
         elif plain or not either:
             read = [self._read(value) for value in plain]
-            either.append(f"{self.value} = ANY({bindings.bind(read, self._type() + '[]')})")
+            longest = max(map(len, plain), default=0)
+            either.append(self._short_first("=", f"ANY({bindings.bind(read, self._type() + '[]')})", longest))
         return either[0] if len(either) == 1 else f"({' OR '.join(either)})"
 
     def like(self, pattern: str, bindings: Bindings, *, fold: bool) -> str:
         """The condition that the value's text matches a LIKE pattern; `fold`: in any case."""
         bound = bindings.bind(pattern, "text")
         if fold:
-            return f"lower({self.text} COLLATE {bindings.fold}) LIKE (SELECT lower({bound} COLLATE {bindings.fold}))"
-        return f'{self.text} COLLATE "C" LIKE {bound}'
+            return f"{self.folded(bindings.fold)} LIKE lower({bound} COLLATE {bindings.fold})"
+        return f"{self.letters(bindings.fold)} LIKE {bound}"
+
+    def starts(self, prefix: str, bindings: Bindings) -> str:
+        """The condition that the value's text begins with this: of texts, a range of them."""
+        after = _after(prefix)
+        if not self.is_text or after is None or len(prefix) >= SORTED:
+            return self.like(f"{literal_pattern(prefix)}%", bindings, fold=False)
+        low, high = bindings.bind(prefix, "text"), bindings.bind(after, "text")
+        return f"({self.sorted} >= {low} AND {self.sorted} < {high})"
+
+    def folded(self, fold: str) -> str:
+        """The value's text, in which any case is the same."""
+        return f"lower({self.text} COLLATE {fold})"
+
+    def letters(self, fold: str) -> str:
+        """The value's text as patterns look at it, letter by letter."""
+        return f"({self.text} COLLATE {fold})"
 
     def matches(self, pattern: str, bindings: Bindings) -> str:
         """The condition that the value's text matches a regular expression, whose validity only PostgreSQL can say."""
-        return f"{self.text} COLLATE {bindings.fold} ~ {bindings.bind(pattern, 'text')}"
+        return f"{self.letters(bindings.fold)} ~ {bindings.bind(pattern, 'text')}"
+
+    def _short_first(self, symbol: str, value: str, length: int) -> str:
+        """Compares by what is sorted by, too: with less text than that has, both say the same.
+
+        An index on either serves `=`: a key has one on its whole value.
+        """
+        whole = f"{self.value} {symbol} {value}"
+        if self.sorted == self.value or length >= SORTED:
+            return whole
+        short = f"{self.sorted} {symbol} {value}"
+        return f"({whole} AND {short})" if symbol == "=" else short
 
     def _type(self) -> str:
         return _NAMED_TYPES.get(self.kind, "text")
@@ -166,7 +216,18 @@ def _only_equal(symbol: str) -> str:
     return symbol
 
 
-_ROW_ID = Field(RECORD_ID, "id", "r.id", "r.id::text")
+def _after(prefix: str) -> str | None:
+    """The first text behind all that begin with this one, by code point."""
+    kept = prefix.rstrip(chr(_LAST))
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_BEHIND_SURROGATES if following == _SURROGATES else following)
+
+
+_LAST = 0x10FFFF
+_SURROGATES, _BEHIND_SURROGATES = 0xD800, 0xE000
+_ROW_ID = Field(RECORD_ID, "id", "r.id", "r.id::text", "r.id")
 
 
 Names: TypeAlias = Mapping[str, Column]
@@ -179,10 +240,10 @@ def by_name(columns: tuple[Column, ...]) -> Names:
 
 
 @lru_cache(maxsize=8192)
-def _field(column: Column) -> Field:
+def _field(column: Column, data: str = "r.data") -> Field:
     key = literal(column.key)
-    json = f"(r.data->{key})"
-    return Field(column.name, column.type, value_expression(column), f"(r.data->>{key})", json, column.format)
+    value, by = value_expression(column, data), sorted_expression(column, data)
+    return Field(column.name, column.type, value, f"({data}->>{key})", by, f"({data}->{key})", column.format)
 
 
 def column_named(name: str, names: Names) -> Column:
@@ -193,25 +254,28 @@ def column_named(name: str, names: Names) -> Column:
     return column
 
 
-def resolve(name: str, names: Names) -> Field:
-    """The column of this name, else the path into a json column that it spells, else UnknownColumn."""
+def resolve(name: str, names: Names, data: str = "r.data") -> Field:
+    """The column of this name, else the path into a json column that it spells, else UnknownColumn.
+
+    `data`: what the record's values are called in SQL.
+    """
     if name == RECORD_ID:
         return _ROW_ID
     column = names.get(name)
     if column is not None:
-        return _field(column)
-    return _path(name, names) or _field(column_named(name, names))
+        return _field(column, data)
+    return _path(name, names, data) or _field(column_named(name, names))
 
 
-def _path(name: str, names: Names) -> Field | None:
+def _path(name: str, names: Names, data: str) -> Field | None:
     """Of several json columns whose name the path begins with, the longest."""
     position = len(name)
     while (position := name.rfind(".", 0, position)) > 0:
         column = names.get(name[:position])
         if column is not None and column.type == "json":
             path = text_array([column.key, *_steps(name[position + 1 :])])
-            text = f"(r.data#>>{path})"
-            return Field(name, "json", f'({text} COLLATE "C")', text, f"(r.data#>{path})")
+            text, value = f"({data}#>>{path})", f'(({data}#>>{path}) COLLATE "C")'
+            return Field(name, "json", value, text, value, f"({data}#>{path})")
     return None
 
 

@@ -45,6 +45,10 @@ def _regex(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
     return field.matches(pattern, bindings)
 
 
+def _starts(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
+    return field.starts(_text(values[0]), bindings)
+
+
 def _text(value: Value) -> str:
     if not isinstance(value, str):
         raise InvalidQuery("A pattern must be text.")
@@ -77,7 +81,7 @@ OPERATORS: dict[str, Operator] = {
     "ilike": Operator("one", _like(wild_pattern, fold=True)),
     "contains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%")),
     "icontains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%", fold=True)),
-    "starts": Operator("one", _like(lambda text: f"{literal_pattern(text)}%")),
+    "starts": Operator("one", _starts),
     "ends": Operator("one", _like(lambda text: f"%{literal_pattern(text)}")),
     "regex": Operator("one", _regex),
     "is_null": Operator("none", _is_null),

@@ -23,6 +23,7 @@ from backend.repositories.committing import committing
 from backend.repositories.driver_errors import translated
 from backend.repositories.folding import FOLDING, folding_collation
 from backend.repositories.holding import held
+from backend.repositories.in_the_way import refused_by_index
 from backend.spent import spent
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ def translating(key: str | None = None) -> Iterator[None]:
     except PoolTimeout as error:
         raise Unavailable(headers={"Retry-After": "1"}) from error
     except psycopg.Error as error:
-        if (ours := translated(error, key)) is None:
+        if (ours := refused_by_index(error) or translated(error, key)) is None:
             raise
         log.info("database_error", error=type(error).__name__, sqlstate=error.sqlstate)
         raise ours from error
@@ -77,6 +78,7 @@ class Database:
             check=ConnectionPool.check_connection,
         )
         self._patience = patience
+        self._url = url
         self.fold = FOLDING[-1]
 
     async def open(self) -> Self:
@@ -173,6 +175,16 @@ class Database:
                 yield connection
             finally:
                 STAGED.end(connection, committed=False)
+
+    @asynccontextmanager
+    async def own(self) -> AsyncIterator[Tx]:
+        """A connection in autocommit that is nobody else's, for what takes minutes and cannot be in a transaction."""
+        with translating():
+            connection = await AsyncConnection.connect(self._url, autocommit=True, prepare_threshold=None)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     @contextmanager
     def bulk_read(self) -> Iterator[BulkTx]:

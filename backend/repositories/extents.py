@@ -8,7 +8,7 @@ from psycopg import sql
 
 from backend.query.compile import UNPACKED
 from backend.query.sqltext import literal
-from backend.repositories.database import BulkTx
+from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NEWEST, records
 from backend.repositories.selections import Selection, check_kept
 from backend.schemas.columns import Column
@@ -58,3 +58,20 @@ def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], *, newes
         for column, one, other in pairs
         if one is not None
     }
+
+
+async def first_long_cell(tx: Tx, chosen: Selection, longest: int, *, newest: bool) -> tuple[int, str] | None:
+    """Id and column key of the first matching cell of more than `longest` UTF-16 code units.
+
+    Only images that PostgreSQL has compressed or moved out of line can hold one: the others are never unpacked.
+    """
+    query = sql.SQL(
+        "SELECT r.id, cell.key FROM {} r CROSS JOIN LATERAL jsonb_each_text(r.data) AS cell WHERE {} AND {}"
+        " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
+        " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
+        " > %(longest)s ORDER BY r.id LIMIT 1"
+    ).format(records(chosen.scope, chosen.snapshot.dataset_id), NEWEST if newest else AS_OF, chosen.compiled.where)
+    keys = [column.key for column in chosen.compiled.columns]
+    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "longest": longest, "keys": keys}
+    row = await (await tx.execute(query, params)).fetchone()
+    return (row[0], row[1]) if row else None

@@ -17,7 +17,7 @@ from backend.query.fields import bound_type, value_expression
 from backend.query.sqltext import literal
 from backend.query.values import Bound
 from backend.repositories.database import Tx
-from backend.repositories.records import records
+from backend.repositories.records import interrupt_builds, records
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
@@ -46,6 +46,7 @@ async def build(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Column)
         sql.SQL(value_expression(column, "data")),
         sql.Literal(LIVE),
     )
+    await interrupt_builds(tx, scope, dataset_id)
     await tx.execute(statement, {})
 
 
@@ -60,13 +61,14 @@ async def list_indexes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> list[
     return [row[0] for row in rows]
 
 
-async def drop(tx: Tx, scope: WorkspaceScope, names: Collection[str]) -> None:
+async def drop(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, names: Collection[str]) -> None:
     """Two records may have the same value again.
 
     Those who read go on until they are done, and new ones do not wait long: raises DatasetBusy after two seconds.
     """
     if not names:
         return
+    await interrupt_builds(tx, scope, dataset_id)
     await tx.execute(_PATIENCE)
     try:
         for name in names:

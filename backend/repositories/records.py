@@ -110,7 +110,21 @@ async def close_before(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version:
     await tx.execute(query.format(records(scope, dataset_id)), (version, LIVE, version))
 
 
+async def interrupt_builds(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    """Ends the building of an index beside the requests, which would keep out who makes or drops one at once.
+
+    It is tried again later.
+    """
+    name = records(scope, dataset_id).as_string(tx)
+    await tx.execute(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index"
+        " WHERE relid = to_regclass(%s) AND command LIKE '%%CONCURRENTLY'",
+        (name,),
+    )
+
+
 async def drop_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+    await interrupt_builds(tx, scope, dataset_id)
     await tx.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(records(scope, dataset_id)))
 
 

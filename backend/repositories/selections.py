@@ -9,6 +9,7 @@ from psycopg import ClientCursor, sql
 
 from backend.errors import DatasetNotFound, VersionPruned
 from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
+from backend.query.indexing import Access, accesses
 from backend.query.nodes import Query
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, NEWEST, records
@@ -33,6 +34,13 @@ class Selection(Struct, frozen=True):
     first_page: bytes
     newest_page: bytes
     next_page: bytes
+    newest_next: bytes
+    accesses: tuple[Access, ...]
+
+    @property
+    def prepared(self) -> bool | None:
+        """A statement with values is planned anew with them: what they are decides which index serves."""
+        return False if self.compiled.params else None
 
 
 _BOUNDARY = ",\n"
@@ -55,7 +63,7 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
     key = (scope, snapshot, query, fold)
     if (known := _selections.get(key)) is None:
         known = new_selection(*key)
-        weight = len(known.first_page) + len(known.newest_page) + len(known.next_page)
+        weight = len(known.first_page) + len(known.newest_page) + len(known.next_page) + len(known.newest_next)
         _selections.put(key, known, weight)
     return known
 
@@ -67,18 +75,39 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
     as_of = _as_of(snapshot.version)
     behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
     first = _page_statement(compiled, query, as_of, source=source, offset=query.offset)
-    newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
+    unfiltered = query.where is None and query.q is None
+    if unfiltered and not query.sort and query.offset:
+        newest = _far_page(scope, snapshot, compiled, query, source)
+    else:
+        newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
     following = _page_statement(compiled, query, behind, source=source, offset=0)
+    live = sql.SQL("{} AND ({})").format(NEWEST, compiled.keyset(source))
+    newest_following = _page_statement(compiled, query, live, source=source, offset=0)
+    is_newest = sql.SQL("h.token = {}").format(snapshot.token)
     return Selection(
         scope,
         snapshot,
         compiled,
-        query.where is None and query.q is None,
+        unfiltered,
         query.page_size,
         _named(scope, snapshot, _kept(scope, snapshot), first),
-        _named(scope, snapshot, sql.SQL("h.token = {}").format(snapshot.token), newest),
+        _named(scope, snapshot, is_newest, newest),
         _named(scope, snapshot, _kept(scope, snapshot), following),
+        _named(scope, snapshot, is_newest, newest_following),
+        accesses(query, snapshot.columns, fold),
     )
+
+
+def _far_page(
+    scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, query: Query, source: sql.Composable
+) -> sql.Composed:
+    """The page at an offset: where as many records live as ids were given, the offset is an id."""
+    complete = sql.SQL("(SELECT CASE WHEN h.next_id = h.rows + 1 THEN {} ELSE {} END FROM {} h WHERE h.id = {})")
+    heads = table(scope, "datasets")
+    behind = complete.format(query.offset, 0, heads, snapshot.dataset_id)
+    passed = complete.format(0, query.offset, heads, snapshot.dataset_id)
+    live = sql.SQL("{} AND r.id > {}").format(NEWEST, behind)
+    return _page_statement(compiled, query, live, source=source, offset=passed)
 
 
 def _as_of(version: int) -> sql.Composed:
@@ -108,7 +137,7 @@ def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, pag
 
 
 def _page_statement(
-    compiled: Compiled, query: Query, visible: sql.Composable, *, source: sql.Composable, offset: int
+    compiled: Compiled, query: Query, visible: sql.Composable, *, source: sql.Composable, offset: int | sql.Composable
 ) -> sql.Composed:
     """One row: the records' JSON, one behind the page too, how many these are, the id of the page's last one if full.
 
@@ -134,14 +163,22 @@ def _page_statement(
     )
 
 
+def page_statement(chosen: Selection, ref: str, *, after: int | None, newest: bool) -> tuple[bytes, dict[str, Any]]:
+    """The statement of `page`, and its values."""
+    if after is None:
+        statement = chosen.newest_page if newest else chosen.first_page
+    else:
+        statement = chosen.newest_next if newest else chosen.next_page
+    return statement, {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
+
+
 async def page(tx: Tx, chosen: Selection, ref: str, *, after: int | None, newest: bool) -> Page | None:
     """The page behind the record `after`, or the first one; None where the version is not there, or not the `newest`.
 
     `ref` is what the caller calls the dataset: it must still be called so.
     """
-    first = chosen.newest_page if newest else chosen.first_page
-    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
-    row = await (await tx.execute(first if after is None else chosen.next_page, params)).fetchone()
+    statement, params = page_statement(chosen, ref, after=after, newest=newest)
+    row = await (await tx.execute(statement, params, prepare=chosen.prepared)).fetchone()
     return None if row is None else _to_page(row, chosen.page_size)
 
 
@@ -159,6 +196,17 @@ async def count(tx: Tx, chosen: Selection, *, newest: bool, at_most: int | None 
     """
     if chosen.unfiltered:
         return chosen.snapshot.rows
+    query, params = count_statement(chosen, newest=newest, at_most=at_most)
+    row = await (await tx.execute(query, params, prepare=chosen.prepared)).fetchone()
+    if row is None:
+        raise VersionPruned
+    return int(row[0])
+
+
+def count_statement(
+    chosen: Selection, *, newest: bool, at_most: int | None = None
+) -> tuple[sql.Composed, dict[str, Any]]:
+    """The statement of `count`, and its values."""
     scope, snapshot = chosen.scope, chosen.snapshot
     head = sql.SQL("EXISTS (SELECT FROM {} h WHERE h.id = {} AND h.token = {})")
     query = sql.SQL(
@@ -172,10 +220,7 @@ async def count(tx: Tx, chosen: Selection, *, newest: bool, at_most: int | None 
         else _kept(scope, snapshot),
     )
     params = {**chosen.compiled.params, "version": snapshot.version, "at_most": at_most}
-    row = await (await tx.execute(query, params)).fetchone()
-    if row is None:
-        raise VersionPruned
-    return int(row[0])
+    return query, params
 
 
 def check_kept(tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot) -> bool:
@@ -193,23 +238,6 @@ def check_kept(tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot) -> bool:
     if row[1]:
         raise VersionPruned
     return bool(row[0])
-
-
-async def first_long_cell(tx: Tx, chosen: Selection, longest: int, *, newest: bool) -> tuple[int, str] | None:
-    """Id and column key of the first matching cell of more than `longest` UTF-16 code units.
-
-    Only images that PostgreSQL has compressed or moved out of line can hold one: the others are never unpacked.
-    """
-    query = sql.SQL(
-        "SELECT r.id, cell.key FROM {} r CROSS JOIN LATERAL jsonb_each_text(r.data) AS cell WHERE {} AND {}"
-        " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
-        " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
-        " > %(longest)s ORDER BY r.id LIMIT 1"
-    ).format(records(chosen.scope, chosen.snapshot.dataset_id), NEWEST if newest else AS_OF, chosen.compiled.where)
-    keys = [column.key for column in chosen.compiled.columns]
-    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "longest": longest, "keys": keys}
-    row = await (await tx.execute(query, params)).fetchone()
-    return (row[0], row[1]) if row else None
 
 
 def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
@@ -249,6 +277,12 @@ def _matching(chosen: Selection, wanted: sql.Composable, *, newest: bool) -> sql
         chosen.compiled.where,
         chosen.compiled.order_by,
     )
+
+
+def rows_statement(chosen: Selection, query: Query, *, newest: bool) -> tuple[sql.Composed, dict[str, Any]]:
+    """What streams and exports copy, without the form that it gets, and its values."""
+    params = {"version": chosen.snapshot.version, "limit": query.limit, "offset": query.offset}
+    return _matching(chosen, sql.SQL("r.id, r.data"), newest=newest), {**chosen.compiled.params, **params}
 
 
 def _copy_to(tx: BulkTx, chosen: Selection, query: Query, select: sql.Composed, form: sql.Composable) -> bytes:

@@ -124,7 +124,6 @@ uploads = Table(
     moment("created_at"),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
-
 """`kept`: its sender has the id and may use it until it expires; otherwise it goes with its import."""
 
 upload_chunks = Table(
@@ -204,6 +203,28 @@ secrets = Table(
     Column("value", LargeBinary, nullable=False),
 )
 """Random bytes that all workers share and nobody else knows, such as those that sign cursors."""
+
+indexes = Table(
+    "indexes",
+    central,
+    Column("dataset_id", Uuid, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("form", Text, nullable=False),
+    Column("expression", Text, nullable=False),
+    Column("whole", Text),
+    Column("uses", BigInteger, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Column("state", Text, nullable=False, server_default="noted"),
+    Column("problem", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Uuid),
+    Column("wait_until", DateTime(timezone=True)),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("form IN ('asc', 'desc', 'trigram')", name="form"),
+    CheckConstraint("state IN ('noted', 'building', 'ready', 'refused')", name="state"),
+)
+"""Indexes that queries would use, or do. `wait_until`: a `worker` is at it; without one, nobody is to try before."""
 
 datasets = Table(
     "datasets",

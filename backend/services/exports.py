@@ -22,6 +22,7 @@ from backend.schemas.columns import RECORD_ID, Column
 from backend.schemas.exports import ExportOptions
 from backend.schemas.problems import ErrorItem
 from backend.services import spool
+from backend.services.indexing import IndexService
 from backend.services.preconditions import matches
 from backend.writers import Table, Writer, writer_for
 
@@ -76,8 +77,9 @@ class _Found(Struct, frozen=True):
 
 
 class ExportService:
-    def __init__(self, database: Database, streams: spool.Streams) -> None:
+    def __init__(self, database: Database, streams: spool.Streams, indexing: IndexService) -> None:
         self._database = database
+        self._indexing = indexing
         self._streams = streams
 
     async def start(self, caller: Caller, asked: Asked, *, if_none_match: str | None) -> tuple[Export | None, str]:
@@ -120,6 +122,7 @@ class ExportService:
         snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
         etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(asked.options)}"'
+        self._indexing.note(chosen, newest=snapshot.token == head.token)
         return _Found(chosen, writer, etag, snapshot.token == head.token)
 
     async def made(self, plan: Plan, *, on_rows: Callable[[int], object] | None = None) -> AsyncGenerator[bytes]:
@@ -189,7 +192,7 @@ async def check_limits(tx: Tx, chosen: Selection, writer: Writer, options: Expor
     columns = chosen.compiled.columns
     if (count := len(columns) + options.ids) > limits.columns:
         raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {count:,}.")
-    found = await selections.first_long_cell(tx, chosen, limits.cell, newest=newest)
+    found = await extents.first_long_cell(tx, chosen, limits.cell, newest=newest)
     if found is not None:
         record_id, key = found
         name = next(column.name for column in columns if column.key == key)

@@ -26,7 +26,7 @@ async def declare(tx: Tx, writing: Writing, name: str | None) -> str | None:
     refuse_busy(writing.head)
     scope, dataset_id = writing.scope, writing.head.dataset.id
     column = None if name is None else _named(writing, name)
-    await record_keys.drop(tx, scope, await record_keys.list_indexes(tx, scope, dataset_id))
+    await record_keys.drop(tx, scope, dataset_id, await record_keys.list_indexes(tx, scope, dataset_id))
     if column is None:
         return None
     if ids := await record_keys.without(tx, scope, dataset_id, column):

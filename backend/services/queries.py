@@ -22,14 +22,18 @@ from backend.schemas.records import Record, RecordCount, RecordPage
 from backend.services import spool
 from backend.services.answers import Answer, Answers
 from backend.services.current import Current
+from backend.services.indexing import IndexService
 from backend.services.packing import Coding
 from backend.services.preconditions import matches
 from backend.services.readings import BOUNDED, FEW_ROWS, Reading, Total, counted_to, following, key, lasts, told
 
 
 class QueryService:
-    def __init__(self, database: Database, streams: spool.Streams, seal: Seal, answers: Answers) -> None:
+    def __init__(
+        self, database: Database, streams: spool.Streams, seal: Seal, answers: Answers, indexing: IndexService
+    ) -> None:
         self._database = database
+        self._indexing = indexing
         self._streams = streams
         self._seal = seal
         self._answers = answers
@@ -52,6 +56,7 @@ class QueryService:
         place, query = self._resumed(query)
         known = self._known(caller, ref, workspace, query, place)
         if known is not None:
+            self._note(known)
             if matches(if_none_match, known.etag, weak=True):
                 if await self._current.holds(known.found(ref)):
                     return None, known.etag
@@ -61,6 +66,8 @@ class QueryService:
                     return answer, known.etag
         async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, place)
+        if known is None:
+            self._note(reading)
         if matches(if_none_match, reading.etag, weak=True):
             return None, reading.etag
         if (answer := await self._answer(reading, str(reading.snapshot.dataset_id), coding)) is not None:
@@ -90,17 +97,22 @@ class QueryService:
             answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
             if answer is None:
                 return None
-        return (answer, etag) if await self._current.holds(known.found(ref)) else None
+        if not await self._current.holds(known.found(ref)):
+            return None
+        self._note(known)
+        return answer, etag
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that."""
         reading = self._known(caller, ref, workspace, query, None)
         if reading is not None:
+            self._note(reading)
             counted = await self._counted(reading, None)
             if counted is not None and await self._current.holds(reading.found(ref)):
                 return RecordCount(counted, reading.snapshot.version), reading.etag
         async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, None)
+        self._note(reading)
         counted = await self._counted(reading, None)
         if counted is None:
             async with self._database.snapshot(limited=True) as tx:
@@ -118,6 +130,7 @@ class QueryService:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
+        self._indexing.note(chosen, newest=snapshot.token == head.token)
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
@@ -125,6 +138,15 @@ class QueryService:
                     out.put(b"".join(lines))
 
         return snapshot.version, await self._streams.start(produce)
+
+    async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
+        """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""
+        place, query = self._resumed(query)
+        return await self._reading(tx, caller, ref, workspace, query, place)
+
+    def _note(self, reading: Reading) -> None:
+        """Pages that are kept count, too: at the next version they have to be made."""
+        self._indexing.note(reading.chosen, newest=reading.newest)
 
     def _resumed(self, query: Query) -> tuple[Cursor | None, Query]:
         """Where the page before this one ended, and the query that goes on there. Raises InvalidCursor."""
@@ -142,7 +164,8 @@ class QueryService:
         known = lookup.remembered(caller, ref, workspace, at=place.token if place else query.version)
         if known is None or (place and place.dataset != known[1].dataset_id):
             return None
-        newest = place is None and query.version is None
+        latest = lookup.remembered(caller, ref, workspace, at=None)
+        newest = latest is not None and latest[1].token == known[1].token
         return Reading(query, selections.selection(*known, query, self._database.fold), place, newest)
 
     async def _reading(
@@ -157,11 +180,14 @@ class QueryService:
         snapshot = await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
         if place is not None and place.token != snapshot.token:
             raise InvalidCursor
+        newest = snapshot.token == head.token
         if lasts(query, place):
             at = place.token if place else query.version
             lookup.remember(caller, ref, workspace, (scope, snapshot), at=at)
+            if not newest:
+                lookup.remember(caller, ref, workspace, (scope, await lookup.snapshot(tx, scope, head)), at=None)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
-        return Reading(query, chosen, place, newest=snapshot.token == head.token)
+        return Reading(query, chosen, place, newest)
 
     async def _answer(self, reading: Reading, ref: str, coding: Coding) -> Answer | None:
         """The page, kept or made; None where the version is not there under this name, for those who make it."""

@@ -58,7 +58,8 @@ class Reading(Struct, frozen=True):
 
     def found(self, ref: str) -> Found:
         """What has to hold still for an answer that was made before."""
-        return Found(self.chosen.scope, self.snapshot, ref, self.newest)
+        newest = self.place is None and self.query.version is None
+        return Found(self.chosen.scope, self.snapshot, ref, newest)
 
 
 def lasts(query: Query, place: Cursor | None) -> bool:

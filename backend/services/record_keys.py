@@ -72,7 +72,7 @@ async def follow(tx: Tx, writing: Writing) -> None:
         old = await record_keys.list_indexes(tx, scope, dataset_id)
         with translating(after.name):
             await record_keys.build(tx, scope, dataset_id, after)
-        await record_keys.drop(tx, scope, old)
+        await record_keys.drop(tx, scope, dataset_id, old)
     writing.indexed = after
 
 

@@ -33,6 +33,7 @@ from backend.schemas.exports import ExportOptions
 from backend.services.answers import Answers
 from backend.services.diffs import DiffService
 from backend.services.exports import Asked, ExportService
+from backend.services.indexing import IndexLimits, IndexService
 from backend.services.queries import QueryService
 from backend.services.spool import Spool, Streams
 from backend.services.users import UserService
@@ -124,10 +125,11 @@ class TestReaders:
         self, database: Database, user: User, changed: Stored, tmp_path: Path, kind: str
     ) -> None:
         streams = Watched(tmp_path)
-        queries = QueryService(database, streams, Seal(), Answers(None, memory=0))
         caller, query = await caller_of(database, user), Query(version="1")
+        indexing = IndexService(database, IndexLimits())
+        queries = QueryService(database, streams, Seal(), Answers(None, memory=0), indexing)
         ways: dict[str, Callable[[], Awaitable[Any]]] = {
-            "export": lambda: ExportService(database, streams).start(
+            "export": lambda: ExportService(database, streams, indexing).start(
                 caller, Asked("edited", None, query, ExportOptions(format="csv")), if_none_match=None
             ),
             "stream": lambda: queries.stream(caller, "edited", None, query),

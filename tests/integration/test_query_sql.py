@@ -14,7 +14,7 @@ from record_table import AT, RecordTable, X, record_table
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
 from backend.query.compile import csv_select, is_wide, record_json
-from backend.query.fields import value_expression
+from backend.query.fields import sorted_expression
 from backend.query.spec import parse_body, parse_params
 from backend.schemas.columns import Column
 
@@ -261,7 +261,7 @@ def test_an_index_on_the_value_serves_filter_and_sort(
 ) -> None:
     with records.connection.transaction(force_rollback=True):
         index = sql.SQL("CREATE INDEX served ON {} (({}), id)").format(
-            records.table, sql.SQL(value_expression(column, "data"))
+            records.table, sql.SQL(sorted_expression(column, "data"))
         )
         records.connection.execute(index, {})
         records.connection.execute("SET LOCAL enable_seqscan = off")

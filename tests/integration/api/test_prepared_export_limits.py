@@ -18,6 +18,7 @@ from support.sharing import code, join
 from backend.repositories import prepared_exports
 from backend.repositories.database import Database, Tx
 from backend.services.exports import ExportService
+from backend.services.indexing import IndexLimits, IndexService
 from backend.services.prepared_exports import PreparedExportService
 from backend.services.spool import Streams
 
@@ -173,7 +174,8 @@ class TestWhatIsGone:
         await client.patch(f"/datasets/{words}", json={"keep_versions": 1})
         for path in ("", "/file"):
             assert code(await client.get(f"/exports/{old['id']}{path}")) == (404, "EXPORT_NOT_FOUND")
-        exports = ExportService(database, Streams(tmp_path, concurrency=1))
+        indexing = IndexService(database, IndexLimits())
+        exports = ExportService(database, Streams(tmp_path, concurrency=1), indexing)
         await PreparedExportService(database, exports, keep=timedelta(hours=1), most_bytes=0).sweep()
         left = stored.execute("SELECT id FROM sheaf.exports WHERE dataset_id = %s", (words,))
         assert left.fetchall() == [(UUID(new["id"]),)]

@@ -1,0 +1,108 @@
+"""Which indexes would serve a query: what it filters and sorts by, as the very expressions that it compiles to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
+from typing import Literal
+
+from msgspec import Struct
+
+from backend.query.compile import is_plain, whole_record
+from backend.query.fields import SORTED, Field, Names, by_name, resolve
+from backend.query.nodes import And, Condition, Node, Or, Query
+from backend.query.sqltext import collation
+from backend.schemas.columns import Column
+
+Form = Literal["asc", "desc", "trigram"]
+"""Ordered one way or the other, nulls last, then by id; or all groups of three letters."""
+
+_SHORTEST = re.compile(r"\w{3}")
+_WILD = re.compile(r"\\?[*%_]|\\")
+_LETTERS = {"like", "contains", "ends"}
+_FOLDED = {"ilike", "icontains"}
+_RANGES = {"eq", "gt", "gte", "lt", "lte", "in", "between"}
+
+
+class Access(Struct, frozen=True):
+    """An index that would serve, and the column or path that it is about, as the query calls it (None: all columns).
+
+    `expression` is SQL over `data`, its percent signs doubled; `whole`: another that is always equal to it where an
+    index on it is used, so that PostgreSQL must not take the two for independent of one another.
+    """
+
+    column: str | None
+    form: Form
+    expression: str
+    whole: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal indexes of any dataset."""
+        return blake2b(f"{self.form}\0{self.expression}".encode(), digest_size=6).hexdigest()
+
+
+def accesses(query: Query, columns: Sequence[Column], fold: str) -> tuple[Access, ...]:
+    """The indexes that would serve a query that compiles, the most promising first, none of them twice."""
+    names, quoted = by_name(tuple(columns)), collation(fold)
+    found: dict[str, Access] = {}
+    for access in (*_by_order(query, names), *_by_condition(query.where, names, quoted), *_by_words(query.q, quoted)):
+        found.setdefault(access.digest, access)
+    return _without_twins(tuple(found.values()))
+
+
+def _without_twins(found: tuple[Access, ...]) -> tuple[Access, ...]:
+    """Filters take an index of either direction: where one sorts downwards, it is that one."""
+    descending = {access.expression for access in found if access.form == "desc"}
+    sorted_up = {access.digest for access in found[:1] if access.form == "asc"}
+    return tuple(
+        access
+        for access in found
+        if access.form != "asc" or access.digest in sorted_up or access.expression not in descending
+    )
+
+
+def _by_order(query: Query, names: Names) -> Iterator[Access]:
+    """Only the first term: what is equal there is sorted piece by piece."""
+    if query.sort:
+        field = resolve(query.sort[0].column, names, "data")
+        if field.kind not in {"id", "json"}:
+            yield _ordered(field, "desc" if query.sort[0].descending else "asc")
+
+
+def _by_condition(node: Node | None, names: Names, fold: str) -> Iterator[Access]:
+    match node:
+        case And() | Or():
+            for item in node.items:
+                yield from _by_condition(item, names, fold)
+        case Condition():
+            field = resolve(node.column, names, "data")
+            yield from _by_operator(node, field, fold)
+
+
+def _by_operator(condition: Condition, field: Field, fold: str) -> Iterator[Access]:
+    texts = [value for value in condition.values if isinstance(value, str)]
+    operator, longest = condition.operator, max(map(len, texts), default=0)
+    short = field.kind not in {"id", "json"} and (not field.is_text or longest < SORTED)
+    begins = operator == "starts" and field.is_text and longest > 0
+    if short and texts and (operator in _RANGES or begins):
+        yield _ordered(field, "asc")
+    elif operator == "regex" or (operator in _LETTERS | _FOLDED and _has_letters(operator, texts)):
+        expression = field.folded(fold) if operator in _FOLDED else field.letters(fold)
+        yield Access(field.name, "trigram", expression)
+
+
+def _ordered(field: Field, form: Form) -> Access:
+    return Access(field.name, form, field.sorted, field.value if field.sorted != field.value else None)
+
+
+def _has_letters(operator: str, texts: list[str]) -> bool:
+    """Three in a row, for what has fewer no group can be looked up."""
+    wild = operator in {"like", "ilike"}
+    return any(_SHORTEST.search(_WILD.sub(" ", text) if wild else text) for text in texts)
+
+
+def _by_words(q: str | None, fold: str) -> Iterator[Access]:
+    if any(is_plain(word) and _SHORTEST.search(word) for word in (q or "").split()):
+        yield Access(None, "trigram", whole_record(fold, "data"))

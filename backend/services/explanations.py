@@ -1,0 +1,138 @@
+"""What a query would do, in plain words: no SQL and no names of the database's own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from backend.errors import InvalidQuery
+from backend.query.indexing import Access
+from backend.query.nodes import Query
+from backend.repositories import indexes, selections
+from backend.repositories.database import Database
+from backend.repositories.indexes import Index
+from backend.repositories.plans import Plan, Statement, plan
+from backend.schemas.callers import Caller
+from backend.schemas.explanations import ExplainedIndex, Explanation, IndexState
+from backend.services.indexing import ENOUGH, IndexService
+from backend.services.queries import QueryService
+from backend.services.readings import Reading
+
+Call = Literal["page", "count", "export"]
+_KINDS: dict[str, Literal["ascending", "descending", "letters"]] = {
+    "asc": "ascending",
+    "desc": "descending",
+    "trigram": "letters",
+}
+_IN_ORDER = "Reads the records where they lie, in the order of their ids."
+
+
+class ExplanationService:
+    def __init__(self, database: Database, queries: QueryService, indexing: IndexService) -> None:
+        self._database = database
+        self._queries = queries
+        self._indexing = indexing
+
+    async def explain(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, call: Call = "page"
+    ) -> Explanation:
+        """How PostgreSQL would go about this call, and which indexes there are for it. Raises what the call raises."""
+        if call == "export" and query.cursor is not None:
+            raise InvalidQuery("An export has no pages; leave `cursor` out.")
+        await self._indexing.flush()
+        async with self._database.snapshot() as tx:
+            reading = await self._queries.reading(tx, caller, ref, workspace, query)
+            snapshot, chosen = reading.snapshot, reading.chosen
+            if call == "count" and chosen.unfiltered:
+                text = "Reads nothing: how many records a version has is known."
+                return Explanation(snapshot.version, snapshot.rows, "none", [], text)
+            statement, params = _statement(reading, call, str(snapshot.dataset_id))
+            known = await indexes.list_of(tx, snapshot.dataset_id)
+            planned = await plan(tx, statement, params, f"records_{snapshot.dataset_id.hex}")
+        return self._told(reading, call, {index.digest: index for index in known}, planned)
+
+    def _told(self, reading: Reading, call: Call, known: dict[str, Index], planned: Plan) -> Explanation:
+        snapshot, chosen = reading.snapshot, reading.chosen
+        would = [self._index(access, _serving(access, known, planned), reading, planned) for access in chosen.accesses]
+        used = [index for index in would if index.used]
+        by_key = any(name.startswith("uq_records_") for name in planned.indexes)
+        plain = chosen.unfiltered and (call == "count" or not chosen.accesses) and not planned.scans
+        if used or by_key:
+            access: Literal["index", "order", "scan"] = "index"
+            text = f"Uses the index on {_listed(used) or 'the key'}."
+        elif plain:
+            access, text = "order", _IN_ORDER
+        elif planned.scans or call != "page":
+            access, text = "scan", f"Scans {snapshot.rows:,} rows."
+        else:
+            access = "scan"
+            text = f"Goes through the {snapshot.rows:,} rows in their order until the page is full."
+        others = [_sentence(index) for index in would if not index.used]
+        if access == "scan" and not would:
+            others = ["No index serves this kind of condition or order."]
+        return Explanation(snapshot.version, snapshot.rows, access, would, " ".join([text, *others]))
+
+    def _index(self, access: Access, index: Index | None, reading: Reading, planned: Plan) -> ExplainedIndex:
+        used = index is not None and index.name in planned.indexes
+        state, why = self._state(index, reading, used=used)
+        return ExplainedIndex(access.column, _KINDS[access.form], state, used, why)
+
+    def _state(self, index: Index | None, reading: Reading, *, used: bool) -> tuple[IndexState, str | None]:
+        if not reading.newest:
+            return "none", "indexes are on the newest version alone"
+        if index is None:
+            rows = self._indexing.limits.rows
+            small = reading.snapshot.rows < rows
+            return (
+                "none",
+                f"datasets of fewer than {rows:,} rows get none" if small else f"{ENOUGH} such queries make one",
+            )
+        match index.state:
+            case "ready":
+                why = None if used else "not used: for these values going without it is expected to be faster"
+                return "ready", why
+            case "building":
+                return "building", None
+            case "noted" if index.problem is None:
+                return ("queued", None) if index.uses >= ENOUGH else ("none", "one more such query makes one")
+            case _:
+                return "refused", index.problem
+
+
+def _serving(access: Access, known: dict[str, Index], planned: Plan) -> Index | None:
+    """The index for this, or the one in the other direction where PostgreSQL takes that."""
+    used = (each for each in known.values() if each.expression == access.expression and each.name in planned.indexes)
+    return next(used, known.get(access.digest))
+
+
+def _statement(reading: Reading, call: Call, ref: str) -> tuple[Statement, dict[str, Any]]:
+    if call == "count":
+        return selections.count_statement(reading.chosen, newest=reading.newest)
+    if call == "export":
+        return selections.rows_statement(reading.chosen, reading.query, newest=reading.newest)
+    after = reading.place.last if reading.place else None
+    return selections.page_statement(reading.chosen, ref, after=after, newest=reading.newest)
+
+
+def _listed(found: list[ExplainedIndex]) -> str:
+    return " and ".join(dict.fromkeys(_about(index) for index in found))
+
+
+def _about(index: ExplainedIndex) -> str:
+    return "all columns" if index.column is None else f"`{index.column}`"
+
+
+def _sentence(index: ExplainedIndex) -> str:
+    about = _about(index) + (", downwards" if index.kind == "descending" else "")
+    about += " for parts of its text" if index.kind == "letters" and index.column is not None else ""
+    why = f": {index.why}" if index.why else ""
+    match index.state:
+        case "none":
+            return f"No index on {about}{why}."
+        case "queued":
+            return f"No index on {about} yet; queued."
+        case "building":
+            return f"No index on {about} yet; it is being built."
+        case "refused":
+            return f"No index on {about}{why}."
+        case _:
+            return f"The index on {about} is {index.why or 'ready'}."
