@@ -17,6 +17,7 @@ from record_table import AT, RecordTable, X, record_table
 
 from backend.query import cursor as cursors
 from backend.query.compile import csv_select, record_json
+from backend.query.indexing import Access, accesses
 from backend.query.seal import Seal
 from backend.query.spec import parse_body, parse_params
 from backend.schemas.columns import Column
@@ -153,10 +154,40 @@ def _met(condition: tuple[Column, str, list[str], bool], row: Row) -> bool:
     return holds(column, row.get(column.key), operator, operands) != negated
 
 
-@pytest.fixture(scope="module")
-def records(empty_postgres_url: str) -> Iterator[RecordTable]:
+@pytest.fixture(scope="module", params=["scanned", "indexed"])
+def records(empty_postgres_url: str, request: pytest.FixtureRequest) -> Iterator[RecordTable]:
+    """With and without every index that there could be from use, which PostgreSQL is then made to take."""
     with record_table(empty_postgres_url) as table:
+        if request.param == "indexed":
+            _index(table)
         yield table
+
+
+def _index(records: RecordTable) -> None:
+    records.connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    types = {"n": "number", "i": "integer", "b": "boolean", "d": "date", "m": "datetime", "t": "time", "j": "json"}
+    columns = tuple(Column(key, key, kind) for key, kind in {**types, "x'y%\\": "text"}.items())  # type: ignore[arg-type]
+    found = {
+        access.digest: access
+        for column in columns
+        for text in ("sort=", "sort=-", "ilike=abc", "contains=abc")
+        for access in _accesses(column, text, records.fold)
+    }
+    for access in (*found.values(), *accesses(parse_params([("q", "abc")]), columns, records.fold)):
+        terms = {"asc": "(({}), id)", "desc": "(({}) DESC NULLS LAST, id)", "trigram": "USING gin (({}) gin_trgm_ops)"}
+        statement = f"CREATE INDEX ON records {terms[access.form].format(access.expression)}"
+        records.connection.execute(statement.encode(), {})
+    records.connection.execute("SET enable_seqscan = off")
+
+
+def _accesses(column: Column, text: str, fold: str) -> tuple[Access, ...]:
+    name, _, value = text.partition("=")
+    query = (
+        parse_body({"sort_by": column.name, "sort_order": "desc" if value.startswith("-") else "asc"})
+        if name == "sort"
+        else parse_body({"filters": {column.name: {name: value}}})
+    )
+    return accesses(query, (column,), fold)
 
 
 EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
