@@ -17,6 +17,7 @@ from scripts.benchmarks.bench import Bench, Sizes, saying
 from scripts.benchmarks.curves import curves
 from scripts.benchmarks.exports import csv_export, first_byte, json_export, parquet_export, wide_export, xlsx_export
 from scripts.benchmarks.imports import csv_import, xlsx_import
+from scripts.benchmarks.indexes import indexes
 from scripts.benchmarks.measure import Figure, table
 from scripts.benchmarks.memory import memory_growth
 from scripts.benchmarks.pages import cached_page, first_page, keyset_page
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "page-cached": cached_page,
     "throughput": throughput,
     "keyset": keyset_page,
+    "indexes": indexes,
     "export": csv_export,
     "export-wide": wide_export,
     "export-xlsx": xlsx_export,
