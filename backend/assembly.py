@@ -90,7 +90,6 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
     figures = FigureService(database, asking, place)
     work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work, figures.work)
-    work += (indexing.work,)
     queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory), indexing)
     parts = {
         "users": users,
@@ -114,7 +113,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "health": HealthService(asking, cache, stopping or Stopping()),
         **_writes(settings, database),
     }
-    return Assembled(database, asking, seal, cache, users, queries, repeats, parts, work)
+    return Assembled(database, asking, seal, cache, users, queries, repeats, parts, (*work, indexing.work))
 
 
 def _writes(settings: Settings, database: Database) -> dict[str, object]:
