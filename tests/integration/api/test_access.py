@@ -17,7 +17,7 @@ from backend.security.auth import PUBLIC, may
 
 __all__ = ["world"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]  # each operation is measured in its own tests
 OPERATIONS = operations(document())
 _DOCUMENTED = OpenAPIConfig("made", "1", openapi_router=Router("/schema", route_handlers=[], opt=PUBLIC))
 EVERYONE = (*UNKNOWN, "reads", *MEMBERS, *OTHERS)

@@ -21,7 +21,7 @@ from support.world import MISSING, OTHERS, World, world
 
 __all__ = ["world"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]  # each operation is measured in its own tests
 DOCUMENT = document()
 OPERATIONS = {
     name: operation

@@ -95,6 +95,7 @@ def test_repeated_rows_beyond_memory() -> None:
         read(ods(f'<table:table table:name="a">{value}</table:table>'))
 
 
+@pytest.mark.no_cover
 def test_many_rows_come_in_slices() -> None:
     found = read(ods(table(*[cell("float", value=str(row)) for row in range(60_000)])))
     assert len(found.parts) > 1

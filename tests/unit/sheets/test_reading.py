@@ -87,6 +87,7 @@ def test_merged_cells_are_filled_where_told() -> None:
     assert read(made, fill_merged=True).texts == filled
 
 
+@pytest.mark.no_cover
 def test_a_merged_area_over_several_slices() -> None:
     rows = "".join(f'<row r="{row}"><c r="B{row}"><v>{row}</v></c></row>' for row in range(2, 120_000))
     part = sheet(
@@ -105,6 +106,7 @@ def test_merged_areas_beyond_measure() -> None:
         read(xlsx(part), fill_merged=True)
 
 
+@pytest.mark.no_cover
 def test_cells_spread_over_too_large_an_area() -> None:
     rows = "".join(
         f'<row r="{row + 1}"><c r="{column_letters(row)}{row + 1}"><v>1</v></c></row>' for row in range(7200)
@@ -113,6 +115,7 @@ def test_cells_spread_over_too_large_an_area() -> None:
         read(xlsx(sheet(rows)))
 
 
+@pytest.mark.no_cover
 def test_texts_that_are_repeated_without_end() -> None:
     rows = "".join(f'<row r="{row}"><c r="A{row}" t="s"><v>0</v></c></row>' for row in range(1, 400))
     shared = f"<sst><si><t>{'x' * 2**20}</t></si></sst>"

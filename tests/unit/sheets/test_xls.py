@@ -67,6 +67,7 @@ def test_dates_counted_from_1904() -> None:
     assert read(made, format="xls").texts == {"A1": "2025-01-31"}
 
 
+@pytest.mark.no_cover
 def test_many_rows_come_in_slices() -> None:
     made = biff2(*(cell(2, row, column, pack("<H", row)) for row in range(16_000) for column in range(4)))
     found = read(made, format="xls")

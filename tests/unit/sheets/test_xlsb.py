@@ -98,6 +98,7 @@ def test_merged_areas() -> None:
     assert read(made, fill_merged=True).texts == {"A1": "a", "B1": "1", "A2": "a", "B2": "2"}
 
 
+@pytest.mark.no_cover
 def test_many_rows_come_in_slices_and_tell_how_far_they_are() -> None:
     rows = b"".join(row(at) + b"".join(real(column, at) for column in range(4)) for at in range(40_000))
     found = read(xlsb(part(rows)))
