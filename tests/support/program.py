@@ -47,7 +47,7 @@ class Program:
 
     def wait_for(self, pattern: str) -> str:
         """Wait until it has printed this; the last group, or all of it."""
-        found = until(lambda: self._told(pattern), pattern, seconds=120)
+        found = until(lambda: self._told(pattern), pattern)
         return found[found.re.groups]
 
     def _told(self, pattern: str) -> re.Match[str] | None:
@@ -76,7 +76,7 @@ class Program:
 
     def get(self, path: str, key: str | None = None) -> httpx.Response:
         """Answer to a GET below /api/v1 with the printed key."""
-        return httpx.get(f"{self.address}/api/v1{path}", headers={"X-API-Key": key or self.key}, timeout=30)
+        return httpx.get(f"{self.address}/api/v1{path}", headers={"X-API-Key": key or self.key}, timeout=120)
 
     def upload(self, name: str, text: str) -> httpx.Response:
         """Make a dataset of CSV text."""
@@ -106,7 +106,7 @@ def sheaf(*arguments: str | Path, environment: Mapping[str, str] | None = None) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, *, seconds: float = 60) -> T:
+def until(condition: Callable[[], T], what: str, *, seconds: float = 180) -> T:
     """The first true value of `condition`, asked again and again. Raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
