@@ -127,8 +127,8 @@ class Audit:
             fitting = [op for op in self._about(effect, ops) if effect.is_of(op)]
         if not fitting:
             self.findings.phantom.append(f"{dataset}: version {number} is no write that was sent: {told}")
-        for op in fitting[:1]:
-            self._match(op, number)
+        if fitting:  # a deletion that was refused, and sent again, is the one that was not refused
+            self._match(min(fitting, key=lambda op: (op.found is not None, op.outcome == "refused")), number)
 
     @staticmethod
     def _about(effect: Effect, ops: list[Op]) -> list[Op]:
