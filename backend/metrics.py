@@ -102,6 +102,7 @@ VERSIONS = Counter("sheaf_versions_published_total", "Versions of datasets that 
 ROWS_WRITTEN = Counter("sheaf_rows_written_total", "Records added, changed or removed by them.", "operation")
 IMPORTS = Counter("sheaf_imports_total", "Imports that ended, by how.", "outcome")
 RECEIVED = Counter("sheaf_received_bytes_total", "Bytes of files that arrived whole.")
+INDEXES = Counter("sheaf_index_builds_total", "Indexes that a worker was at, by how that ended.", "outcome")
 EXPORTS = Counter("sheaf_exports_total", "Exports whose file was made to its end.", "format")
 ROWS_EXPORTED = Counter("sheaf_rows_exported_total", "Records in them.", "format")
 BYTES_EXPORTED = Counter("sheaf_exported_bytes_total", "Bytes made for exports, broken-off ones too.", "format")

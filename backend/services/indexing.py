@@ -11,6 +11,7 @@ import structlog
 from msgspec import Struct
 
 from backend.errors import AppError
+from backend.metrics import INDEXES
 from backend.query.indexing import Access
 from backend.repositories import indexes
 from backend.repositories.database import Database, Tx
@@ -211,3 +212,4 @@ class IndexService:
     ) -> None:
         async with self._database.read() as tx:
             await indexes.settle(tx, index, self._worker, state, problem=problem, size=size, wait=wait)
+        INDEXES.add(1, {"ready": "built", "noted": "postponed"}.get(state, state))
