@@ -273,10 +273,11 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
     parser.add_argument("--seed", type=int, default=1, help="of what is random")
     parser.add_argument("--overload", action="store_true", help="then ten times as many, as long; then as before")
+    parser.add_argument("--concurrency", type=int, default=500, help="SHEAF_CONCURRENCY of each worker (500)")
     asked = parser.parse_args()
     plan = Plan(asked.minutes * 60, asked.connections, asked.seed, asked.overload)
     with TemporaryDirectory(prefix="sheaf-load-") as folder:
-        result = try_load(Path(folder), plan)
+        result = try_load(Path(folder), plan, concurrency=str(asked.concurrency))
     print(told(result, plan))
     sys.exit(bool(result.errors or result.cut_off))
 
