@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -31,6 +32,17 @@ settings.load_profile("same")  # no test depends on how busy the machine is, nor
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Packed files hold the time: shown in names, they would give a test another name in each process."""
     return "packed" if isinstance(val, bytes) and val.startswith((b"\x1f\x8b", b"PK")) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What collecting makes stays: looking for garbage in it, then and later, takes time and finds none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
