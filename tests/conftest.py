@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +23,8 @@ from backend.repositories.migrate import upgrade
 __all__ = ["caller", "server"]
 
 TURNS = pytest.StashKey[Turns]()
+
+_MEASURED = 3
 
 SLOW = [HealthCheck.too_slow]
 settings.register_profile("other", deadline=None, suppress_health_check=SLOW)
@@ -46,9 +49,12 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Thousands of cases of the same run without coverage, in half of the time: what they reach others reach too."""
+    """Coverage is taken of the first cases of a test: thousands more run without it, in half of the time."""
+    cases = Counter[str]()
     for item in items:
-        if {"acceptance", "property"} & set(item.path.parts):
+        test = item.nodeid.partition("[")[0]
+        cases[test] += 1
+        if cases[test] > _MEASURED or {"acceptance", "property"} & set(item.path.parts):
             item.add_marker(pytest.mark.no_cover)
 
 
