@@ -93,7 +93,8 @@ def telemetry(environment: Mapping[str, str]) -> Telemetry:
 def _otlp() -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 no dev tool
 
-    return OTLPSpanExporter()
+    exporter: SpanExporter = OTLPSpanExporter()
+    return exporter
 
 
 def _masked(scope: Scope) -> Scope:
