@@ -7,10 +7,11 @@ from functools import lru_cache
 from msgspec import Struct
 from psycopg import sql
 
-from backend.repositories.database import Tx
+from backend.errors import DatasetNotFound, VersionPruned
+from backend.repositories.database import BulkTx, Tx
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
-from backend.schemas.datasets import Snapshot
+from backend.schemas.datasets import Snapshot, Store
 
 
 class Found(Struct, frozen=True):
@@ -40,3 +41,24 @@ def _statement(scope: WorkspaceScope, *, newest: bool) -> bytes:
     )
     check = sql.SQL("h.token = %(token)s") if newest else kept
     return query.format(table(scope, "datasets"), check).as_bytes(None)
+
+
+class Kept(Struct, frozen=True):
+    """A version that is there for a transaction: whether it is the newest one, and where its images lie."""
+
+    newest: bool
+    store: Store
+
+
+def check_kept(tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot) -> Kept:
+    """Makes sure that the version is there for this transaction. Raises VersionPruned, DatasetNotFound."""
+    query = sql.SQL(
+        "SELECT v.pruned_at IS NOT NULL, h.token = v.token, h.store FROM {} v JOIN {} h ON h.id = v.dataset_id"
+        " WHERE v.dataset_id = %s AND v.version = %s AND v.token = %s"
+    ).format(table(scope, "versions"), table(scope, "datasets"))
+    row = tx.execute(query, (snapshot.dataset_id, snapshot.version, snapshot.token)).fetchone()
+    if row is None:
+        raise DatasetNotFound
+    if row[0]:
+        raise VersionPruned
+    return Kept(row[1], row[2])

@@ -21,7 +21,8 @@ _HEAD = sql.SQL(
     "id, slug, name, description, kind, owner, version, rows, columns, bytes, created_at, updated_at,"
     " (SELECT c.name FROM {columns} c WHERE c.dataset_id = d.id AND c.key = d.key AND c.removed_in = {live})"
     " AS key_name, keep_versions, keep_days,"
-    " token, revision, open_schema, next_id, CASE WHEN busy_until > statement_timestamp() THEN busy_import END, key"
+    " token, revision, store, open_schema, next_id,"
+    " CASE WHEN busy_until > statement_timestamp() THEN busy_import END, key"
 )
 _COLUMN = sql.SQL("key, name, type, format, nullable, description")
 

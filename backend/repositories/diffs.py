@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 from psycopg import sql
 
-from backend.errors import DatasetNotFound, VersionPruned
 from backend.repositories import datasets
+from backend.repositories.current import check_kept
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import NDJSON, records
 from backend.repositories.tables import LIVE
-from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Snapshot
 
@@ -59,7 +58,7 @@ def different(told: Between) -> sql.Composed:
     A record that is in both versions is compared by what the later one's columns show, to the digit.
     """
     low, high = sorted((told.before.version, told.after.version))
-    names = {"low": low, "high": high, "live": LIVE, "records": records(told.scope, told.before.dataset_id)}
+    names = {"low": low, "high": high, "live": LIVE, "records": records(told.scope, told.before.store)}
     sides = [_GONE.format(**names), _COME.format(**names)]
     before, after = sides if low == told.before.version else reversed(sides)
     later = {column.key for column in told.after.columns}
@@ -96,23 +95,12 @@ def stream_statement(tx: BulkTx, told: Between) -> bytes:
 
     Raises VersionPruned, DatasetNotFound.
     """
-    _check_kept(tx, told)
+    kept = [check_kept(tx, told.scope, version) for version in (told.before, told.after)]
+    told = structs.replace(told, before=structs.replace(told.before, store=kept[0].store))
     query = sql.SQL("COPY (SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1) TO STDOUT {}").format(
         different(told), NDJSON
     )
     return query.as_bytes(tx)
-
-
-def _check_kept(tx: BulkTx, told: Between) -> None:
-    """Both versions are still there in this snapshot, and with them all their images."""
-    query = sql.SQL("SELECT count(*), count(pruned_at) FROM {} WHERE dataset_id = %s AND token = ANY(%s)")
-    tokens = list({told.before.token, told.after.token})
-    found = tx.execute(query.format(table(told.scope, "versions")), (told.before.dataset_id, tokens))
-    there, pruned = found.fetchone() or (0, 0)
-    if pruned:
-        raise VersionPruned
-    if there < len(tokens):
-        raise DatasetNotFound
 
 
 def read_line(line: bytes) -> Images:

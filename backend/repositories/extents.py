@@ -8,9 +8,10 @@ from psycopg import sql
 
 from backend.query.compile import UNPACKED
 from backend.query.sqltext import literal
+from backend.repositories.current import Kept, check_kept
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NEWEST, records
-from backend.repositories.selections import Selection, check_kept
+from backend.repositories.selections import Selection
 from backend.schemas.columns import Column
 from backend.schemas.exports import Digits, Extent, Span
 
@@ -29,14 +30,14 @@ def extents(tx: BulkTx, chosen: Selection, columns: Sequence[Column]) -> dict[st
 
     Raises VersionPruned, DatasetNotFound.
     """
-    newest = check_kept(tx, chosen.scope, chosen.snapshot)
+    kept = check_kept(tx, chosen.scope, chosen.snapshot)
     found: dict[str, Extent] = {}
     for start in range(0, len(columns), _AT_ONCE):
-        found |= _measured(tx, chosen, columns[start : start + _AT_ONCE], newest=newest)
+        found |= _measured(tx, chosen, columns[start : start + _AT_ONCE], kept)
     return found
 
 
-def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], *, newest: bool) -> dict[str, Extent]:
+def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], kept: Kept) -> dict[str, Extent]:
     """Each value is taken out of its record once, by a sub-select that is not merged into what measures it."""
     values = [f"{_VALUE[column.type].format(literal(column.key))} AS c{at}" for at, column in enumerate(columns)]
     measures = [_MEASURES[column.type].format(f"c{at}") for at, column in enumerate(columns)]
@@ -46,8 +47,8 @@ def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], *, newes
         sql.SQL(", ".join(measures)),
         sql.SQL(", ".join(values)),
         UNPACKED,
-        records(chosen.scope, chosen.snapshot.dataset_id),
-        NEWEST if newest else AS_OF,
+        records(chosen.scope, kept.store),
+        NEWEST if kept.newest else AS_OF,
         chosen.compiled.where,
     )
     params = {**chosen.compiled.params, "version": chosen.snapshot.version}
@@ -70,7 +71,7 @@ async def first_long_cell(tx: Tx, chosen: Selection, longest: int, *, newest: bo
         " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
         " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
         " > %(longest)s ORDER BY r.id LIMIT 1"
-    ).format(records(chosen.scope, chosen.snapshot.dataset_id), NEWEST if newest else AS_OF, chosen.compiled.where)
+    ).format(records(chosen.scope, chosen.snapshot.store), NEWEST if newest else AS_OF, chosen.compiled.where)
     keys = [column.key for column in chosen.compiled.columns]
     params = {**chosen.compiled.params, "version": chosen.snapshot.version, "longest": longest, "keys": keys}
     row = await (await tx.execute(query, params)).fetchone()

@@ -31,7 +31,7 @@ class Matching(Struct, frozen=True):
 def by_query(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Matching:
     """Raises InvalidQuery and its kin for what does not fit the columns."""
     compiled = compile_query(query, snapshot.columns, fold=fold)
-    return Matching(records(scope, snapshot.dataset_id), compiled.where, compiled.params)
+    return Matching(records(scope, snapshot.store), compiled.where, compiled.params)
 
 
 async def count(tx: Tx, matching: Matching, *, at_most: int | None = None) -> int:

@@ -21,24 +21,25 @@ from backend.repositories.records import records
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
+from backend.schemas.datasets import Store
 
 log = structlog.get_logger()
 MOST_NOTED = 200
 """So many are known of a dataset at most, whatever is asked for."""
 _CLAIMS = 7_450_361_221
-_COLUMNS = sql.SQL("dataset_id, digest, workspace_id, form, expression, whole, state, problem, attempts, bytes, uses")
+_COLUMNS = sql.SQL("store, digest, workspace_id, form, expression, whole, state, problem, attempts, bytes, uses")
 _ADD_TRIGRAMS = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 _NOTE = """
-INSERT INTO sheaf.indexes AS i (dataset_id, digest, workspace_id, form, expression, whole, uses, used_at)
-SELECT %(dataset)s, %(digest)s, w.id, %(form)s, %(expression)s, %(whole)s, %(uses)s, %(at)s
+INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, uses, used_at)
+SELECT %(store)s, %(digest)s, w.id, %(form)s, %(expression)s, %(whole)s, %(uses)s, %(at)s
 FROM sheaf.workspaces w WHERE w.id = %(workspace)s
-AND (SELECT count(*) FROM sheaf.indexes o WHERE o.dataset_id = %(dataset)s AND o.digest <> %(digest)s) < %(most)s
-ON CONFLICT (dataset_id, digest) DO UPDATE SET uses = i.uses + excluded.uses, used_at = excluded.used_at
+AND (SELECT count(*) FROM sheaf.indexes o WHERE o.store = %(store)s AND o.digest <> %(digest)s) < %(most)s
+ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses, used_at = excluded.used_at
 """
 
 
 class TableGone(Exception):
-    """The dataset was removed meanwhile."""
+    """The dataset was removed meanwhile, or its records written anew."""
 
 
 class NotIndexable(Exception):
@@ -59,7 +60,7 @@ def attempting(index: Index) -> Iterator[None]:
     except (psycopg.errors.ProgramLimitExceeded, psycopg.errors.DataError) as error:
         raise NotIndexable from error
     except psycopg.Error as error:
-        log.warning("index_not_made", dataset_id=str(index.dataset_id), sqlstate=error.sqlstate)
+        log.warning("index_not_made", store=str(index.store), sqlstate=error.sqlstate)
         raise NotBuilt from error
 
 
@@ -67,7 +68,7 @@ class Use(Struct, frozen=True):
     """`access` was asked for so many times."""
 
     workspace_id: UUID
-    dataset_id: UUID
+    store: Store
     access: Access
     times: int
 
@@ -75,7 +76,7 @@ class Use(Struct, frozen=True):
 class Index(Struct, frozen=True):
     """One that is there, or may come to be. `bytes`: what it takes on disk."""
 
-    dataset_id: UUID
+    store: Store
     digest: str
     workspace_id: UUID
     form: Form
@@ -90,7 +91,7 @@ class Index(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The index's own, in the workspace's schema."""
-        return f"xu_{self.dataset_id.hex}_{self.digest}"
+        return f"xu_{self.store.hex}_{self.digest}"
 
     @property
     def scope(self) -> WorkspaceScope:
@@ -103,16 +104,16 @@ async def note(tx: Tx, uses: Iterable[Use], at: datetime) -> None:
     for use in uses:
         access = use.access
         params = {
-            "dataset": use.dataset_id, "workspace": use.workspace_id, "digest": access.digest, "form": access.form,
+            "store": use.store, "workspace": use.workspace_id, "digest": access.digest, "form": access.form,
             "expression": access.expression, "whole": access.whole, "uses": use.times, "at": at, "most": MOST_NOTED,
         }  # fmt: skip
         await tx.execute(_NOTE, params)
 
 
-async def list_of(tx: Tx, dataset_id: UUID) -> list[Index]:
-    """A dataset's, the one first that was used least recently."""
-    query = sql.SQL("SELECT {} FROM sheaf.indexes WHERE dataset_id = %s ORDER BY used_at, digest").format(_COLUMNS)
-    return [Index(*row) for row in await (await tx.execute(query, (dataset_id,))).fetchall()]
+async def list_of(tx: Tx, store: Store) -> list[Index]:
+    """A record table's, the one first that was used least recently."""
+    query = sql.SQL("SELECT {} FROM sheaf.indexes WHERE store = %s ORDER BY used_at, digest").format(_COLUMNS)
+    return [Index(*row) for row in await (await tx.execute(query, (store,))).fetchall()]
 
 
 async def claim(tx: Tx, worker: UUID, lease: timedelta, *, enough: int) -> Index | None:
@@ -120,7 +121,7 @@ async def claim(tx: Tx, worker: UUID, lease: timedelta, *, enough: int) -> Index
     await tx.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIMS,))
     query = sql.SQL(
         "UPDATE sheaf.indexes SET state = 'building', worker = %(worker)s, wait_until = %(until)s,"
-        " attempts = attempts + 1 WHERE (dataset_id, digest) = (SELECT dataset_id, digest FROM sheaf.indexes"
+        " attempts = attempts + 1 WHERE (store, digest) = (SELECT store, digest FROM sheaf.indexes"
         " WHERE state IN ('noted', 'building') AND uses >= %(enough)s AND (wait_until IS NULL OR wait_until <= now())"
         " ORDER BY state, used_at, digest LIMIT 1) AND NOT EXISTS (SELECT FROM sheaf.indexes"
         " WHERE worker IS NOT NULL AND wait_until > now()) RETURNING {}"
@@ -137,9 +138,9 @@ async def _from_now(tx: Tx, span: timedelta | None) -> datetime | None:
 
 async def renew(tx: Tx, index: Index, worker: UUID, lease: timedelta) -> bool:
     """Whether it is still this worker's."""
-    query = "UPDATE sheaf.indexes SET wait_until = %s WHERE dataset_id = %s AND digest = %s AND worker = %s"
+    query = "UPDATE sheaf.indexes SET wait_until = %s WHERE store = %s AND digest = %s AND worker = %s"
     until = await _from_now(tx, lease)
-    return (await tx.execute(query, (until, index.dataset_id, index.digest, worker))).rowcount > 0
+    return (await tx.execute(query, (until, index.store, index.digest, worker))).rowcount > 0
 
 
 async def settle(
@@ -155,18 +156,18 @@ async def settle(
     """How it came out; `wait`: so long nobody is to try again."""
     query = (
         "UPDATE sheaf.indexes SET state = %s, problem = %s, bytes = %s, wait_until = %s, worker = NULL"
-        " WHERE dataset_id = %s AND digest = %s AND worker = %s"
+        " WHERE store = %s AND digest = %s AND worker = %s"
     )
-    await tx.execute(query, (state, problem, size, await _from_now(tx, wait), index.dataset_id, index.digest, worker))
+    await tx.execute(query, (state, problem, size, await _from_now(tx, wait), index.store, index.digest, worker))
 
 
 async def refuse(tx: Tx, index: Index, problem: str) -> None:
     """Whoever is at it: it is not to be."""
     query = (
         "UPDATE sheaf.indexes SET state = 'refused', problem = %s, bytes = 0, worker = NULL"
-        " WHERE dataset_id = %s AND digest = %s"
+        " WHERE store = %s AND digest = %s"
     )
-    await tx.execute(query, (problem, index.dataset_id, index.digest))
+    await tx.execute(query, (problem, index.store, index.digest))
 
 
 async def list_unused(tx: Tx, since: datetime) -> list[Index]:
@@ -177,18 +178,25 @@ async def list_unused(tx: Tx, since: datetime) -> list[Index]:
     return [Index(*row) for row in await (await tx.execute(query, (since,))).fetchall()]
 
 
-async def used_before(tx: Tx, dataset_id: UUID, moment: datetime) -> list[Index]:
-    """A dataset's that are ready and were not asked for since then, least recently used first."""
+async def used_before(tx: Tx, store: Store, moment: datetime) -> list[Index]:
+    """A record table's that are ready and were not asked for since then, least recently used first."""
     query = sql.SQL(
-        "SELECT {} FROM sheaf.indexes WHERE dataset_id = %s AND state = 'ready' AND used_at < %s ORDER BY used_at"
+        "SELECT {} FROM sheaf.indexes WHERE store = %s AND state = 'ready' AND used_at < %s ORDER BY used_at"
     ).format(_COLUMNS)
-    return [Index(*row) for row in await (await tx.execute(query, (dataset_id, moment))).fetchall()]
+    return [Index(*row) for row in await (await tx.execute(query, (store, moment))).fetchall()]
+
+
+async def move(tx: Tx, before: Store, after: Store) -> None:
+    """What was ready, or on its way, is to be built on the table that the records were written into."""
+    query = (
+        "UPDATE sheaf.indexes SET store = %s, state = CASE state WHEN 'refused' THEN state ELSE 'noted' END, bytes = 0,"
+        " attempts = 0, worker = NULL, wait_until = NULL WHERE store = %s"
+    )
+    await tx.execute(query, (after, before))
 
 
 async def forget(tx: Tx, index: Index) -> None:
-    await tx.execute(
-        "DELETE FROM sheaf.indexes WHERE dataset_id = %s AND digest = %s", (index.dataset_id, index.digest)
-    )
+    await tx.execute("DELETE FROM sheaf.indexes WHERE store = %s AND digest = %s", (index.store, index.digest))
 
 
 async def is_there(tx: Tx, index: Index) -> bool | None:
@@ -201,7 +209,7 @@ async def is_there(tx: Tx, index: Index) -> bool | None:
 
 async def table_bytes(tx: Tx, index: Index) -> int | None:
     """What the records themselves take; None where their table is gone."""
-    name = records(index.scope, index.dataset_id).as_string(tx)
+    name = records(index.scope, index.store).as_string(tx)
     row = await (await tx.execute("SELECT pg_table_size(to_regclass(%s))", (name,))).fetchone()
     return row[0] if row else None
 
@@ -214,7 +222,7 @@ async def index_bytes(tx: Tx, index: Index) -> int:
 
 async def is_being_built(tx: Tx, index: Index) -> bool:
     """Whether somebody is at an index of this table: a worker that was killed leaves a backend that goes on."""
-    name = records(index.scope, index.dataset_id).as_string(tx)
+    name = records(index.scope, index.store).as_string(tx)
     found = await tx.execute("SELECT FROM pg_stat_progress_create_index WHERE relid = to_regclass(%s)", (name,))
     return await found.fetchone() is not None
 
@@ -244,7 +252,7 @@ async def build(tx: Tx, index: Index, *, trigrams: str | None) -> None:
         direction = sql.SQL(" DESC NULLS LAST" if index.form == "desc" else "")
         terms = sql.SQL("(({}){}, id)").format(expression, direction)
     statement = sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} {} WHERE removed_in = {}").format(
-        sql.Identifier(index.name), records(index.scope, index.dataset_id), terms, sql.Literal(LIVE)
+        sql.Identifier(index.name), records(index.scope, index.store), terms, sql.Literal(LIVE)
     )
     await tx.execute(statement, {})
 
@@ -257,7 +265,7 @@ async def measure(tx: Tx, index: Index) -> None:
         if index.whole is None
         else whole.format(sql.SQL(index.expression), sql.SQL(index.whole))
     )
-    source = records(index.scope, index.dataset_id)
+    source = records(index.scope, index.store)
     statement = sql.SQL("CREATE STATISTICS IF NOT EXISTS {} {} FROM {}")
     await tx.execute(statement.format(table(index.scope, f"{index.name}_st"), asked, source), {})
     await tx.execute(sql.SQL("ANALYZE {}").format(source))

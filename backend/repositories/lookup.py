@@ -111,7 +111,7 @@ async def snapshot(
             raise VersionNotFound
         number, token, rows = found
     columns = await _columns_at(tx, scope, dataset.id, number, token)
-    return Snapshot(dataset.id, number, token, rows, columns, dataset.name, head.revision)
+    return Snapshot(dataset.id, head.store, number, token, rows, columns, dataset.name, head.revision)
 
 
 def remember(

@@ -38,9 +38,9 @@ _STUCK = {
 
 
 class Orphans(Struct, frozen=True):
-    """`schemas` without a workspace, `tables` (`schema.table`) without a dataset, `listed` in the directory without a
-    dataset, `indexes` that a killed build left; and what is gone: `lost_schemas` of workspaces, `lost_tables` and
-    `unlisted` datasets (`schema.id`).
+    """`schemas` without a workspace, `tables` (`schema.table`) that no dataset has or had, `listed` in the directory
+    without a dataset, `indexes` that a killed build left; and what is gone: `lost_schemas` of workspaces,
+    `lost_tables` and `unlisted` datasets (`schema.id`).
     """
 
     schemas: list[str]
@@ -64,13 +64,17 @@ def find(tx: BulkTx) -> Orphans:
 
 def _look_into(tx: BulkTx, schema: str, workspace: UUID, lives: bool, found: Orphans) -> None:
     """One that is deleted loses its datasets step by step, and its entries of the directory at the end."""
-    query = sql.SQL("SELECT id FROM {}").format(sql.Identifier(schema, "datasets"))
-    datasets = {each.hex for (each,) in tx.execute(query)}
+    heads, retired = sql.Identifier(schema, "datasets"), sql.Identifier(schema, "retired_stores")
+    datasets, stores = set[str](), set[str]()
+    for dataset, store in tx.execute(sql.SQL("SELECT id, store FROM {}").format(heads)):
+        datasets.add(dataset.hex)
+        stores.add(store.hex)
+    olds = {each.hex for (each,) in tx.execute(sql.SQL("SELECT store FROM {}").format(retired))}
     tables = {name.removeprefix("records_") for (name,) in tx.execute(_TABLES, (schema,))}
     listed = {each.hex for (each,) in tx.execute(_DIRECTORY, (workspace,))}
     for target, ids, before in (
-        (found.tables, tables - datasets, f"{schema}.records_"),
-        (found.lost_tables, datasets - tables, f"{schema}.records_"),
+        (found.tables, tables - stores - olds, f"{schema}.records_"),
+        (found.lost_tables, stores - tables, f"{schema}.records_"),
         (found.listed, listed - datasets if lives else set(), ""),
         (found.unlisted, datasets - listed, f"{schema}."),
     ):

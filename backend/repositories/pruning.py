@@ -16,7 +16,7 @@ from backend.repositories.records import records
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
-from backend.schemas.datasets import Dataset
+from backend.schemas.datasets import Dataset, Store
 
 
 class Gap(Struct, frozen=True):
@@ -80,10 +80,19 @@ async def list_gaps(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> list[Gap
 async def try_lock(tx: Tx, dataset_id: UUID) -> bool:
     """Until the transaction ends, nobody else removes images of this dataset; False when somebody already does."""
     query = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
-    return await (await tx.execute(query, (f"prune {dataset_id}",))).fetchone() == (True,)
+    return await (await tx.execute(query, (_lock_name(dataset_id),))).fetchone() == (True,)
 
 
-async def remove(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, gap: Gap, *, most: int) -> int:
+async def lock(tx: Tx, dataset_id: UUID) -> None:
+    """Until the transaction ends, nobody removes images of this dataset; waits for who is at a step of it."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (_lock_name(dataset_id),))
+
+
+def _lock_name(dataset_id: UUID) -> str:
+    return f"prune {dataset_id}"
+
+
+async def remove(tx: Tx, scope: WorkspaceScope, store: Store, gap: Gap, *, most: int) -> int:
     """Removes up to so many images that only versions of the gap showed; answers how many.
 
     What earlier pruned versions showed is gone: what is left was seen by these ones, which bounds the search.
@@ -93,7 +102,7 @@ async def remove(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, gap: Gap, *, m
         " AND removed_in <= {after} AND removed_in < {live} AND added_in > {before} AND added_in <= {last}"
         " LIMIT {most}))"
     ).format(
-        records=records(scope, dataset_id),
+        records=records(scope, store),
         first=gap.versions[0],
         last=gap.versions[-1],
         before=gap.before,

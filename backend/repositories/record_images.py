@@ -16,6 +16,7 @@ from backend.repositories.records import records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
+from backend.schemas.datasets import Store
 from backend.schemas.records import Record
 
 
@@ -37,12 +38,13 @@ class Target(Struct, frozen=True):
 
     scope: WorkspaceScope
     dataset_id: UUID
+    store: Store
     version: int
     columns: tuple[Column, ...]
 
     @property
     def table(self) -> sql.Identifier:
-        return records(self.scope, self.dataset_id)
+        return records(self.scope, self.store)
 
 
 async def live(tx: Tx, target: Target, ids: Sequence[int]) -> dict[int, int]:

@@ -22,7 +22,7 @@ from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Snapshot
+from backend.schemas.datasets import Snapshot, Store
 
 SHOWN = 20
 """Records that are named where they have no key, or the same one."""
@@ -35,40 +35,40 @@ def same_index(one: Column, other: Column) -> bool:
     return value_expression(one) == value_expression(other)
 
 
-async def build(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Column) -> None:
+async def build(tx: Tx, scope: WorkspaceScope, store: Store, column: Column) -> None:
     """From now on no two live records have the same value in the column.
 
     Raises DuplicateKeys, and InvalidRecord for values that are too long.
     """
     statement = sql.SQL("CREATE UNIQUE INDEX {} ON {} (({})) WHERE removed_in = {}").format(
-        sql.Identifier(f"uq_records_{dataset_id.hex}_key_{token_hex(4)}"),
-        records(scope, dataset_id),
+        sql.Identifier(f"uq_records_{store.hex}_key_{token_hex(4)}"),
+        records(scope, store),
         sql.SQL(value_expression(column, "data")),
         sql.Literal(LIVE),
     )
-    await interrupt_builds(tx, scope, dataset_id)
+    await interrupt_builds(tx, scope, store)
     await tx.execute(statement, {})
 
 
-async def list_indexes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> list[str]:
+async def list_indexes(tx: Tx, scope: WorkspaceScope, store: Store) -> list[str]:
     """The names of the indexes that `build` made: one, or none."""
-    name = records(scope, dataset_id).as_string(tx)
+    name = records(scope, store).as_string(tx)
     query = (
         "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
         " WHERE i.indrelid = %s::regclass AND starts_with(c.relname, %s)"
     )
-    rows = await (await tx.execute(query, (name, f"uq_records_{dataset_id.hex}_key_"))).fetchall()
+    rows = await (await tx.execute(query, (name, f"uq_records_{store.hex}_key_"))).fetchall()
     return [row[0] for row in rows]
 
 
-async def drop(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, names: Collection[str]) -> None:
+async def drop(tx: Tx, scope: WorkspaceScope, store: Store, names: Collection[str]) -> None:
     """Two records may have the same value again.
 
     Those who read go on until they are done, and new ones do not wait long: raises DatasetBusy after two seconds.
     """
     if not names:
         return
-    await interrupt_builds(tx, scope, dataset_id)
+    await interrupt_builds(tx, scope, store)
     await tx.execute(_PATIENCE)
     try:
         for name in names:
@@ -85,15 +85,15 @@ async def require(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Colum
     await tx.execute(query.format(table(scope, "columns")), (dataset_id, column.key, LIVE))
 
 
-async def without(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Column) -> list[int]:
+async def without(tx: Tx, scope: WorkspaceScope, store: Store, column: Column) -> list[int]:
     """The first live records that have no value in the column."""
     query = sql.SQL("SELECT r.id FROM {} r WHERE r.removed_in = {} AND ({}) IS NULL ORDER BY r.id LIMIT {}").format(
-        records(scope, dataset_id), sql.Literal(LIVE), sql.SQL(value_expression(column)), sql.Literal(SHOWN)
+        records(scope, store), sql.Literal(LIVE), sql.SQL(value_expression(column)), sql.Literal(SHOWN)
     )
     return [row[0] for row in await (await tx.execute(query, {})).fetchall()]
 
 
-async def repeated(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Column) -> list[tuple[list[int], str]]:
+async def repeated(tx: Tx, scope: WorkspaceScope, store: Store, column: Column) -> list[tuple[list[int], str]]:
     """The first values that several live records have in the column: the first of these records, and the value."""
     query = sql.SQL(
         "SELECT (array_agg(r.id ORDER BY r.id))[:{shown}], min(r.data->>{key}) FROM {source} r"
@@ -101,17 +101,17 @@ async def repeated(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Colu
     ).format(
         shown=sql.Literal(SHOWN),
         key=sql.SQL(literal(column.key)),
-        source=records(scope, dataset_id),
+        source=records(scope, store),
         live=sql.Literal(LIVE),
         value=sql.SQL(value_expression(column)),
     )
     return [(row[0], row[1]) for row in await (await tx.execute(query, {})).fetchall()]
 
 
-async def find(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, column: Column, value: Bound) -> int | None:
+async def find(tx: Tx, scope: WorkspaceScope, store: Store, column: Column, value: Bound) -> int | None:
     """The live record with this key, found by the index."""
     query = sql.SQL("SELECT r.id FROM {} r WHERE r.removed_in = {} AND {}").format(
-        records(scope, dataset_id), sql.Literal(LIVE), _is(column)
+        records(scope, store), sql.Literal(LIVE), _is(column)
     )
     row = await (await tx.execute(query, {"value": value})).fetchone()
     return row[0] if row else None
@@ -122,7 +122,7 @@ async def find_at(tx: Tx, scope: WorkspaceScope, snapshot: Snapshot, column: Col
     query = sql.SQL(
         "SELECT r.id FROM {} r WHERE r.added_in <= %(version)s AND r.removed_in > %(version)s AND {}"
         " ORDER BY r.id LIMIT {}"
-    ).format(records(scope, snapshot.dataset_id), _is(column), sql.Literal(SHOWN))
+    ).format(records(scope, snapshot.store), _is(column), sql.Literal(SHOWN))
     params = {"value": value, "version": snapshot.version}
     return [row[0] for row in await (await tx.execute(query, params)).fetchall()]
 
@@ -132,7 +132,7 @@ def _is(column: Column) -> sql.SQL:
 
 
 async def pair(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, columns: Sequence[Column], items: Sequence[Raw]
+    tx: Tx, scope: WorkspaceScope, store: Store, columns: Sequence[Column], items: Sequence[Raw]
 ) -> list[tuple[int, list[int]]]:
     """For each item, an object of values by column key: the first item with the same values in these columns, and the
     first live records with them.
@@ -147,7 +147,7 @@ async def pair(
     ).format(
         shown=sql.Literal(SHOWN),
         mine=sql.SQL(", ").join(mine),
-        source=records(scope, dataset_id),
+        source=records(scope, store),
         live=sql.Literal(LIVE),
         same=sql.SQL(" AND ").join(sql.SQL("{} = {}").format(*each) for each in zip(theirs, mine, strict=True)),
     )

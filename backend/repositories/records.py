@@ -20,7 +20,7 @@ from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Snapshot
+from backend.schemas.datasets import Head, Snapshot, Store
 from backend.schemas.records import Image, Record
 
 AS_OF = sql.SQL("r.added_in <= %(version)s AND r.removed_in > %(version)s")
@@ -36,47 +36,51 @@ MARK = "SAVEPOINT mark"
 BACK_TO_MARK = "ROLLBACK TO SAVEPOINT mark"
 """Takes back what the transaction did since the mark."""
 
-_TABLE = (
-    sql.SQL(
-        "CREATE TABLE {table} (id bigint NOT NULL, added_in integer NOT NULL,"
-        " removed_in integer NOT NULL DEFAULT {live}, data jsonb NOT NULL)"
-    ),
+_TABLE = sql.SQL(
+    "CREATE TABLE {table} (id bigint NOT NULL, added_in integer NOT NULL,"
+    " removed_in integer NOT NULL DEFAULT {live}, data jsonb NOT NULL)"
+)
+_CHANGES = (
     sql.SQL("CREATE INDEX {added} ON {table} (added_in) WHERE added_in > 1"),
     sql.SQL("CREATE INDEX {removed} ON {table} (removed_in) WHERE removed_in < {live}"),
 )
+_NEWEST = (
+    sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in, removed_in)"),
+    sql.SQL("CREATE INDEX {newest} ON {table} (id) WHERE removed_in = {live}"),
+)
 
 
-def records(scope: WorkspaceScope, dataset_id: UUID) -> sql.Identifier:
-    """The quoted name of a dataset's record table."""
-    return table(scope, f"records_{dataset_id.hex}")
+def records(scope: WorkspaceScope, store: Store) -> sql.Identifier:
+    """The quoted name of a record table."""
+    return table(scope, f"records_{store.hex}")
 
 
-async def create_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+async def create_table(tx: Tx, scope: WorkspaceScope, store: Store, *, history: bool = False) -> None:
     """An empty record table with two indexes: images that came after version 1, and images that are gone.
 
-    They are what a diff needs, and a first load puts nothing into them. All others are made faster after a load.
+    They are what a diff needs, and a first load puts nothing into them; one that loads `history` does, and gets them
+    after it. All others are made faster after a load.
     """
-    names = _names(scope, dataset_id)
-    for statement in _TABLE:
+    names = _names(scope, store)
+    for statement in (_TABLE,) if history else (_TABLE, *_CHANGES):
         await tx.execute(statement.format(**names))
 
 
-async def add_indexes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+async def add_indexes(tx: Tx, scope: WorkspaceScope, store: Store, *, history: bool = False) -> None:
     """The primary key, and the index by which the newest version is read, however many images others have.
 
     The latter is not unique: for a moment within a write a record may have its old image and its new one. The key has
     `removed_in` in it, so that who reads an older version need not look at images that had ended by then.
     """
-    names = _names(scope, dataset_id)
-    key = sql.SQL("ALTER TABLE {table} ADD CONSTRAINT {pk} PRIMARY KEY (id, added_in, removed_in)")
-    await tx.execute(key.format(**names))
-    await tx.execute(sql.SQL("CREATE INDEX {newest} ON {table} (id) WHERE removed_in = {live}").format(**names))
+    names = _names(scope, store)
+    for statement in (*_CHANGES, *_NEWEST) if history else _NEWEST:
+        await tx.execute(statement.format(**names))
 
 
-def _names(scope: WorkspaceScope, dataset_id: UUID) -> dict[str, sql.Composable]:
-    name = f"records_{dataset_id.hex}"
+def _names(scope: WorkspaceScope, store: Store) -> dict[str, sql.Composable]:
+    name = f"records_{store.hex}"
     return {
-        "table": records(scope, dataset_id),
+        "table": records(scope, store),
         "pk": sql.Identifier(f"pk_{name}"),
         "added": sql.Identifier(f"ix_{name}_added"),
         "removed": sql.Identifier(f"ix_{name}_removed"),
@@ -85,37 +89,37 @@ def _names(scope: WorkspaceScope, dataset_id: UUID) -> dict[str, sql.Composable]
     }
 
 
-async def load(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, lines: AsyncIterable[bytes]) -> None:
+async def load(tx: Tx, scope: WorkspaceScope, store: Store, lines: AsyncIterable[bytes]) -> None:
     """Fills a table made or emptied in this transaction: lines of `id \\x02 added_in \\x02 {json}`.
 
     Rows are frozen: nobody else can see the table, and its first readers need not mark each row as committed.
     """
-    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, dataset_id), FROZEN)
+    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, store), FROZEN)
     async with tx.cursor() as cursor, cursor.copy(query) as copy:
         async for chunk in lines:
             await copy.write(chunk)
 
 
-async def append(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, lines: AsyncIterable[bytes]) -> None:
+async def append(tx: Tx, scope: WorkspaceScope, store: Store, lines: AsyncIterable[bytes]) -> None:
     """More images, as `load` takes them, into a table that others read."""
-    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, dataset_id), NDJSON)
+    query = sql.SQL("COPY {} (id, added_in, data) FROM STDIN {}").format(records(scope, store), NDJSON)
     async with tx.cursor() as cursor, cursor.copy(query) as copy:
         async for chunk in lines:
             await copy.write(chunk)
 
 
-async def close_before(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int) -> None:
+async def close_before(tx: Tx, scope: WorkspaceScope, store: Store, version: int) -> None:
     """Every record that was there before `version` is gone from it on."""
     query = sql.SQL("UPDATE {} SET removed_in = %s WHERE removed_in = %s AND added_in < %s")
-    await tx.execute(query.format(records(scope, dataset_id)), (version, LIVE, version))
+    await tx.execute(query.format(records(scope, store)), (version, LIVE, version))
 
 
-async def interrupt_builds(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+async def interrupt_builds(tx: Tx, scope: WorkspaceScope, store: Store) -> None:
     """Ends the building of an index beside the requests, which would keep out who makes or drops one at once.
 
     It is tried again later.
     """
-    name = records(scope, dataset_id).as_string(tx)
+    name = records(scope, store).as_string(tx)
     await tx.execute(
         "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index"
         " WHERE relid = to_regclass(%s) AND command LIKE '%%CONCURRENTLY'",
@@ -123,25 +127,25 @@ async def interrupt_builds(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> N
     )
 
 
-async def drop_table(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
-    await interrupt_builds(tx, scope, dataset_id)
-    await tx.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(records(scope, dataset_id)))
+async def drop_table(tx: Tx, scope: WorkspaceScope, store: Store) -> None:
+    await interrupt_builds(tx, scope, store)
+    await tx.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(records(scope, store)))
 
 
-async def empty(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+async def empty(tx: Tx, scope: WorkspaceScope, store: Store) -> None:
     """Takes back what this transaction loaded into a table of its own making."""
-    await tx.execute(sql.SQL("TRUNCATE {}").format(records(scope, dataset_id)))
+    await tx.execute(sql.SQL("TRUNCATE {}").format(records(scope, store)))
 
 
-async def analyze(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> None:
+async def analyze(tx: Tx, scope: WorkspaceScope, store: Store) -> None:
     """Statistics from a small sample: the columns are as plain as can be."""
     await tx.execute("SET LOCAL default_statistics_target = 10")
-    await tx.execute(sql.SQL("ANALYZE {} (id, added_in, removed_in)").format(records(scope, dataset_id)))
+    await tx.execute(sql.SQL("ANALYZE {} (id, added_in, removed_in)").format(records(scope, store)))
 
 
-async def total_bytes(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> int:
+async def total_bytes(tx: Tx, scope: WorkspaceScope, store: Store) -> int:
     """What the record table and its indexes take on disk."""
-    name = records(scope, dataset_id).as_string(tx)
+    name = records(scope, store).as_string(tx)
     row = await (await tx.execute("SELECT pg_total_relation_size(%s::regclass)", (name,))).fetchone()
     return int(row[0]) if row else 0
 
@@ -152,10 +156,10 @@ async def find(
     """One record and the ETag of its image as this schema shows it.
 
     `ref`: what the dataset must still be called, and its version be kept or, if so said, the `newest`; None as well
-    where that is not so.
+    where that is not so. Raises DatasetNotFound where its record table, as it was found, is gone.
     """
     params = {"id": record_id, "version": snapshot.version, "ref": ref, "token": snapshot.token, "newest": newest}
-    statement = _find(scope, snapshot.dataset_id, snapshot.columns)
+    statement = _find(scope, snapshot.dataset_id, snapshot.store, snapshot.columns)
     row = await (await tx.execute(statement, params)).fetchone()
     if row is None:
         return None
@@ -163,14 +167,15 @@ async def find(
 
 
 @lru_cache(maxsize=256)
-def _find(scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) -> bytes:
+def _find(scope: WorkspaceScope, dataset_id: UUID, store: Store, columns: tuple[Column, ...]) -> bytes:
     """Images of a record do not overlap: the last that began by then is the one, or none is, however many there are."""
     query = sql.SQL(
         "SELECT r.id, r.added_in, {json}, (SELECT token FROM {versions} WHERE dataset_id = {dataset}"
         " AND version = r.added_in)"
         " FROM (SELECT * FROM {table} WHERE id = %(id)s AND added_in <= %(version)s ORDER BY added_in DESC LIMIT 1) r"
         " WHERE r.removed_in > %(version)s AND (%(ref)s::text IS NULL OR EXISTS (SELECT FROM {datasets} h"
-        " WHERE h.id = {dataset} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND CASE WHEN %(newest)s"
+        " WHERE h.id = {dataset} AND h.store = {store} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)"
+        " AND CASE WHEN %(newest)s"
         " THEN h.token = %(token)s ELSE EXISTS (SELECT FROM {versions} v WHERE v.dataset_id = {dataset}"
         " AND v.version = %(version)s AND v.token = %(token)s AND v.pruned_at IS NULL) END))"
     )
@@ -178,8 +183,9 @@ def _find(scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) 
         json=record_json(columns),
         versions=table(scope, "versions"),
         datasets=table(scope, "datasets"),
-        table=records(scope, dataset_id),
+        table=records(scope, store),
         dataset=dataset_id,
+        store=store,
     ).as_bytes()
 
 
@@ -190,13 +196,13 @@ def schema_tag(columns: tuple[Column, ...]) -> str:
 
 
 async def history(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, record_id: int, *, limit: int, offset: int
+    tx: Tx, scope: WorkspaceScope, head: Head, record_id: int, *, limit: int, offset: int
 ) -> tuple[list[Image], int]:
     """A page of a record's images, the oldest first, and how many there are; each with its own version's columns.
 
     Images that no kept version shows are left out, whether they are removed already or not.
     """
-    source, versions = records(scope, dataset_id), table(scope, "versions")
+    dataset_id, source, versions = head.dataset.id, records(scope, head.store), table(scope, "versions")
     shown = sql.SQL(
         "r.id = %(id)s AND EXISTS (SELECT FROM {} k WHERE k.dataset_id = %(dataset)s AND k.pruned_at IS NULL"
         " AND k.version >= r.added_in AND k.version < r.removed_in)"
@@ -228,8 +234,8 @@ async def _by_schema(
     return [(await datasets.list_columns(tx, scope, dataset_id, group[0]), group) for group in listed]
 
 
-async def filled(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, keys: Sequence[str]) -> set[str]:
+async def filled(tx: Tx, scope: WorkspaceScope, store: Store, keys: Sequence[str]) -> set[str]:
     """Those of the columns, by key, that hold a value in any image of any record."""
     asked = sql.SQL("SELECT key FROM unnest(%s::text[]) key WHERE EXISTS (SELECT FROM {} r WHERE r.data ? key)")
-    rows = await (await tx.execute(asked.format(records(scope, dataset_id)), (list(keys),))).fetchall()
+    rows = await (await tx.execute(asked.format(records(scope, store)), (list(keys),))).fetchall()
     return {key for (key,) in rows}

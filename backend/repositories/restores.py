@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
@@ -11,10 +10,10 @@ from psycopg import sql
 
 from backend.repositories.database import Tx
 from backend.repositories.diffs import Between, different
-from backend.repositories.records import ROOMY, records
+from backend.repositories.records import ROOMY, add_indexes, create_table, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
-from backend.schemas.datasets import Snapshot
+from backend.schemas.datasets import Snapshot, Store
 
 _DIFFERENT = sql.Identifier("pg_temp", "restored")
 _BY_PLACE = ("SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off")
@@ -23,12 +22,21 @@ _AS_USUAL = ("SET LOCAL enable_hashjoin TO DEFAULT", "SET LOCAL enable_mergejoin
 _CLOSE = sql.SQL("UPDATE {records} r SET removed_in = {version} FROM {different} d WHERE r.ctid = d.now")
 _CLOSE_ALL = sql.SQL("UPDATE {records} r SET removed_in = {version} WHERE r.removed_in = {live}")
 _BRING_BACK = sql.SQL(
-    "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
+    "INSERT INTO {new} (id, added_in, data) SELECT r.id, {version}, r.data FROM {different} d"
     " JOIN {records} r ON r.ctid = d.before"
 )
 _BRING_BACK_ALL = sql.SQL(
-    "INSERT INTO {records} (id, added_in, data) SELECT r.id, {version}, r.data FROM {records} r"
+    "INSERT INTO {new} (id, added_in, data) SELECT r.id, {version}, r.data FROM {records} r"
     " WHERE r.added_in <= {then} AND r.removed_in > {then}"
+)
+_COPY = sql.SQL(
+    "INSERT INTO {new} (id, added_in, removed_in, data) SELECT r.id, r.added_in,"
+    " CASE WHEN d.now IS NULL THEN r.removed_in ELSE {version} END, r.data"
+    " FROM {records} r LEFT JOIN {different} d ON d.now = r.ctid"
+)
+_COPY_ALL = sql.SQL(
+    "INSERT INTO {new} (id, added_in, removed_in, data) SELECT r.id, r.added_in,"
+    " CASE WHEN r.removed_in = {live} THEN {version} ELSE r.removed_in END, r.data FROM {records} r"
 )
 
 
@@ -36,6 +44,11 @@ class Counts(Struct, frozen=True):
     added: int
     changed: int
     removed: int
+
+    @property
+    def written(self) -> int:
+        """Images that end or begin."""
+        return self.added + 2 * self.changed + self.removed
 
 
 class Then(Struct, frozen=True):
@@ -52,7 +65,7 @@ async def count_touched(tx: Tx, scope: WorkspaceScope, target: Snapshot, *, most
         "SELECT count(*) FROM ((SELECT FROM {records} WHERE removed_in > {version} AND removed_in < {live}"
         " AND added_in <= {version} LIMIT {most}) UNION ALL (SELECT FROM {records} WHERE added_in > {version}"
         " AND added_in > 1 AND removed_in = {live} LIMIT {most}) LIMIT {most}) x"
-    ).format(records=records(scope, target.dataset_id), version=target.version, live=LIVE, most=most)
+    ).format(records=records(scope, target.store), version=target.version, live=LIVE, most=most)
     row = await (await tx.execute(query)).fetchone()
     return row[0] if row else 0
 
@@ -75,24 +88,43 @@ async def compare(tx: Tx, told: Between) -> Counts:
     return Counts(added, then - added, live - (then - added))
 
 
+async def has_more(tx: Tx, scope: WorkspaceScope, store: Store, most: int) -> bool:
+    """Whether a record table holds more images than that."""
+    query = sql.SQL("SELECT FROM {} LIMIT {}").format(records(scope, store), most + 1)
+    counted = await tx.execute(sql.SQL("SELECT count(*) FROM ({}) x").format(query))
+    return int((await counted.fetchone() or (0,))[0]) > most
+
+
 async def close(tx: Tx, told: Between, version: int, *, every: bool) -> None:
     """The records found by `compare`, `every` live one, are no longer what they are, from `version` on."""
-    await _by_place(tx, told, version, _CLOSE_ALL if every else _CLOSE)
+    await _by_place(tx, told, version, _CLOSE_ALL if every else _CLOSE, told.before.store)
 
 
-async def bring_back(tx: Tx, told: Between, version: int, *, every: bool) -> None:
-    """The records found by `compare`, and closed, are what they were again, from `version` on."""
-    await _by_place(tx, told, version, _BRING_BACK_ALL if every else _BRING_BACK)
+async def bring_back(tx: Tx, told: Between, version: int, store: Store, *, every: bool) -> None:
+    """The records found by `compare`, and closed, are what they were again, from `version` on, in `store`."""
+    await _by_place(tx, told, version, _BRING_BACK_ALL if every else _BRING_BACK, store)
 
 
-async def _by_place(tx: Tx, told: Between, version: int, statement: sql.SQL) -> None:
-    names = {"records": records(told.scope, told.before.dataset_id), "different": _DIFFERENT}
-    numbers = {"version": version, "then": told.after.version, "live": LIVE}
+async def _by_place(tx: Tx, told: Between, version: int, statement: sql.SQL, store: Store) -> None:
     for each in _BY_PLACE:
         await tx.execute(each)
-    await tx.execute(statement.format(**names, **numbers))
+    await _run(tx, told, version, statement, store)
     for each in _AS_USUAL:
         await tx.execute(each)
+
+
+async def _run(tx: Tx, told: Between, version: int, statement: sql.SQL, store: Store) -> None:
+    names = {"records": records(told.scope, told.before.store), "new": records(told.scope, store)}
+    numbers = {"version": version, "then": told.after.version, "live": LIVE}
+    await tx.execute(statement.format(different=_DIFFERENT, **names, **numbers))
+
+
+async def write_anew(tx: Tx, told: Between, version: int, store: Store, *, every: bool) -> None:
+    """What `close` and `bring_back` make of the record table, as a new one, its indexes made after it was filled."""
+    await create_table(tx, told.scope, store, history=True)
+    await _run(tx, told, version, _COPY_ALL if every else _COPY, store)
+    await bring_back(tx, told, version, store, every=every)
+    await add_indexes(tx, told.scope, store, history=True)
 
 
 async def list_images(tx: Tx, scope: WorkspaceScope, target: Snapshot, ids: Sequence[int]) -> list[Then]:
@@ -102,18 +134,18 @@ async def list_images(tx: Tx, scope: WorkspaceScope, target: Snapshot, ids: Sequ
         " LEFT JOIN {records} n ON n.id = k.id AND n.removed_in = %(live)s"
         " LEFT JOIN {records} t ON t.id = k.id AND t.added_in <= %(version)s AND t.removed_in > %(version)s"
         " WHERE n.id IS NOT NULL OR t.id IS NOT NULL OR EXISTS (SELECT FROM {records} e WHERE e.id = k.id)"
-    ).format(records=records(scope, target.dataset_id))
+    ).format(records=records(scope, target.store))
     params = {"ids": list(ids), "version": target.version, "live": LIVE}
     return [Then(*row) for row in await (await tx.execute(query, params)).fetchall()]
 
 
 async def insert(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, rows: Mapping[int, Mapping[str, Raw]]
+    tx: Tx, scope: WorkspaceScope, store: Store, version: int, rows: Mapping[int, Mapping[str, Raw]]
 ) -> None:
     """Images that begin at `version`: record id → column key → JSON text."""
     query = sql.SQL(
         "INSERT INTO {} (id, added_in, data) SELECT id, %s::integer, data::jsonb"
         " FROM unnest(%s::bigint[], %s::text[]) AS new (id, data)"
-    ).format(records(scope, dataset_id))
+    ).format(records(scope, store))
     texts = [msgspec.json.encode(row).decode() for row in rows.values()]
     await tx.execute(query, (version, list(rows), texts))

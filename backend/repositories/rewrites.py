@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from uuid import UUID
 
 from psycopg import sql
 
@@ -13,6 +12,7 @@ from backend.repositories.records import AS_OF, HASHED, NDJSON, ROOMY, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
+from backend.schemas.datasets import Store
 
 _AT_ONCE = 1_000
 """Columns that one SELECT returns."""
@@ -22,7 +22,7 @@ Texts = list[list[str | None]]
 
 
 async def read_texts(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, columns: Sequence[Column], first: int, most: int
+    tx: Tx, scope: WorkspaceScope, store: Store, version: int, columns: Sequence[Column], first: int, most: int
 ) -> tuple[Sequence[int], Texts]:
     """The ids of a version's next records from `first` on, and for each column the text of their values."""
     ids: Sequence[int] = ()
@@ -31,7 +31,7 @@ async def read_texts(
         query = sql.SQL(
             "SELECT x.id, {} FROM (SELECT r.id, {} FROM {} r WHERE {} AND r.id >= %(first)s"
             " ORDER BY r.id LIMIT %(most)s) AS x"
-        ).format(csv_select(columns[start : start + _AT_ONCE]), UNPACKED, records(scope, dataset_id), AS_OF)
+        ).format(csv_select(columns[start : start + _AT_ONCE]), UNPACKED, records(scope, store), AS_OF)
         rows = await (await tx.execute(query, {"version": version, "first": first, "most": most})).fetchall()
         ids = [row[0] for row in rows]
         texts += [[row[place] for row in rows] for place in range(1, len(columns[start : start + _AT_ONCE]) + 1)]
@@ -54,7 +54,7 @@ async def write(tx: Tx, lines: bytes) -> None:
 
 
 async def finish(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, *, emptied: Sequence[str], every: bool, keyed: bool
+    tx: Tx, scope: WorkspaceScope, store: Store, version: int, *, emptied: Sequence[str], every: bool, keyed: bool
 ) -> None:
     """The records with new values get new images from `version` on: what they were, and the new values over it.
 
@@ -62,7 +62,7 @@ async def finish(
     images have to be closed before new ones begin, or a value of the key column would be there twice in between.
     """
     names = {
-        "source": records(scope, dataset_id),
+        "source": records(scope, store),
         "rewritten": _REWRITTEN,
         "live": sql.Literal(LIVE),
         "version": sql.Literal(version),
@@ -87,10 +87,10 @@ async def finish(
 
 
 async def list_nulls(
-    tx: Tx, scope: WorkspaceScope, dataset_id: UUID, version: int, key: str, *, most: int
+    tx: Tx, scope: WorkspaceScope, store: Store, version: int, key: str, *, most: int
 ) -> tuple[list[int], int]:
     """The first records of a version without a value under this key, and how many there are."""
-    where = sql.SQL("FROM {} r WHERE {} AND NOT r.data ? %(key)s").format(records(scope, dataset_id), AS_OF)
+    where = sql.SQL("FROM {} r WHERE {} AND NOT r.data ? %(key)s").format(records(scope, store), AS_OF)
     params = {"version": version, "key": key, "most": most}
     listed = await tx.execute(sql.SQL("SELECT r.id {} ORDER BY r.id LIMIT %(most)s").format(where), params)
     ids = [row[0] for row in await listed.fetchall()]

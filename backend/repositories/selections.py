@@ -7,10 +7,11 @@ from typing import Any
 from msgspec import Raw, Struct
 from psycopg import ClientCursor, sql
 
-from backend.errors import DatasetNotFound, VersionPruned
+from backend.errors import VersionPruned
 from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
 from backend.query.indexing import Access, accesses
 from backend.query.nodes import Query
+from backend.repositories.current import Kept, check_kept
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, NEWEST, records
 from backend.repositories.remembered import Remembered
@@ -71,7 +72,7 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
 def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     """As `selection`, made anew and kept nowhere: for threads."""
     compiled = compile_query(query, snapshot.columns, fold=fold)
-    source = records(scope, snapshot.dataset_id)
+    source = records(scope, snapshot.store)
     as_of = _as_of(snapshot.version)
     behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
     first = _page_statement(compiled, query, as_of, source=source, offset=query.offset)
@@ -130,10 +131,12 @@ def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, pag
     """
     statement = sql.SQL(
         "{page} HAVING EXISTS (SELECT FROM {heads} h"
-        " WHERE h.id = {id} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {check})"
+        " WHERE h.id = {id} AND h.store = {store} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)"
+        " AND {check})"
     )
     heads = table(scope, "datasets")
-    return statement.format(heads=heads, page=page, id=snapshot.dataset_id, check=check).as_bytes(None)
+    at = {"id": snapshot.dataset_id, "store": snapshot.store}
+    return statement.format(heads=heads, page=page, check=check, **at).as_bytes(None)
 
 
 def _page_statement(
@@ -212,7 +215,7 @@ def count_statement(
     query = sql.SQL(
         "SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT %(at_most)s) AS matching HAVING {}"
     ).format(
-        records(scope, snapshot.dataset_id),
+        records(scope, snapshot.store),
         NEWEST if newest else AS_OF,
         chosen.compiled.where,
         head.format(table(scope, "datasets"), snapshot.dataset_id, snapshot.token)
@@ -223,30 +226,13 @@ def count_statement(
     return query, params
 
 
-def check_kept(tx: BulkTx, scope: WorkspaceScope, snapshot: Snapshot) -> bool:
-    """Makes sure that the version is there for this transaction. Raises VersionPruned, DatasetNotFound.
-
-    Answers whether it is the newest one.
-    """
-    query = sql.SQL(
-        "SELECT h.token = v.token, v.pruned_at IS NOT NULL FROM {} v JOIN {} h ON h.id = v.dataset_id"
-        " WHERE v.dataset_id = %s AND v.version = %s AND v.token = %s"
-    ).format(table(scope, "versions"), table(scope, "datasets"))
-    row = tx.execute(query, (snapshot.dataset_id, snapshot.version, snapshot.token)).fetchone()
-    if row is None:
-        raise DatasetNotFound
-    if row[1]:
-        raise VersionPruned
-    return bool(row[0])
-
-
 def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:
     """`COPY (SELECT …) TO STDOUT`, a record's JSON a line: the bytes that would be quoted never stand in JSON raw.
 
     Raises VersionPruned, DatasetNotFound.
     """
     line = sql.SQL("'{{\"id\":' || r.id || ',\"version\":' || r.added_in || ',\"data\":' || {} || '}}'")
-    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"), newest=check_kept(tx, chosen.scope, chosen.snapshot))
+    rows = _matching(chosen, sql.SQL("r.id, r.added_in, r.data"), check_kept(tx, chosen.scope, chosen.snapshot))
     select = sql.SQL("SELECT {} FROM ({}) AS r").format(line.format(record_json(chosen.compiled.columns)), rows)
     return _copy_to(tx, chosen, query, select, NDJSON)
 
@@ -256,24 +242,24 @@ def export_statement(tx: BulkTx, chosen: Selection, query: Query, *, delimiter: 
 
     Raises VersionPruned, DatasetNotFound.
     """
-    newest = check_kept(tx, chosen.scope, chosen.snapshot)
+    kept = check_kept(tx, chosen.scope, chosen.snapshot)
     columns = chosen.compiled.columns
     if delimiter is None:
-        rows = _matching(chosen, sql.SQL("r.id, r.data"), newest=newest)
+        rows = _matching(chosen, sql.SQL("r.id, r.data"), kept)
         select = sql.SQL("SELECT {} FROM ({}) AS r").format(record_json(columns, ids=ids), rows)
         return _copy_to(tx, chosen, query, select, NDJSON)
-    rows = _matching(chosen, sql.SQL("r.id, ") + UNPACKED if ids else UNPACKED, newest=newest)
+    rows = _matching(chosen, sql.SQL("r.id, ") + UNPACKED if ids else UNPACKED, kept)
     select = sql.SQL("SELECT {} FROM ({}) AS x").format(csv_select(columns, ids=ids), rows)
     form = sql.SQL("(FORMAT csv, DELIMITER {}, ENCODING 'UTF8')").format(delimiter)
     return _copy_to(tx, chosen, query, select, form)
 
 
-def _matching(chosen: Selection, wanted: sql.Composable, *, newest: bool) -> sql.Composed:
+def _matching(chosen: Selection, wanted: sql.Composable, kept: Kept) -> sql.Composed:
     """The rows in their order; a sub-select of its own, so that text is made of those alone that leave."""
     return sql.SQL("SELECT {} FROM {} r WHERE {} AND {} ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s").format(
         wanted,
-        records(chosen.scope, chosen.snapshot.dataset_id),
-        NEWEST if newest else AS_OF,
+        records(chosen.scope, kept.store),
+        NEWEST if kept.newest else AS_OF,
         chosen.compiled.where,
         chosen.compiled.order_by,
     )
@@ -282,7 +268,8 @@ def _matching(chosen: Selection, wanted: sql.Composable, *, newest: bool) -> sql
 def rows_statement(chosen: Selection, query: Query, *, newest: bool) -> tuple[sql.Composed, dict[str, Any]]:
     """What streams and exports copy, without the form that it gets, and its values."""
     params = {"version": chosen.snapshot.version, "limit": query.limit, "offset": query.offset}
-    return _matching(chosen, sql.SQL("r.id, r.data"), newest=newest), {**chosen.compiled.params, **params}
+    kept = Kept(newest, chosen.snapshot.store)
+    return _matching(chosen, sql.SQL("r.id, r.data"), kept), {**chosen.compiled.params, **params}
 
 
 def _copy_to(tx: BulkTx, chosen: Selection, query: Query, select: sql.Composed, form: sql.Composable) -> bytes:

@@ -26,7 +26,7 @@ from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import LAST_ID, Column
-from backend.schemas.datasets import Dataset
+from backend.schemas.datasets import Dataset, Store
 from backend.schemas.records import Record
 
 _HEAD = sql.SQL(
@@ -158,14 +158,14 @@ def _params(target: Target, made: Publication) -> dict[str, Any]:
 
 
 async def _row(tx: Tx, kind: str, target: Target, params: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    statement = _statement(kind, target.scope, target.dataset_id, target.columns)
+    statement = _statement(kind, target.scope, target.dataset_id, target.store, target.columns)
     return await (await tx.execute(statement, params)).fetchone()
 
 
 @lru_cache(maxsize=256)
-def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, columns: tuple[Column, ...]) -> bytes:
+def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, store: Store, columns: tuple[Column, ...]) -> bytes:
     """Put together once: that takes Python longer than the rest of a small write."""
-    source = records(scope, dataset_id)
+    source = records(scope, store)
     parts = {
         "table": source,
         "name": source.as_string(),

@@ -6,7 +6,6 @@ The rows lie in temporary tables that go with the transaction that publishes the
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Sequence
-from uuid import UUID
 
 from msgspec import Raw, Struct
 from psycopg import sql
@@ -19,6 +18,7 @@ from backend.repositories.records import FROZEN, HASHED, records
 from backend.repositories.tables import LIVE
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.columns import Column
+from backend.schemas.datasets import Store
 
 SHOWN = 20
 """Rows and records that are named where a key is not of one row or of one record."""
@@ -79,9 +79,9 @@ class Pair(Struct, frozen=True):
     after: Raw | None
 
 
-async def create(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> Stage:
+async def create(tx: Tx, scope: WorkspaceScope, store: Store) -> Stage:
     """An empty table for the file's rows, which goes with the transaction; until then joins get more memory."""
-    stage = Stage(records(scope, dataset_id))
+    stage = Stage(records(scope, store))
     await tx.execute("SET LOCAL work_mem = '96MB'")
     await tx.execute("SET LOCAL enable_mergejoin = off")
     await tx.execute(

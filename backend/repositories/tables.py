@@ -207,7 +207,7 @@ secrets = Table(
 indexes = Table(
     "indexes",
     central,
-    Column("dataset_id", Uuid, primary_key=True),
+    Column("store", Uuid, primary_key=True),
     Column("digest", Text, primary_key=True),
     Column("workspace_id", ForeignKey("sheaf.workspaces.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("form", Text, nullable=False),
@@ -230,6 +230,7 @@ datasets = Table(
     "datasets",
     workspace,
     Column("id", Uuid, primary_key=True),
+    Column("store", Uuid, nullable=False),
     Column("slug", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("description", Text),
@@ -252,6 +253,7 @@ datasets = Table(
     moment("updated_at"),
     moment("deleted_at", nullable=True),
 )
+"""`store`: what its record table is called by."""
 Index("uq_datasets_slug", datasets.c.slug, unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
 Index("uq_datasets_name", func.lower(datasets.c.name), unique=True, postgresql_where=datasets.c.deleted_at.is_(None))
 

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 from backend.errors import WorkspaceNotFound
 from backend.repositories.database import Tx
-from backend.repositories.tables import workspace
+from backend.repositories.store_tables import workspace
 from backend.schemas.callers import WorkspaceScope
 
 _LOCK = "SELECT has_schema FROM sheaf.workspaces WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE"

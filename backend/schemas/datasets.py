@@ -1,13 +1,16 @@
 """Datasets as they go over the wire, and a dataset at one version as the layers below hand it around."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NewType
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.imports import Changes, Evidence, ImportReport, ReadWarning
+
+Store = NewType("Store", UUID)
+"""What a record table is called by: the dataset's own id, until all of its records are written anew."""
 
 Description = Annotated[str, Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
 
@@ -38,12 +41,14 @@ class Dataset(Struct, frozen=True, omit_defaults=True):
 class Head(Struct, frozen=True):
     """A dataset with what only the service needs: its newest version's token and its bookkeeping.
 
-    `busy`: who has the dataset to itself for now, an import as a rule. `key`: the immutable key of the key column.
+    `store`: where its records lie. `busy`: who has the dataset to itself for now, an import as a rule. `key`: the
+    immutable key of the key column.
     """
 
     dataset: Dataset
     token: str
     revision: int
+    store: Store
     open_schema: bool
     next_id: int
     busy: UUID | None = None
@@ -55,9 +60,10 @@ class Head(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True, cache_hash=True):
-    """A dataset at one version: all that a read needs to know."""
+    """A dataset at one version: all that a read needs to know. `store`: where its records lay when it was found."""
 
     dataset_id: UUID
+    store: Store
     version: int
     token: str
     rows: int

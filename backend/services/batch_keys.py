@@ -95,7 +95,7 @@ async def check_keys(
         return
     values = [(edits[at].values if part == "changes" else rows[at])[column.key] for part, at in places]
     items = [Raw(msgspec.json.encode({column.key: value})) for value in values]
-    paired = await record_keys.pair(tx, writing.scope, writing.head.dataset.id, [column], items)
+    paired = await record_keys.pair(tx, writing.scope, writing.store, [column], items)
     claims = [
         Claim(edits[at].id if part == "changes" else None, first, ids[0] if ids else None)
         for (part, at), (first, ids) in zip(places, paired, strict=True)

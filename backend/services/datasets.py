@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
 from backend.query.text import nearest
-from backend.repositories import datasets, lookup, prepared_exports, pruning, records, workspaces
+from backend.repositories import datasets, lookup, prepared_exports, pruning, records, stores, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import RECORD_ID, Column
@@ -20,6 +20,7 @@ from backend.schemas.datasets import (
     DatasetList,
     DatasetPatch,
     Head,
+    Store,
 )
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.problems import ErrorItem
@@ -86,8 +87,9 @@ class DatasetService:
                 change=Change("create"),
             )
             await require(tx, scope, self._quotas)
-            await records.create_table(tx, scope, new.id)
-            await records.add_indexes(tx, scope, new.id)
+            store = Store(new.id)
+            await records.create_table(tx, scope, store)
+            await records.add_indexes(tx, scope, store)
             return await publish(tx, caller, scope, new, self._quotas)
 
     async def patch(
@@ -138,7 +140,7 @@ class DatasetService:
         for scope in scopes:
             async with self._database.transaction() as tx:
                 for dataset_id in await datasets.expired(tx, scope, before):
-                    await records.drop_table(tx, scope, dataset_id)
+                    await stores.drop_all(tx, scope, dataset_id)
                     await datasets.remove(tx, scope, dataset_id)
                     await workspaces.remove_from_directory(tx, scope, dataset_id)
 

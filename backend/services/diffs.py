@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from backend.errors import InvalidCursor
 from backend.query.seal import Seal
-from backend.repositories import diffs, lookup, selections
+from backend.repositories import diffs, lookup
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database, Tx
 from backend.repositories.diffs import Between, Images
@@ -113,8 +113,6 @@ class DiffService:
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                for version in (told.before, told.after):
-                    selections.check_kept(tx, told.scope, version)
                 for lines in copy_out(tx, diffs.stream_statement(tx, told)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 

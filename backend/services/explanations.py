@@ -46,8 +46,8 @@ class ExplanationService:
                 text = "Reads nothing: how many records a version has is known."
                 return Explanation(snapshot.version, snapshot.rows, "none", [], text)
             statement, params = _statement(reading, call, str(snapshot.dataset_id))
-            known = await indexes.list_of(tx, snapshot.dataset_id)
-            planned = await plan(tx, statement, params, f"records_{snapshot.dataset_id.hex}")
+            known = await indexes.list_of(tx, snapshot.store)
+            planned = await plan(tx, statement, params, f"records_{snapshot.store.hex}")
         return self._told(reading, call, {index.digest: index for index in known}, planned)
 
     def _told(self, reading: Reading, call: Call, known: dict[str, Index], planned: Plan) -> Explanation:

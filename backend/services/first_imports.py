@@ -11,7 +11,7 @@ from backend.errors import DatasetNameTaken
 from backend.repositories import datasets, records, workspaces
 from backend.repositories.database import Tx
 from backend.schemas.callers import WorkspaceScope
-from backend.schemas.datasets import Head, ImportAnswer
+from backend.schemas.datasets import Head, ImportAnswer, Store
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
 from backend.services.identifiers import first_free, name_from_file, slugify, uuid7
@@ -35,18 +35,18 @@ async def store(tx: Tx, job: Job, scope: WorkspaceScope, load: Load, wanted: str
     return Imported(answer, head)
 
 
-async def load_table(tx: Tx, progress: Progress, scope: WorkspaceScope, load: Load) -> UUID:
-    """A filled table of records that nobody can see yet; answers the id of the dataset to be."""
-    dataset_id = uuid7()
-    await records.create_table(tx, scope, dataset_id)
-    await records.load(tx, scope, dataset_id, prefetch(load.lines()))
+async def load_table(tx: Tx, progress: Progress, scope: WorkspaceScope, load: Load) -> Store:
+    """A filled table of records that nobody can see yet; what it is called by is the id of the dataset to be."""
+    store = Store(uuid7())
+    await records.create_table(tx, scope, store)
+    await records.load(tx, scope, store, prefetch(load.lines()))
     if load.redo:
-        await records.empty(tx, scope, dataset_id)
-        await records.load(tx, scope, dataset_id, prefetch(load.lines_again()))
+        await records.empty(tx, scope, store)
+        await records.load(tx, scope, store, prefetch(load.lines_again()))
     progress.begin("indexing")
-    await records.add_indexes(tx, scope, dataset_id)
-    await records.analyze(tx, scope, dataset_id)
-    return dataset_id
+    await records.add_indexes(tx, scope, store)
+    await records.analyze(tx, scope, store)
+    return store
 
 
 async def publish_table(

@@ -13,7 +13,7 @@ from backend.repositories import datasets, records, versions, workspaces
 from backend.repositories.database import Tx
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Head
+from backend.schemas.datasets import Head, Store
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.versions import Change
 from backend.services.identifiers import new_token
@@ -47,6 +47,7 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
     at, token, rows = datetime.now(UTC), new_token(), new.change.added
     head = {
         "id": new.id,
+        "store": new.id,
         "slug": new.slug,
         "name": new.name,
         "description": new.description,
@@ -56,7 +57,7 @@ async def publish(tx: Tx, caller: Caller, scope: WorkspaceScope, new: NewDataset
         "token": token,
         "rows": rows,
         "columns": len(new.columns),
-        "bytes": await records.total_bytes(tx, scope, new.id),
+        "bytes": await records.total_bytes(tx, scope, Store(new.id)),
         "next_id": new.next_id or rows + 1,
         "key": new.key,
         "keep_versions": new.keep_versions,

@@ -18,6 +18,7 @@ from backend.repositories.database import Database, Tx
 from backend.repositories.in_the_way import in_the_way
 from backend.repositories.indexes import Index, Use
 from backend.repositories.selections import Selection
+from backend.schemas.datasets import Store
 from backend.services.pauses import pause
 
 log = structlog.get_logger()
@@ -56,14 +57,14 @@ class IndexService:
         self._database = database
         self.limits = limits
         self._worker = uuid4()
-        self._noted: dict[tuple[UUID, UUID, Access], int] = {}
+        self._noted: dict[tuple[UUID, Store, Access], int] = {}
 
     def note(self, chosen: Selection, *, newest: bool) -> None:
         """The indexes that would have served this; those who read an older version have none."""
         if not newest or chosen.snapshot.rows < self.limits.rows:
             return
         for access in chosen.accesses:
-            key = (chosen.scope.id, chosen.snapshot.dataset_id, access)
+            key = (chosen.scope.id, chosen.snapshot.store, access)
             if key in self._noted or len(self._noted) < _MOST_HELD:
                 self._noted[key] = self._noted.get(key, 0) + 1
 
@@ -156,7 +157,7 @@ class IndexService:
             return
         await indexes.measure(tx, index)
         await self._settle(index, "ready", size=size)
-        log.info("index_built", dataset_id=str(index.dataset_id), form=index.form, bytes=size)
+        log.info("index_built", store=str(index.store), form=index.form, bytes=size)
 
     async def _make_room(self, tx: Tx, index: Index, size: int = 0) -> bool:
         """Whether it may be there with so many bytes; others that were not used for a while make room."""
@@ -166,10 +167,10 @@ class IndexService:
         budget = records * self.limits.budget
         others = [
             each
-            for each in await indexes.list_of(tx, index.dataset_id)
+            for each in await indexes.list_of(tx, index.store)
             if each.state == "ready" and each.digest != index.digest
         ]
-        rested = await indexes.used_before(tx, index.dataset_id, datetime.now(UTC) - _RESTED)
+        rested = await indexes.used_before(tx, index.store, datetime.now(UTC) - _RESTED)
         for each in rested:
             if len(others) < MOST and size + sum(other.bytes for other in others) <= budget:
                 break
@@ -182,9 +183,9 @@ class IndexService:
             await indexes.drop(tx, index)
         await self._settle(index, "refused", problem=problem)
 
-    async def _give_way(self, dataset_id: UUID, digest: str) -> None:
+    async def _give_way(self, store: Store, digest: str) -> None:
         async with self._database.read() as tx:
-            found = [each for each in await indexes.list_of(tx, dataset_id) if each.digest == digest]
+            found = [each for each in await indexes.list_of(tx, store) if each.digest == digest]
             for index in found:
                 await indexes.refuse(tx, index, TOO_LONG)
         for index in found:

@@ -24,21 +24,21 @@ async def declare(tx: Tx, writing: Writing, name: str | None) -> str | None:
     DatasetBusy.
     """
     refuse_busy(writing.head)
-    scope, dataset_id = writing.scope, writing.head.dataset.id
+    scope, store = writing.scope, writing.store
     column = None if name is None else _named(writing, name)
-    await record_keys.drop(tx, scope, dataset_id, await record_keys.list_indexes(tx, scope, dataset_id))
+    await record_keys.drop(tx, scope, store, await record_keys.list_indexes(tx, scope, store))
     if column is None:
         return None
-    if ids := await record_keys.without(tx, scope, dataset_id, column):
+    if ids := await record_keys.without(tx, scope, store, column):
         text = f"Column {shown(column.name)} cannot be the key: record {ids[0]} has no value in it."
         errors = [ErrorItem("there is no value", "/key", column=column.name, code="NULL", record=each) for each in ids]
         raise InvalidSchema(text, errors=errors)
     try:
         async with tx.transaction():
             with translating(column.name):
-                await record_keys.build(tx, scope, dataset_id, column)
+                await record_keys.build(tx, scope, store, column)
     except DuplicateKeys as error:
-        raise _doubled(column, await record_keys.repeated(tx, scope, dataset_id, column)) from error
+        raise _doubled(column, await record_keys.repeated(tx, scope, store, column)) from error
     if column.nullable:
         await _require(tx, writing, column)
         await publish(tx, writing, Change("schema"), next_id=writing.head.next_id)

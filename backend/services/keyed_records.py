@@ -52,7 +52,7 @@ class KeyedRecordService:
             if column is None or value is None:
                 raise RecordNotFound
             if snapshot.version == head.dataset.version:
-                record_id = await record_keys.find(tx, scope, snapshot.dataset_id, column, value)
+                record_id = await record_keys.find(tx, scope, snapshot.store, column, value)
             else:
                 record_id = await _find_old(tx, scope, snapshot, column, value)
             found = None if record_id is None else await records.find(tx, scope, snapshot, record_id)
@@ -83,8 +83,7 @@ class KeyedRecordService:
             if column is None:
                 raise RecordNotFound
             whole, value = _with_key(column, key, item)
-            dataset_id = writing.head.dataset.id
-            record_id = await record_keys.find(tx, writing.scope, dataset_id, column, value)
+            record_id = await record_keys.find(tx, writing.scope, writing.store, column, value)
             if record_id is not None and only_new:
                 raise PreconditionFailed("There is a record with this key already.")
             if record_id is not None:

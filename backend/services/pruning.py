@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 
 from backend.errors import AppError
-from backend.repositories import datasets, pruning, workspaces
+from backend.repositories import datasets, pruning, stores, workspaces
 from backend.repositories.database import Database
 from backend.repositories.pruning import Gap
 from backend.schemas.callers import WorkspaceScope
@@ -17,14 +17,17 @@ from backend.services.pauses import pause
 log = structlog.get_logger()
 STEP = 10_000
 """Images that one transaction removes."""
+GRACE = timedelta(minutes=5)
+"""So long after its commit, at least, a record table stays that was written anew elsewhere."""
 _EVERY = 60.0
 
 
 class PruningService:
     """Any process may sweep at any time, and end at any time: each step is whole, and those to a dataset take turns."""
 
-    def __init__(self, database: Database, *, step: int = STEP) -> None:
+    def __init__(self, database: Database, *, step: int = STEP, grace: timedelta = GRACE) -> None:
         self._database = database
+        self._grace = grace
         self._step = step
 
     async def work(self) -> None:
@@ -37,7 +40,7 @@ class PruningService:
             await pause(_EVERY)
 
     async def sweep(self) -> None:
-        """Prunes what has grown too old, and removes what nobody can read any more."""
+        """Prunes what has grown too old, removes what nobody can read any more, and drops tables that nobody reads."""
         async with self._database.read() as tx:
             scopes = await workspaces.list_scopes(tx)
         for scope in scopes:
@@ -45,6 +48,14 @@ class PruningService:
                 due = await pruning.list_due(tx, scope)
             for dataset_id in due:
                 await self._prune(scope, dataset_id)
+            await self._drop_retired(scope)
+
+    async def _drop_retired(self, scope: WorkspaceScope) -> None:
+        async with self._database.read() as tx:
+            retired = await stores.list_retired(tx, scope, self._grace)
+        for store in retired:
+            async with self._database.transaction() as tx:
+                await stores.try_drop(tx, scope, store)
 
     async def _prune(self, scope: WorkspaceScope, dataset_id: UUID) -> None:
         async with self._database.transaction() as tx:
@@ -63,7 +74,9 @@ class PruningService:
         async with self._database.transaction() as tx:
             if not await pruning.try_lock(tx, dataset_id):
                 return False
-            removed = await pruning.remove(tx, scope, dataset_id, gap, most=self._step)
+            if (head := await datasets.find(tx, scope, dataset_id)) is None:
+                return False
+            removed = await pruning.remove(tx, scope, head.store, gap, most=self._step)
             if removed < self._step:
                 await pruning.mark_swept(tx, scope, dataset_id, gap)
         return removed == self._step

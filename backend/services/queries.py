@@ -8,7 +8,7 @@ from typing import cast
 
 import msgspec
 
-from backend.errors import InvalidCursor, InvalidQuery, VersionPruned
+from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, VersionPruned
 from backend.query import cursor as cursors
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
@@ -201,8 +201,11 @@ class QueryService:
     async def _made(self, reading: Reading, ref: str) -> bytes | None:
         """The page by one statement that also checks that the version still is there, and the number of records."""
         started, after = perf_counter(), reading.place.last if reading.place else None
-        async with self._database.read(limited=True) as tx:
-            page = await selections.page(tx, reading.chosen, ref, after=after, newest=reading.newest)
+        try:
+            async with self._database.read(limited=True) as tx:
+                page = await selections.page(tx, reading.chosen, ref, after=after, newest=reading.newest)
+        except DatasetNotFound:  # the records lie elsewhere by now
+            return None
         if page is None:
             return None
         total = told(reading, page)
@@ -240,7 +243,7 @@ class QueryService:
             try:
                 async with self._database.read(limited=True) as tx:
                     counted = await selections.count(tx, reading.chosen, newest=reading.newest, at_most=most)
-            except VersionPruned:
+            except (VersionPruned, DatasetNotFound):
                 return None
             return b"%d" % counted
 

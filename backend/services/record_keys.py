@@ -43,7 +43,7 @@ async def located(tx: Tx, writing: Writing, record: int | ByKey) -> int:
     value = None if column is None else bound_value(column, record.text)
     if column is None or value is None:
         raise RecordNotFound
-    found = await record_keys.find(tx, writing.scope, writing.head.dataset.id, column, value)
+    found = await record_keys.find(tx, writing.scope, writing.store, column, value)
     if found is None:
         raise RecordNotFound
     return found
@@ -54,7 +54,7 @@ async def follow(tx: Tx, writing: Writing) -> None:
 
     Raises InvalidSchema where the column goes or may be without values.
     """
-    key, scope, dataset_id = writing.head.key, writing.scope, writing.head.dataset.id
+    key, scope, store = writing.head.key, writing.scope, writing.store
     if key is None or writing.columns == writing.snapshot.columns:
         return
     before = writing.indexed or key_column(writing.head, writing.snapshot.columns)
@@ -62,18 +62,27 @@ async def follow(tx: Tx, writing: Writing) -> None:
     if before is None or after is None:
         raise InvalidSchema(f"The key column {shown(writing.head.dataset.key or key)} cannot go; clear the key first.")
     if after.nullable:
-        if ids := await record_keys.without(tx, scope, dataset_id, after):
+        if ids := await record_keys.without(tx, scope, store, after):
             text = f"Record {ids[0]} would have no value in the key column {shown(after.name)}; clear the key first."
             raise InvalidSchema(text, errors=[ErrorItem(text, column=after.name, code="NULL", record=ids[0])])
-        await record_keys.require(tx, scope, dataset_id, after)
+        await record_keys.require(tx, scope, writing.head.dataset.id, after)
         needed = structs.replace(after, nullable=False)
         writing.columns = tuple(needed if each == after else each for each in writing.columns)
     if not record_keys.same_index(before, after):
-        old = await record_keys.list_indexes(tx, scope, dataset_id)
+        old = await record_keys.list_indexes(tx, scope, store)
         with translating(after.name):
-            await record_keys.build(tx, scope, dataset_id, after)
-        await record_keys.drop(tx, scope, dataset_id, old)
+            await record_keys.build(tx, scope, store, after)
+        await record_keys.drop(tx, scope, store, old)
     writing.indexed = after
+
+
+async def build_anew(tx: Tx, writing: Writing) -> None:
+    """The index in the record table that the write has made. Raises DuplicateKeys."""
+    if writing.head.key is None or (column := key_column(writing.head, writing.columns)) is None:
+        return
+    with translating(column.name):
+        await record_keys.build(tx, writing.scope, writing.store, column)
+    writing.indexed = column
 
 
 def refuse_loss(head: Head, patch: SchemaPatch) -> None:

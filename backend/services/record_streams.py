@@ -103,11 +103,11 @@ class RecordStreams:
                 file, limits, writing.columns, first_id=first, version=version, rows=dataset.rows, room=place
             )
             async with aclosing(prefetch(load.lines())) as lines:
-                await records.append(tx, writing.scope, dataset.id, lines)
+                await records.append(tx, writing.scope, writing.store, lines)
             if not load.count:
                 return Appended(0, 0, dataset.version, None, None, dry_run), writing.head.etag
             if load.count > dataset.rows // 10:
-                await records.analyze(tx, writing.scope, dataset.id)
+                await records.analyze(tx, writing.scope, writing.store)
             change = Change("create", added=load.count)
             token = await publish(tx, writing, change, next_id=first + load.count)
         etag = writing.head.etag if dry_run else etag_after(writing, token)

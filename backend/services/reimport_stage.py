@@ -21,7 +21,7 @@ _CODE = "DUPLICATE_KEY"
 
 async def stage_rows(tx: Tx, job: Job, aim: Aim, load: Load) -> staging.Stage:
     """The whole file read into a table of its own."""
-    stage = await staging.create(tx, aim.scope, aim.head.dataset.id)
+    stage = await staging.create(tx, aim.scope, aim.head.store)
     await staging.load(tx, stage, prefetch(load.lines()))
     if load.redo:
         await staging.empty(tx, stage)

@@ -107,7 +107,7 @@ async def _untyped(
         for name, column in by_name.items()
         if column.type == "text" and name not in keys and (head.open_schema or _is_of_nothing(told.get(column.key)))
     }
-    filled = await records.filled(tx, scope, head.dataset.id, list(maybe)) if maybe else set()
+    filled = await records.filled(tx, scope, head.store, list(maybe)) if maybe else set()
     return frozenset(name for key, name in maybe.items() if key not in filled)
 
 

@@ -175,21 +175,21 @@ async def _add(tx: Tx, job: Job, aimed: Aim, load: Load) -> Changes:
 
     What is replaced goes last, in one sweep; with a key column first, since old and new rows may have the same keys.
     """
-    scope, dataset = aimed.scope, aimed.head.dataset
+    scope, dataset, store = aimed.scope, aimed.head.dataset, aimed.head.store
     replaces, keyed = job.request.mode == "replace", aimed.head.key is not None
     if replaces and keyed:
-        await records.close_before(tx, scope, dataset.id, aimed.version)
+        await records.close_before(tx, scope, store, aimed.version)
     await tx.execute(records.MARK)
-    await records.append(tx, scope, dataset.id, prefetch(load.lines()))
+    await records.append(tx, scope, store, prefetch(load.lines()))
     if load.redo:
         await tx.execute(records.BACK_TO_MARK)
-        await records.append(tx, scope, dataset.id, prefetch(load.lines_again()))
+        await records.append(tx, scope, store, prefetch(load.lines_again()))
     check_read(aimed, load)
     if not replaces:
         return Changes(added=load.rows)
     if not keyed:
         job.progress.begin("comparing")
-        await records.close_before(tx, scope, dataset.id, aimed.version)
+        await records.close_before(tx, scope, store, aimed.version)
     return Changes(added=load.rows, removed=dataset.rows)
 
 
@@ -219,7 +219,7 @@ async def _publish(
     rows = (changes.added, changes.changed, changes.removed)
     unchanged = not any(rows) and columns == aimed.snapshot.columns
     if sum(rows) > aimed.head.dataset.rows // 10:
-        await records.analyze(tx, aimed.scope, aimed.head.dataset.id)
+        await records.analyze(tx, aimed.scope, aimed.head.store)
     head = await lease.lock(tx, aimed.head.dataset.version)
     if not unchanged:
         await _change_columns(tx, aimed, load, columns)

@@ -48,9 +48,8 @@ async def restore_records(tx: Tx, writing: Writing, target: Snapshot, ids: Seque
         raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
     if fresh:
         await require(tx, writing.scope, writing.quotas, rows=added - len(gone))
-    dataset_id = writing.head.dataset.id
     await record_images.close(tx, writing.target, [*fresh, *gone])
-    await restores.insert(tx, writing.scope, dataset_id, writing.version, fresh)
+    await restores.insert(tx, writing.scope, writing.store, writing.version, fresh)
     return Counts(added, len(fresh) - added, len(gone))
 
 

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from msgspec import structs
+from functools import partial
 
-from backend.errors import BadRequest, Conflict, InvalidRecord
+import structlog
+from msgspec import Struct, structs
+
+from backend.errors import AppError, BadRequest, Conflict, InvalidRecord
 from backend.query.spec import parse_moment
 from backend.query.text import shown
-from backend.repositories import datasets, diffs, lookup, record_keys, records, restores
+from backend.repositories import datasets, diffs, indexes, lookup, pruning, record_keys, records, restores
 from backend.repositories.database import Database, Tx
+from backend.repositories.diffs import Between
 from backend.repositories.restores import Counts
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Head, Snapshot
+from backend.schemas.datasets import Head, Snapshot, Store
 from backend.schemas.problems import ErrorItem
 from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
+from backend.services.identifiers import uuid7
 from backend.services.preconditions import require_match
 from backend.services.quotas import require
-from backend.services.record_keys import follow
+from backend.services.record_keys import build_anew, follow
 from backend.services.restored_records import restore_records
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
 
+log = structlog.get_logger()
+
+
+class Anew(Struct, frozen=True):
+    """When all images are written anew, into another record table, instead of ended and added where they are: more
+    than `least` would be, and at least this `share` of all that there are.
+    """
+
+    least: int = MANY
+    share: float = 0.5
+
+
+ANEW = Anew()
+
 
 class RestoreService:
-    def __init__(self, database: Database, writers: Writers) -> None:
+    def __init__(self, database: Database, writers: Writers, anew: Anew = ANEW) -> None:
         self._database = database
         self._writers = writers
+        self._anew = anew
 
     async def restore(
         self, caller: Caller, ref: str, workspace: str | None, wanted: Restore, *, if_match: str | None, dry_run: bool
@@ -45,7 +65,7 @@ class RestoreService:
             target = await _target(tx, writing.scope, writing.head, wanted)
             source, kept, reshaped = {"version": target.version}, target.rows, False
             if wanted.ids is None:
-                counts, reshaped = await _restore_all(tx, writing, target, dry_run=dry_run)
+                counts, reshaped = await _restore_all(tx, writing, target, self._anew, dry_run=dry_run)
             else:
                 counts = await restore_records(tx, writing, target, wanted.ids)
                 source["records"] = kept = len(set(wanted.ids))
@@ -56,8 +76,18 @@ class RestoreService:
             elif not dry_run:
                 change = Change("restore", *rows, note=wanted.note, source=source)
                 etag = etag_after(writing, await publish(tx, writing, change, next_id=writing.head.next_id))
+        if writing.moved is not None and not dry_run:
+            await self._database.once_published(partial(self._build_indexes, writing.head.store, writing.moved))
         unchanged = kept - counts.added - counts.changed - (counts.removed if wanted.ids else 0)
         return Changed(version, *rows, unchanged, dry_run=dry_run), etag
+
+    async def _build_indexes(self, before: Store, after: Store) -> None:
+        """Those that queries asked for, on the new table; where this fails queries ask for them again."""
+        try:
+            async with self._database.transaction() as tx:
+                await indexes.move(tx, before, after)
+        except AppError as error:
+            log.warning("indexes_not_moved", error=str(error))
 
     async def _is_long(self, caller: Caller, ref: str, workspace: str | None, wanted: Restore) -> bool:
         async with self._database.snapshot() as tx:
@@ -72,7 +102,7 @@ async def _target(tx: Tx, scope: WorkspaceScope, head: Head, wanted: Restore) ->
     return await lookup.snapshot(tx, scope, head, version=version, as_of=as_of)
 
 
-async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: bool) -> tuple[Counts, bool]:
+async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, anew: Anew, *, dry_run: bool) -> tuple[Counts, bool]:
     """Rows and columns; whether the columns were any different.
 
     A dry run writes rows only where that could fail, for a declared key that was there twice.
@@ -86,16 +116,28 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, *, dry_run: b
     reshaped = await _restore_columns(tx, writing, target)
     if key is None and dry_run:
         return counts, reshaped
-    every = counts.changed + counts.removed == writing.head.dataset.rows
-    await restores.close(tx, told, writing.version, every=every)
-    await follow(tx, writing)
-    await restores.bring_back(tx, told, writing.version, every=every)
-    if key is not None and (ids := await record_keys.without(tx, writing.scope, target.dataset_id, key)):
+    await _restore_images(tx, writing, told, counts, anew)
+    if key is not None and (ids := await record_keys.without(tx, writing.scope, writing.store, key)):
         text = f"Record {ids[0]} had no value in {shown(key.name)}, the dataset's key; clear the key first."
         raise InvalidRecord(text, errors=[ErrorItem(text, column=key.name, code="NULL", record=ids[0])])
-    if counts.added + counts.changed + counts.removed > target.rows // 10:
-        await records.analyze(tx, writing.scope, target.dataset_id)
+    if writing.moved or counts.added + counts.changed + counts.removed > target.rows // 10:
+        await records.analyze(tx, writing.scope, writing.store)
     return counts, reshaped
+
+
+async def _restore_images(tx: Tx, writing: Writing, told: Between, counts: Counts, anew: Anew) -> None:
+    """The images that were found to differ, and the key's index."""
+    every = counts.changed + counts.removed == writing.head.dataset.rows
+    enough = int(counts.written / anew.share)
+    if counts.written <= anew.least or await restores.has_more(tx, writing.scope, writing.store, enough):
+        await restores.close(tx, told, writing.version, every=every)
+        await follow(tx, writing)
+        await restores.bring_back(tx, told, writing.version, writing.store, every=every)
+    else:
+        await pruning.lock(tx, writing.head.dataset.id)
+        writing.moved = Store(uuid7())
+        await restores.write_anew(tx, told, writing.version, writing.moved, every=every)
+        await build_anew(tx, writing)
 
 
 def _key_then(writing: Writing, target: Snapshot) -> Column | None:

@@ -31,7 +31,7 @@ async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: 
     columns = tuple(grown(writing.columns, items, used))
     texts = [old.key for old, new in zip(writing.columns, columns, strict=False) if old.type == "text" != new.type]
     if texts:
-        never_filled = set(texts) - await records.filled(tx, writing.scope, dataset_id, texts)
+        never_filled = set(texts) - await records.filled(tx, writing.scope, writing.store, texts)
         columns = tuple(grown(writing.columns, items, used, never_filled))
     if len(columns) > max_columns:
         raise LimitExceeded(f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {max_columns:,}.")

@@ -126,7 +126,7 @@ async def _convert(tx: Tx, writing: Writing, retyped: Sequence[Retyped], *, keep
     step = max(100, min(_MOST_ROWS, _CHUNK * max(head.dataset.rows, 1) // max(head.dataset.bytes, 1)))
     first = 1
     while True:
-        ids, texts = await rewrites.read_texts(tx, writing.scope, head.dataset.id, version, reads, first, step)
+        ids, texts = await rewrites.read_texts(tx, writing.scope, head.store, version, reads, first, step)
         if not ids:
             break
         lines, first = await asyncio.to_thread(retyping, ids, texts), ids[-1] + 1
@@ -165,7 +165,7 @@ async def _nulls(tx: Tx, writing: Writing, plan: SchemaPlan, retyping: Retyping)
         if (pointer := plan.required.get(column.key)) is None:
             continue
         ids, count = found.get(column.key) or await rewrites.list_nulls(
-            tx, writing.scope, dataset.id, dataset.version, column.key, most=_SHOWN
+            tx, writing.scope, writing.store, dataset.version, column.key, most=_SHOWN
         )
         total += count
         errors += [
@@ -209,7 +209,7 @@ async def _store(tx: Tx, writing: Writing, plan: SchemaPlan, outcome: _Outcome) 
     if outcome.changed:
         emptied = [each.told.before.key for each in plan.retyped if each.told.empties]
         every, keyed = outcome.changed == writing.head.dataset.rows, writing.head.key is not None
-        await rewrites.finish(tx, writing.scope, dataset_id, version, emptied=emptied, every=every, keyed=keyed)
+        await rewrites.finish(tx, writing.scope, writing.store, version, emptied=emptied, every=every, keyed=keyed)
     before = {column.key: (place, column) for place, column in enumerate(writing.columns, 1)}
     after = {column.key: (place, column) for place, column in enumerate(outcome.columns, 1)}
     ended = [key for key, each in before.items() if after.get(key) != each or key in outcome.fresh]

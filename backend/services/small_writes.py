@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import structs
 
-from backend.errors import DuplicateKeys, InvalidRecord
+from backend.errors import DatasetNotFound, DuplicateKeys, InvalidRecord
 from backend.repositories import lookup, small_writes
 from backend.repositories.committing import lasting
 from backend.repositories.database import Database, Tx, translating
@@ -140,11 +140,12 @@ async def _done(
     more: int,
 ) -> tuple[T, bool] | None:
     scope, snapshot = known
+    target = Target(scope, snapshot.dataset_id, snapshot.store, snapshot.version + 1, snapshot.columns)
     made = Publication(ref, snapshot.token, new_token(), caller.user_id, datetime.now(UTC), operation)
     try:
         with translating(key=""), lasting(tx):  # what the usual way says better is only recognised here
-            done = await work(tx, Target(scope, snapshot.dataset_id, snapshot.version + 1, snapshot.columns), made)
-    except (DuplicateKeys, InvalidRecord):
+            done = await work(tx, target, made)
+    except (DuplicateKeys, InvalidRecord, DatasetNotFound):
         return None
     if done is not None and done[1]:
         rows = snapshot.rows + more

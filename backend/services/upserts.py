@@ -110,7 +110,7 @@ async def _found(tx: Tx, writing: Writing, columns: Sequence[Column], items: Seq
                 values[column.key] = Raw(stored)
         keys.append(Raw(msgspec.json.encode(values)))
     refuse_values(wrong)
-    paired = await record_keys.pair(tx, writing.scope, writing.head.dataset.id, columns, keys)
+    paired = await record_keys.pair(tx, writing.scope, writing.store, columns, keys)
     _refuse_doubled(paired, columns)
     return [ids[0] if ids else None for _, ids in paired]
 

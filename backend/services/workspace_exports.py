@@ -148,7 +148,8 @@ def _write_dataset(tx: BulkTx, plan: _Plan, head: Head, folder: str, packing: _P
     """Raises VersionPruned when the version that was to be written is gone by now."""
     dataset, scope, writer = head.dataset, plan.scope, plan.writer
     columns, evidence = workspace_archives.list_columns(tx, scope, dataset.id, dataset.version)
-    snapshot = Snapshot(dataset.id, dataset.version, head.token, dataset.rows, columns, dataset.name, head.revision)
+    told = (dataset.version, head.token, dataset.rows, columns, dataset.name, head.revision)
+    snapshot = Snapshot(dataset.id, head.store, *told)
     chosen = selections.new_selection(scope, snapshot, _ALL, fold)
     path = f"datasets/{folder}"
     chunks = written(tx, chosen, _ALL, writer, plan.options, rows=dataset.rows)

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from backend.errors import AppError, Conflict, InvalidName, PreconditionFailed, WorkspaceNotFound, WorkspaceSlugTaken
 from backend.query.text import shown
-from backend.repositories import datasets, imports, lookup, members, own_workspaces, records, workspaces
+from backend.repositories import datasets, imports, lookup, members, own_workspaces, stores, workspaces
 from backend.repositories.database import Database, Tx
 from backend.repositories.holding import writes_to
 from backend.schemas.access import permit
@@ -154,7 +154,7 @@ class WorkspaceService:
                     return
                 some = await datasets.list_some(tx, scope, _STEP)
                 for dataset_id in some:
-                    await records.drop_table(tx, scope, dataset_id)
+                    await stores.drop_all(tx, scope, dataset_id)
                     await datasets.remove(tx, scope, dataset_id)
             if len(some) < _STEP:
                 break

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, structs
 
-from backend.repositories import lookup, records, versions
+from backend.repositories import lookup, records, stores, versions
 from backend.repositories.database import Database, Tx, translating
 from backend.repositories.record_images import Target
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
-from backend.schemas.datasets import Head, Snapshot
+from backend.schemas.datasets import Head, Snapshot, Store
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.versions import Change
 from backend.services.dataset_leases import Lease, refuse_busy
@@ -29,7 +29,7 @@ MANY = 20_000
 class Writing(Struct):
     """A dataset that is being written to: its head row locked, or held by a `lease`.
 
-    `indexed`: the key column as the write has made its index.
+    `indexed`: the key column as the write has made its index. `moved`: where it has written all records anew.
     """
 
     caller: Caller
@@ -40,6 +40,12 @@ class Writing(Struct):
     quotas: Quotas
     lease: Lease | None = None
     indexed: Column | None = None
+    moved: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """Where the records lie from this version on."""
+        return self.moved or self.head.store
 
     @property
     def version(self) -> int:
@@ -49,7 +55,7 @@ class Writing(Struct):
     @property
     def target(self) -> Target:
         """Where the write's images go."""
-        return Target(self.scope, self.head.dataset.id, self.version, self.columns)
+        return Target(self.scope, self.head.dataset.id, self.store, self.version, self.columns)
 
     @property
     def by_name(self) -> dict[str, Column]:
@@ -115,18 +121,20 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
     if writing.lease is not None:
         writing.head = await writing.lease.lock(tx, writing.head.dataset.version)
     await follow(tx, writing)
-    token = new_token()
+    token, at = new_token(), datetime.now(UTC)
+    if writing.moved is not None:
+        await stores.move(tx, writing.scope, writing.head.dataset.id, writing.moved, at)
     await versions.publish(
         tx,
         writing.scope,
         writing.head,
         token=token,
         author=writing.caller.user_id,
-        at=datetime.now(UTC),
+        at=at,
         change=change,
         columns=len(writing.columns),
         next_id=next_id,
-        size=await records.total_bytes(tx, writing.scope, writing.head.dataset.id),
+        size=await records.total_bytes(tx, writing.scope, writing.store),
     )
     if (more := change.added - change.removed) > 0:
         await check(tx, writing.scope, writing.quotas, Usage(rows=more))
@@ -137,7 +145,9 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
 
 def after(writing: Writing, token: str) -> Snapshot:
     """The dataset as the write leaves it, for the write's own answer."""
-    return structs.replace(writing.snapshot, version=writing.version, token=token, columns=writing.columns)
+    return structs.replace(
+        writing.snapshot, store=writing.store, version=writing.version, token=token, columns=writing.columns
+    )
 
 
 def etag_after(writing: Writing, token: str) -> str:

@@ -86,7 +86,11 @@ class Bench:
 
     def forget(self, dataset: Dataset) -> None:
         """Take away a dataset's rows at once, which deleting it would only do after some days."""
-        self.connection.execute(f"DROP TABLE {dataset.table}")
+        schema = dataset.table.partition(".")[0]
+        lies = f"SELECT store FROM {schema}.datasets WHERE id = %(id)s"
+        lay = f"SELECT store FROM {schema}.retired_stores WHERE dataset_id = %(id)s"
+        for (store,) in self.connection.execute(f"{lies} UNION {lay}", {"id": dataset.id}).fetchall():
+            self.connection.execute(f"DROP TABLE IF EXISTS {schema}.records_{store.hex}")
 
     def settle(self) -> None:
         """Let the database write out what is left to write, so that nobody pays for what somebody else did."""

@@ -15,7 +15,7 @@ _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'ws\\_%'"
 _TABLES = """
 SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p') AND nspname = %s
 """
-_OWN = {"datasets", "columns", "versions"}
+_OWN = {"datasets", "columns", "retired_stores", "versions"}
 _OTHERS = {
     "temporary tables": "SELECT relname FROM pg_class WHERE relpersistence = 't'",
     "schemas of no workspace": (
@@ -82,7 +82,8 @@ def _tables(connection: psycopg.Connection[Any]) -> Iterator[str]:
     """Tables of no dataset, and datasets without their table."""
     for schema in _schemas(connection):
         there = {name for (name,) in connection.execute(_TABLES, (schema,)).fetchall()} - _OWN
-        ids = connection.execute(sql.SQL("SELECT id FROM {}").format(sql.Identifier(schema, "datasets"))).fetchall()
+        places = (sql.Identifier(schema, "datasets"), sql.Identifier(schema, "retired_stores"))
+        ids = connection.execute(sql.SQL("SELECT store FROM {} UNION SELECT store FROM {}").format(*places)).fetchall()
         wanted = {f"records_{each.hex}" for (each,) in ids}
         yield from (f"table of no dataset: {schema}.{name}" for name in there - wanted)
         yield from (f"dataset without a table: {schema}.{name}" for name in wanted - there)

@@ -49,7 +49,7 @@ def _building(server: Server) -> bool:
 
 def _states(server: Server, dataset: str) -> list[str]:
     with psycopg.connect(server.database_url) as tx:
-        return [row[0] for row in tx.execute("SELECT state FROM sheaf.indexes WHERE dataset_id = %s", (dataset,))]
+        return [row[0] for row in tx.execute("SELECT state FROM sheaf.indexes WHERE store = %s", (dataset,))]
 
 
 def _whole(server: Server, dataset: str) -> list[bool]:

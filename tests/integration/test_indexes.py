@@ -16,8 +16,12 @@ from support.service import Upload, User, running
 from backend.app import create_app
 from backend.repositories import indexes
 from backend.repositories.database import Database
+from backend.schemas.versions import Restore
 from backend.services import indexing
 from backend.services.indexing import MOST, IndexLimits, IndexService
+from backend.services.restores import Anew, RestoreService
+from backend.services.users import UserService
+from backend.services.writing import Writers
 from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -145,7 +149,7 @@ def ours(url: str, dataset: dict[str, Any]) -> dict[str, bool]:
 def change(url: str, dataset: dict[str, Any], assignment: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(
-            psycopg.sql.SQL("UPDATE sheaf.indexes SET {} WHERE dataset_id = %s").format(psycopg.sql.SQL(assignment)),
+            psycopg.sql.SQL("UPDATE sheaf.indexes SET {} WHERE store = %s").format(psycopg.sql.SQL(assignment)),
             (dataset["id"],),
         )
 
@@ -214,9 +218,7 @@ class TestBuilding:
         await asyncio.gather(*(IndexService(database, LIMITS).tend() for _ in range(4)))
         assert list(ours(postgres_url, dataset).values()) == [True]
         with psycopg.connect(postgres_url) as connection:
-            row = connection.execute(
-                "SELECT attempts FROM sheaf.indexes WHERE dataset_id = %s", (dataset["id"],)
-            ).fetchone()
+            row = connection.execute("SELECT attempts FROM sheaf.indexes WHERE store = %s", (dataset["id"],)).fetchone()
         assert row == (1,)
 
 
@@ -398,3 +400,20 @@ class TestExplain:
     async def test_tells_nothing_of_the_database(self, user: User, dataset: dict[str, Any], ready: Ready) -> None:
         told = str(await ready(sort="amount"))
         assert not any(name in told for name in ("xu_", "jsonb", "records_"))
+
+
+async def test_records_written_anew_get_their_indexes_again(
+    user: User, dataset: dict[str, Any], database: Database, builder: IndexService, ready: Ready, postgres_url: str
+) -> None:
+    await ready(amount="17.50")
+    answer = await user.client.patch(f"/datasets/{dataset['id']}/records", json={"where": {}, "set": {"word": "x"}})
+    assert answer.status_code == 200, answer.text
+    caller = await UserService(database, registration_open=False).identify(user.key)
+    assert caller is not None
+    service = RestoreService(database, Writers(database), Anew(least=0))
+    await service.restore(caller, dataset["id"], None, Restore(version=1), if_match=None, dry_run=False)
+    told = await explained(user, dataset, amount="17.50")
+    assert [(index["state"], index["used"]) for index in told["indexes"]] == [("queued", False)]
+    await builder.tend()
+    told = await explained(user, dataset, amount="17.50")
+    assert [(index["state"], index["used"]) for index in told["indexes"]] == [("ready", True)]

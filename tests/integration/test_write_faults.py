@@ -30,6 +30,7 @@ STOP = f"""
     $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NULL; END $$
 """
 ROWS = b"sku,amount\n" + b"".join(b"s%d,%d\n" % (n, n) for n in range(1, 31))
+MANY_ROWS = b"sku,amount\n" + b"".join(b"s%d,%d\n" % (n, n) for n in range(1, 10_101))
 LINES = "".join(f'{{"sku": "n{n}", "amount": {n}}}\n' for n in range(50))
 NDJSON = {"Content-Type": "application/x-ndjson"}
 BATCH = {
@@ -185,6 +186,60 @@ def test_a_killed_service_leaves_whole_writes_or_nothing(mortal: Server, user: C
     with Client(mortal.base, user.key) as again:
         for target in targets:
             target.check(again)
+
+
+class Rewritten(Target):
+    """A dataset of which so many records come back that they are written into another table."""
+
+    def __init__(self, user: Client, point: str) -> None:
+        self.write, self.point = "restore", point
+        self.id = user.made(user.send(MANY_ROWS, name=f"anew, {point}"))
+        self.path = f"/datasets/{self.id}"
+        self.schema = f"ws_{UUID(user.http.get(self.path).json()['workspace']).hex}"
+        answer = user.http.patch(f"{self.path}/records", json={"where": {}, "set": {"sku": "x"}})
+        assert answer.is_success, answer.text
+
+    def check(self, user: Client) -> None:
+        """The restore is there or is not, and then can be made."""
+        made = user.http.get(self.path).json()["version"] - 2
+        assert made == 0 or (made == 1 and self.point == "in the commit"), self.name
+        if not made:
+            until(lambda: WRITES["restore"](user.http, self.path).is_success, "the lease has run out")
+        counts = {"added": 0, "changed": len(MANY_ROWS.splitlines()) - 1, "removed": 0}
+        for before, after in ((1, 2), (2, 3)):
+            told = user.http.get(f"{self.path}/diff", params={"from": before, "to": after, "summary": True}).json()
+            assert {name: told[name] for name in counts} == counts, self.name
+        assert user.export(self.id) == user.export(self.id, version=1) == MANY_ROWS.replace(b"\n", b"\r\n")
+
+
+def tables(database: str, schema: str) -> tuple[set[str], set[str]]:
+    """The record tables that are there, and those that are known."""
+    there = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, 'records_')"
+    known = sql.SQL("SELECT store FROM {} UNION SELECT store FROM {}").format(
+        sql.Identifier(schema, "datasets"), sql.Identifier(schema, "retired_stores")
+    )
+    with psycopg.connect(database) as connection:
+        found = {name for (name,) in connection.execute(there, (schema,))}
+        return found, {f"records_{store.hex}" for (store,) in connection.execute(known)}
+
+
+def test_a_killed_service_leaves_nothing_of_records_written_anew(
+    mortal: Server, user: Client, postgres_url: str
+) -> None:
+    targets: list[Target] = [Rewritten(user, point) for point in ("version added", "in the commit")]
+    with stopped(postgres_url, targets, user) as answers:
+        mortal.kill()
+        for answer in answers:
+            with pytest.raises(httpx.TransportError):
+                answer.result()
+    without_stops(postgres_url)
+    mortal.start()
+    with Client(mortal.base, user.key) as again:
+        for target in targets:
+            target.check(again)
+    there, known = tables(postgres_url, targets[0].schema)
+    assert there == known
+    assert len(there) == 2 * len(targets)
 
 
 def test_a_killed_service_leaves_nothing_of_a_write_that_has_not_begun(

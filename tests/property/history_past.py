@@ -26,6 +26,13 @@ def restore(history: History, to: int) -> Call:
     return Call("POST", "/restore", after, dumps({"version": Num(str(number))}))
 
 
+def restore_anew(history: History, to: int) -> Call:
+    """As `restore`, by the way that many records go: all images in a new table."""
+    call = restore(history, to)
+    call.method = "ANEW"
+    return call
+
+
 def restore_some(history: History, to: int, places: list[int]) -> Call:
     """Chosen records as they were, in the columns of today."""
     number = to % history.number + 1
@@ -119,6 +126,7 @@ def sweep(_: History) -> Call:
 
 PAST: dict[str, Maker] = {
     "restore": (restore, (st.integers(0, 11),)),
+    "restore_anew": (restore_anew, (st.integers(0, 11),)),
     "restore_some": (restore_some, (st.integers(0, 11), st.lists(FEW, min_size=1, max_size=3))),
     "bury": (bury, ()),
     "sweep": (sweep, ()),
@@ -126,7 +134,8 @@ PAST: dict[str, Maker] = {
     "untag": (untag, (st.integers(0, 11),)),
     "keep": (keep, (st.integers(0, 7),)),
 }
-DRY = ["create", "patch", "replace", "delete", "batch", "filtered", "removed", "upsert", "restore", "restore_some"]
+DRY = ["create", "patch", "replace", "delete", "batch", "filtered", "removed", "upsert", "restore"]
+DRY += ["restore_anew", "restore_some"]
 ALL = MAKERS | BULK | PAST
 ONE = st.one_of(*(st.tuples(st.just(name), *told) for name, (_, told) in ALL.items()))
 STEP = st.tuples(ONE, st.integers(0, 5).map(lambda each: each == 5))

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from history_life import Life
 from history_model import History
 from history_past import STEP, call_of
-from history_steps import ROW, create
+from history_steps import ROW, Call, create
 from httpx import ASGITransport, AsyncClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.service import ADDRESS
 
+from backend.errors import AppError
 from backend.repositories.database import Database
 from backend.schemas.callers import WorkspaceScope
+from backend.schemas.versions import Restore
 from backend.services.pruning import PruningService
+from backend.services.restores import Anew, RestoreService
+from backend.services.users import UserService
+from backend.services.writing import Writers
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +44,7 @@ async def author(service: ASGITransport) -> AsyncIterator[AsyncClient]:
 @pytest.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[Database]:
     """What removes pruned versions."""
-    database = await Database(postgres_url, size=1, bulk_size=1, prepare=False).open()
+    database = await Database(postgres_url, size=2, bulk_size=1, prepare=False).open()
     yield database
     await database.close()
 
@@ -52,9 +59,22 @@ async def born(client: AsyncClient, database: Database, columns: Sequence[tuple[
     async def sweep() -> None:
         workspace, dataset = UUID(made["workspace"]), UUID(made["id"])
         scope = WorkspaceScope(workspace, "", "", "owner", has_schema=True)
-        await PruningService(database, step=2)._prune(scope, dataset)
+        service = PruningService(database, step=2, grace=timedelta(0))
+        await service._prune(scope, dataset)
+        await service._drop_retired(scope)
 
-    return Life(client, f"/datasets/{made['id']}", model, sweep)
+    async def anew(call: Call) -> tuple[int, str]:
+        caller = await UserService(database, registration_open=False).identify(client.headers["X-API-Key"])
+        assert caller is not None
+        wanted, dry_run = msgspec.json.decode(call.content, type=Restore), "dry_run" in call.params
+        service = RestoreService(database, Writers(database), Anew(least=0, share=1e-9))
+        try:
+            told, _ = await service.restore(caller, made["id"], None, wanted, if_match=None, dry_run=dry_run)
+        except AppError as error:
+            return error.status, str(error)
+        return 200, msgspec.json.encode(told).decode()
+
+    return Life(client, f"/datasets/{made['id']}", model, sweep, anew)
 
 
 async def live(life: Life, rows: list[dict[int, int]], steps: list[tuple[Any, ...]]) -> None:
