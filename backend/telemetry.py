@@ -16,7 +16,7 @@ from litestar.plugins.opentelemetry import OpenTelemetryConfig, OpenTelemetryIns
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
-from opentelemetry.trace import Span, format_trace_id, get_current_span
+from opentelemetry.trace import Span, StatusCode, format_trace_id, get_current_span
 from structlog.contextvars import bind_contextvars
 
 from backend.metrics import known_method
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _CARRIED = {b"traceparent", b"tracestate"}
-_OWN = "sheaf.scope"
+_OWN, _FAILED = "sheaf.scope", "sheaf.failed"
 _NAMES = {"database": "database", "cache": "cache", "wait": "wait for a database connection"}
 
 
@@ -58,7 +58,12 @@ class Telemetry:
                     _name(span, scope)
                 await send(message)
 
-            await app(scope, receive, name_and_send)
+            try:
+                await app(scope, receive, name_and_send)
+            except Exception as error:  # raised by `call`: the library would tell its text
+                cast("dict[str, Any]", masked)[_FAILED] = error
+                if span.is_recording():
+                    span.set_status(StatusCode.ERROR, _kind(error))
 
         config = OpenTelemetryConfig(
             tracer_provider=self._provider, exclude_spans=["receive", "send"], scope_span_details_extractor=_unnamed
@@ -66,10 +71,13 @@ class Telemetry:
         around = OpenTelemetryInstrumentationMiddleware(inside, config)
 
         async def call(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == ScopeType.HTTP:
-                await around(_masked(scope), receive, send)
-            else:
+            if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
+                return
+            masked = _masked(scope)
+            await around(masked, receive, send)
+            if (failed := cast("dict[str, Any]", masked).pop(_FAILED, None)) is not None:
+                raise failed
 
         return call
 
@@ -103,6 +111,13 @@ def _masked(scope: Scope) -> Scope:
     nothing = {"path": "/", "raw_path": b"/", "query_string": b"", "root_path": "", "client": None, "headers": headers}
     method = known_method(cast("dict[str, Any]", scope)["method"])
     return cast("Scope", {**scope, **nothing, "method": method, _OWN: scope})
+
+
+def _kind(error: BaseException) -> str:
+    """Of the first error; the framework wraps it."""
+    while (within := error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__) is not None:
+        error = within
+    return type(error).__name__
 
 
 def _name(span: Span, scope: Mapping[str, Any]) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from httpx import ASGITransport, AsyncClient
+from litestar import Litestar, get
+from litestar.exceptions import LitestarException
+from litestar.response import Stream
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from support.service import ADDRESS, running
 
 from backend.app import application, create_app
@@ -20,13 +25,25 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET = "cell-of-somebody"
 
 
+@get("/broken-off", sync_to_thread=False)
+def broken_off() -> Stream:
+    """An answer that fails once it has begun."""
+
+    async def lines() -> AsyncIterator[str]:
+        yield "sku\n"
+        raise ValueError(f"Key (sku)=({SECRET}) already exists.")
+
+    return Stream(lines())
+
+
 @pytest.fixture(scope="module")
 async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> list[ReadableSpan]:
-    """What a page asked for three times, a record by its key, a wrong address and a HEAD have left."""
+    """What a page asked for three times, a record by its key, a wrong address, a HEAD and failures have left."""
     exporter, data = InMemorySpanExporter(), tmp_path_factory.mktemp("traced")
     (data / "spool").mkdir()
     settings = Settings(database_url=postgres_url, redis_url=redis_url, data=data, registration="open")
-    app = application(settings, assemble(settings), Telemetry(lambda: exporter, {}))
+    telemetry = Telemetry(lambda: exporter, {})
+    app = application(settings, assemble(settings), telemetry)
     async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
         client.headers["X-API-Key"] = (await client.post("/users", json={"name": SECRET})).json()["api_key"]
         client.headers["traceparent"] = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -42,6 +59,10 @@ async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.Temp
         await client.head(address)
         twice = await client.post(f"{address}/records", json={"sku": SECRET})
         assert twice.status_code == 422, twice.text
+        broken = ASGITransport(telemetry.traced(Litestar([broken_off], logging_config=None)))
+        async with AsyncClient(transport=broken, base_url=ADDRESS, headers=client.headers) as other:
+            with pytest.raises(LitestarException):
+                await other.get("http://sheaf.test/broken-off")
     return list(exporter.get_finished_spans())
 
 
@@ -52,7 +73,7 @@ async def test_each_request_is_named_by_its_route(spans: list[ReadableSpan]) -> 
     assert [name.replace(":str", "") for name in named] == [
         "POST /api/v1/users", f"POST {root}", f"PATCH {root}/{{ref}}", *3 * [f"GET {root}/{{ref}}/records"],
         f"GET {root}/{{ref}}/records/by-key/{{key}}", "GET unknown", f"GET {root}/{{ref}}",
-        f"POST {root}/{{ref}}/records",
+        f"POST {root}/{{ref}}/records", "GET /broken-off",
     ]  # fmt: skip
 
 
@@ -73,6 +94,13 @@ async def test_no_span_holds_a_value(spans: list[ReadableSpan]) -> None:
         assert secret not in told
     resource = json.loads(spans[0].to_json())["resource"]["attributes"]
     assert (resource["service.name"], resource["service.version"]) == ("sheaf", "0.1.0")
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_breaks_off_is_an_error_of_its_kind(spans: list[ReadableSpan]) -> None:
+    broken = next(span for span in spans if span.name == "GET /broken-off")
+    assert (broken.status.status_code, broken.status.description) == (StatusCode.ERROR, "ValueError")
+    assert broken.events == ()
 
 
 def test_without_the_exporter_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
