@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -44,12 +45,16 @@ class Queued(Struct, frozen=True):
 
 
 class Watch:
-    """Has an answer in two seconds, also where all connections of the pool are taken or the server is paused."""
+    """Has an answer in two seconds, also where all connections of the pool are taken or the server is paused.
+
+    Each of the two questions has one connection at most, however many ask it.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._kept: Tx | None = None
         self._asking: set[asyncio.Task[object]] = set()
+        self._turns: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def migration(self) -> str:
         """The newest migration that was run. Raises Unavailable."""
@@ -68,7 +73,7 @@ class Watch:
             await self._kept.close()
 
     async def _ask(self, question: Callable[[Tx], Awaitable[T]]) -> T:
-        task = asyncio.create_task(self._answer(question))
+        task = asyncio.create_task(self._in_turn(question))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
         if not (await asyncio.wait([task], timeout=_PATIENCE))[0]:
@@ -77,6 +82,10 @@ class Watch:
             leaving.add_done_callback(self._asking.discard)
             raise Unavailable("The database does not answer in time.", headers={"Retry-After": "1"})
         return await task
+
+    async def _in_turn(self, question: Callable[[Tx], Awaitable[T]]) -> T:
+        async with self._turns[question]:
+            return await self._answer(question)
 
     async def _answer(self, question: Callable[[Tx], Awaitable[T]]) -> T:
         """With the connection of the last time if that still is one."""

@@ -66,6 +66,8 @@ class FigureService:
         self._seen: dict[str, dict[str, float]] = {}
         self._warned = False
         self._writing = Lock()
+        self._telling = asyncio.Lock()
+        self._next: asyncio.Task[bytes] | None = None
         if place is not None and (before := _read(place.folder / f"{place.worker}.json")) is not None:
             metrics.resume(before.numbers)
         metrics.STARTS.add(1, self._worker)
@@ -73,18 +75,31 @@ class FigureService:
     async def work(self) -> None:
         """Writes this worker's numbers down, until it is cancelled."""
         while True:
-            self._sample()
-            await asyncio.to_thread(self._write)
+            try:
+                self._sample()
+                await asyncio.to_thread(self._write)
+            except Exception:
+                log.exception("unexpected_error")
             await pause(_EVERY)
 
     async def told(self) -> bytes:
-        """All metrics, in the text format of Prometheus."""
-        self._sample()
-        try:
-            queues = await self._watch.queues()
-        except Unavailable:
-            queues = None
-        return await asyncio.to_thread(self._text, queues)
+        """All metrics, in the text format of Prometheus; all who ask while others are told are told the next together.
+
+        They are not told the same as those: numbers collected before somebody asks can be less than what he was told.
+        """
+        if self._next is None or self._next.done():
+            self._next = asyncio.create_task(self._tell())
+        return await asyncio.shield(self._next)
+
+    async def _tell(self) -> bytes:
+        async with self._telling:
+            self._next = None
+            self._sample()
+            try:
+                queues = await self._watch.queues()
+            except Unavailable:
+                queues = None
+            return await asyncio.to_thread(self._text, queues)
 
     def _text(self, queues: list[Queued] | None) -> bytes:
         workers = {self._worker: self._write()}
