@@ -87,7 +87,7 @@ def _left(tx: BulkTx, undelete_days: int) -> Iterator[Finding]:
             "upkeep",
             f"Not swept yet: {', '.join(left)}.",
             "The service does so when it starts and then once an hour. If it has run for longer, look in its log for"
-            " `upkeep_failed`.",
+            " `upkeep_failed` and `unexpected_error`.",
         )
     waiting = [f"{count:,} {what}" for what, count in orphans.stuck(tx)]
     if waiting:

@@ -16,7 +16,7 @@ from backend.repositories import imports
 from backend.repositories.database import Database, Tx
 from backend.services.failures import problem_json
 from backend.services.jobs import Imported
-from backend.services.pauses import pause
+from backend.services.pauses import repeated
 from backend.services.progress import Progress
 
 log = structlog.get_logger()
@@ -98,25 +98,17 @@ class Leases:
 
     async def keep(self) -> None:
         """Renews the leases and tells how far each import is, until it is cancelled."""
-        while True:
-            await pause(_BEAT)
-            if self._held:
-                await self._beat()
+        await repeated(self._beat, _BEAT)
 
     async def _beat(self) -> None:
+        if not self._held:
+            return
         beats = [
             imports.Beat(import_id, held.progress.phase, held.progress.rows, held.progress.percent)
             for import_id, held in self._held.items()
         ]
-        try:
-            async with self._database.read() as tx:
-                renewed = await imports.renew(tx, self.worker, LEASE, beats)
-        except AppError as error:
-            log.warning("import_leases_not_renewed", error=str(error))
-            return
-        except Exception:
-            log.exception("unexpected_error")
-            return
+        async with self._database.read() as tx:
+            renewed = await imports.renew(tx, self.worker, LEASE, beats)
         for beat in beats:
             if renewed.get(beat.id, True):
                 self.stop(beat.id, lost=beat.id not in renewed)

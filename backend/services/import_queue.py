@@ -31,7 +31,7 @@ from backend.services.import_runs import asker, settling, target
 from backend.services.imports import ImportService
 from backend.services.jobs import Imported, Job
 from backend.services.kept_uploads import KeptUploads
-from backend.services.pauses import pause_or
+from backend.services.pauses import repeated
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
 
@@ -78,19 +78,14 @@ class ImportQueue:
     async def work(self) -> None:
         """Runs what was promised, here or by another worker that is gone, until it is cancelled."""
         try:
-            while True:
-                self._wake.clear()
-                try:
-                    while (claimed := await self._claim()) is not None:
-                        self._begin(claimed)
-                    await self._sweep_abandoned()
-                except AppError as error:
-                    log.warning("import_queue_unreachable", error=str(error))
-                except Exception:
-                    log.exception("unexpected_error")
-                await pause_or(self._wake, _POLL)
+            await repeated(self._begin_all, _POLL, self._wake)
         finally:
             await self._stop()
+
+    async def _begin_all(self) -> None:
+        while (claimed := await self._claim()) is not None:
+            self._begin(claimed)
+        await self._sweep_abandoned()
 
     def _begin(self, claimed: imports.Claimed) -> None:
         task = asyncio.create_task(self._take_on(claimed))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import structlog
 from msgspec import Struct
 
-from backend.errors import AppError
 from backend.metrics import INDEXES
 from backend.query.indexing import Access
 from backend.repositories import indexes
@@ -19,7 +17,7 @@ from backend.repositories.in_the_way import in_the_way
 from backend.repositories.indexes import Index, Use
 from backend.repositories.selections import Selection
 from backend.schemas.datasets import Store
-from backend.services.pauses import pause
+from backend.services.pauses import repeated
 
 log = structlog.get_logger()
 ENOUGH = 2
@@ -70,18 +68,7 @@ class IndexService:
 
     async def work(self) -> None:
         """Builds and drops, until it is cancelled; what was noted is written down meanwhile."""
-        await asyncio.gather(self._repeated(self.flush), self._repeated(self.tend))
-
-    @staticmethod
-    async def _repeated(step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await step()
-            except AppError as error:
-                log.warning("indexing_failed", error=str(error))
-            except Exception:
-                log.exception("unexpected_error")
-            await pause(_EVERY)
+        await asyncio.gather(repeated(self.flush, _EVERY), repeated(self.tend, _EVERY))
 
     async def flush(self) -> None:
         """Writes down what was noted; what cannot be written is lost. Removes what was in the way of a write."""

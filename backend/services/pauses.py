@@ -1,6 +1,35 @@
-"""How loops that go on beside the requests wait for their next turn."""
+"""Loops that go on beside the requests: how they wait for their next turn, and that nothing but their end ends them."""
+
+from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from backend.errors import AppError
+
+log = structlog.get_logger()
+Step = Callable[[], Awaitable[None]]
+
+
+async def repeated(step: Step, every: float, wake: asyncio.Event | None = None) -> None:
+    """Takes the step until it is cancelled, so many seconds after it was done, or sooner where `wake` is set."""
+    while True:
+        if wake is not None:
+            wake.clear()
+        await attempt(step)
+        await (pause(every) if wake is None else pause_or(wake, every))
+
+
+async def attempt(step: Step) -> None:
+    """What fails is in the log, and tried again next time."""
+    try:
+        await step()
+    except AppError as error:
+        log.warning("upkeep_failed", step=step.__qualname__, error=str(error))
+    except Exception:
+        log.exception("unexpected_error", step=step.__qualname__)
 
 
 async def pause(seconds: float) -> None:

@@ -33,7 +33,7 @@ from backend.schemas.prepared_exports import PreparedExport
 from backend.services.exports import Asked, ExportService, Plan
 from backend.services.failures import problem_json
 from backend.services.identifiers import uuid7
-from backend.services.pauses import pause_or
+from backend.services.pauses import repeated
 from backend.writers import writer_for
 
 log = structlog.get_logger()
@@ -154,16 +154,11 @@ class PreparedExportService:
 
     async def work(self) -> None:
         """Makes what was promised, here or by another worker that is gone, until it is cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                while (claimed := await self._claim()) is not None:
-                    await self._take_on(claimed)
-            except AppError as error:
-                log.warning("export_queue_unreachable", error=str(error))
-            except Exception:
-                log.exception("unexpected_error")
-            await pause_or(self._wake, _POLL)
+        await repeated(self._make, _POLL, self._wake)
+
+    async def _make(self) -> None:
+        while (claimed := await self._claim()) is not None:
+            await self._take_on(claimed)
 
     async def _claim(self) -> Claimed | None:
         async with self._database.read() as tx:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import structlog
-
-from backend.errors import AppError
 from backend.repositories import datasets, pruning, stores, workspaces
 from backend.repositories.database import Database
 from backend.repositories.pruning import Gap
 from backend.schemas.callers import WorkspaceScope
-from backend.services.pauses import pause
+from backend.services.pauses import repeated
 
-log = structlog.get_logger()
 STEP = 10_000
 """Images that one transaction removes."""
 GRACE = timedelta(minutes=5)
@@ -32,12 +28,7 @@ class PruningService:
 
     async def work(self) -> None:
         """Sweeps each minute."""
-        while True:
-            try:
-                await self.sweep()
-            except AppError as error:
-                log.warning("pruning_failed", error=str(error))
-            await pause(_EVERY)
+        await repeated(self.sweep, _EVERY)
 
     async def sweep(self) -> None:
         """Prunes what has grown too old, removes what nobody can read any more, and drops tables that nobody reads."""

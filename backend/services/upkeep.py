@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
-import structlog
+from backend.services.pauses import Step, attempt, repeated
 
-from backend.errors import AppError
-from backend.services.pauses import pause
-
-log = structlog.get_logger()
 Work = Callable[[], Coroutine[Any, Any, None]]
 _EVERY = 3600.0
 """Seconds."""
 
 
-def upkeep(sweeps: Sequence[Work]) -> Work:
+def upkeep(sweeps: Sequence[Step]) -> Work:
     """One after the other, again and again; what fails is tried again next time."""
 
     async def keep_up() -> None:
-        while True:
-            for sweep in sweeps:
-                try:
-                    await sweep()
-                except AppError as error:
-                    log.warning("upkeep_failed", error=str(error))
-            await pause(_EVERY)
+        for sweep in sweeps:
+            await attempt(sweep)
 
-    return keep_up
+    return partial(repeated, keep_up, _EVERY)

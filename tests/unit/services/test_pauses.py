@@ -1,13 +1,19 @@
-"""A loop ends although something took no notice of its cancellation, as drivers do under Python 3.11."""
+"""A loop goes on whatever fails in it, and ends although something took no notice of its cancellation.
+
+Drivers do so under Python 3.11.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
-from backend.services.pauses import pause
+from backend.errors import AppError, Unavailable
+from backend.services.pauses import pause, repeated
+from backend.services.upkeep import upkeep
 
 pytestmark = pytest.mark.anyio
 
@@ -30,3 +36,37 @@ async def test_a_cancellation_that_was_lost_ends_the_pause() -> None:
 
 async def test_it_sleeps_where_nobody_cancels() -> None:
     await pause(0)
+
+
+@pytest.mark.parametrize("wake", [None, asyncio.Event()])
+async def test_nothing_that_fails_ends_the_loop(wake: asyncio.Event | None) -> None:
+    """What the service knows, and what nobody thought of."""
+    failures: Iterator[Exception] = iter((Unavailable(), ValueError("unexpected"), AppError()))
+    done = asyncio.Event()
+
+    async def step() -> None:
+        for failure in failures:
+            raise failure
+        done.set()
+
+    task = asyncio.create_task(repeated(step, 0, wake))
+    await done.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_sweep_that_fails_keeps_no_other_one_from_its_turn() -> None:
+    swept = asyncio.Event()
+
+    async def fail() -> None:
+        raise ValueError("unexpected")
+
+    async def sweep() -> None:
+        swept.set()
+
+    task = asyncio.create_task(upkeep([fail, sweep])())
+    await swept.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
