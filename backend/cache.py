@@ -15,6 +15,7 @@ from backports import zstd
 from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as LateError
 from redis.retry import Retry
 
 from backend.query.seal import STAMP, Seal
@@ -29,12 +30,20 @@ _PATIENCE = 0.1
 """Seconds that one call to the server may take, connecting included."""
 _REST = 0.5, 5.0
 """Seconds for which the server is left alone after a failed call; doubled by each further one, up to the second."""
+_STRIKES = 3
+"""Calls without an answer in time, one after the other, until calls are no longer counted.
+
+One may be late by no fault of the server's: where this process itself was busy.
+"""
 _QUIET = 30.0
 """Seconds between two lines in the log about the same."""
 _HELD = 1_000
 """Milliseconds for which a claim is good if nobody renews it."""
 _PLAIN, _ZSTD = b"\x00", b"\x01"
 _WORTH_PACKING = 1_000
+_LARGE = 256 * 2**10
+_LARGE_PACKED = _LARGE // 8
+"""Bytes; a larger value is packed and signed, or unpacked, by a thread, so that no request waits for it."""
 MOST = 4 * 2**20
 """Bytes of the largest value that is kept."""
 
@@ -58,8 +67,8 @@ class Cache:
         self._seal = seal
         self._keep = keep
         self._owner = token_bytes(8)
-        self._rest = _REST[0]
-        self._again_at = 0.0
+        self._values = _Breaker(strikes=1)
+        self._counts = _Breaker(strikes=_STRIKES)
         self._told: dict[str, float] = {}
 
     async def reachable(self) -> bool:
@@ -76,13 +85,16 @@ class Cache:
             stored = await self._asked(self._redis.get(_NAMES + key))
         except _Refused:
             return None  # something else than a string
+        if isinstance(stored, bytes) and len(stored) > _LARGE_PACKED:
+            return await asyncio.to_thread(self._opened, key, stored)
         return None if stored is None else self._opened(key, stored)
 
     async def put(self, key: bytes, value: bytes) -> None:
         """Keeps a value for a while, unless it is too large, and gives up the claim to it. Raises CacheFailed."""
+        sealed = await asyncio.to_thread(self._sealed, key, value) if _LARGE < len(value) <= MOST else None
         async with self._redis.pipeline(transaction=False) as calls:
             if len(value) <= MOST:
-                calls.set(_NAMES + key, self._sealed(key, value), ex=self._keep)
+                calls.set(_NAMES + key, sealed or self._sealed(key, value), ex=self._keep)
             calls.delete(_claim(key))
             await self._asked(calls.execute())
 
@@ -112,22 +124,21 @@ class Cache:
                 calls.incr(_NAMES + name)
                 calls.expire(_NAMES + name, seconds, nx=True)
                 calls.pttl(_NAMES + name)
-            told: list[int] = await self._asked(calls.execute())
+            told: list[int] = await self._asked(calls.execute(), self._counts)
         return [(number, left / 1000) for number, left in zip(told[::3], told[2::3], strict=True)]
 
     async def close(self) -> None:
         await self._redis.aclose()
         await self._probe.aclose()
 
-    async def _asked(self, call: Awaitable[T]) -> T:
+    async def _asked(self, call: Awaitable[T], breaker: _Breaker | None = None) -> T:
         """What the server answers, in good time. Raises CacheAtRest, CacheFailed."""
-        if (now := monotonic()) < self._again_at:
+        breaker = breaker or self._values
+        if not breaker.admits():
             if asyncio.iscoroutine(call):
                 call.close()
             raise CacheAtRest
-        if self._rest > _REST[0]:
-            self._again_at = now + _PATIENCE  # one call alone finds out whether it is back
-        asked = perf_counter()
+        began, asked = monotonic(), perf_counter()
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer = await call
@@ -135,14 +146,13 @@ class Cache:
             self._tell("cache_refused", error)
             raise _Refused from error
         except (RedisError, OSError, ValueError) as error:
-            self._again_at = monotonic() + self._rest
-            self._rest = min(2 * self._rest, _REST[1])
+            breaker.failed(began, late=isinstance(error, (TimeoutError, LateError)))
             self._tell("cache_unreachable", error)
             raise CacheFailed from error
         finally:
             if (told := spent.get()) is not None:
                 told.add("cache", perf_counter() - asked)
-        self._again_at, self._rest = 0.0, _REST[0]
+        breaker.reset()
         return answer
 
     def _sealed(self, key: bytes, value: bytes) -> bytes:
@@ -162,6 +172,38 @@ class Cache:
         if (now := monotonic()) >= self._told.get(event, 0.0):
             self._told[event] = now + _QUIET
             log.warning(event, **{} if error is None else {"error": type(error).__name__})
+
+
+class _Breaker:
+    """Whether calls of one kind are made at all."""
+
+    def __init__(self, *, strikes: int) -> None:
+        """`strikes`: late answers in a row until the server is left alone; any other failure is enough by itself."""
+        self._most = strikes
+        self.reset()
+
+    def reset(self) -> None:
+        """After an answer."""
+        self._strikes, self._struck_at = 0, 0.0
+        self._again_at, self._rest = 0.0, _REST[0]
+
+    def admits(self) -> bool:
+        """Whether one more call may be made."""
+        if (now := monotonic()) < self._again_at:
+            return False
+        if self._rest > _REST[0]:
+            self._again_at = now + _PATIENCE  # one call alone finds out whether it is back
+        return True
+
+    def failed(self, began: float, *, late: bool) -> None:
+        """After a call that began then; those that were under way at the same time are one strike."""
+        if began < self._struck_at and (late or self._strikes == self._most):
+            return
+        self._strikes = min(self._strikes + 1, self._most) if late else self._most
+        self._struck_at = now = monotonic()
+        if self._strikes == self._most:
+            self._again_at = now + self._rest
+            self._rest = min(2 * self._rest, _REST[1])
 
 
 class _Refused(CacheFailed):

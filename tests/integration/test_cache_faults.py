@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
+from random import Random
 from threading import Event
 from typing import Any
 
@@ -15,6 +17,9 @@ from support.caches import Workers, counted, workers
 from support.client import Client
 from support.server import Server
 from support.service import Upload, User
+
+from backend.cache import MOST, Cache, CacheFailed
+from backend.query.seal import Seal
 
 __all__ = ["workers"]
 
@@ -132,6 +137,52 @@ class TestRedis:
         client = await workers.start(user.key, memory=10_000)
         for least in range(30):
             await check(client, least)
+
+
+@pytest.mark.anyio
+class TestCalls:
+    @pytest.fixture
+    async def cache(self, workers: Workers) -> AsyncIterator[Cache]:
+        made = Cache(workers.valkey.url, Seal())
+        yield made
+        await made.close()
+
+    async def test_counting_goes_on_after_a_late_answer(self, workers: Workers, cache: Cache) -> None:
+        """However many wait for it, and whatever became of pages; a server that is never in time is left alone."""
+        with workers.paused():
+            assert await failure(cache.get(b"page")) is CacheFailed
+            together = await asyncio.gather(*[failure(cache.count([(b"calls", 60)])) for _ in range(10)])
+            assert together == [CacheFailed] * 10
+            assert await failure(cache.count([(b"calls", 60)])) is CacheFailed
+            async with asyncio.timeout(60):
+                while await failure(cache.count([(b"calls", 60)])) is CacheFailed:
+                    pass
+
+    async def test_counting_stops_at_once_where_nothing_is(self, workers: Workers, cache: Cache) -> None:
+        workers.valkey.stop()
+        assert await failure(cache.count([(b"calls", 60)])) is CacheFailed
+        async with asyncio.timeout(60):
+            while await failure(cache.count([(b"calls", 60)])) is CacheFailed:
+                pass
+
+    @pytest.mark.parametrize("size", [0, 999, 1_000, 256 * 2**10 + 1, MOST])
+    async def test_values_of_any_size_come_back(self, cache: Cache, size: int) -> None:
+        value = (Random(size).randbytes(size // 4 + 1) * 4)[:size]
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(CacheFailed):
+                    await cache.put(b"page", value)
+                    assert await cache.get(b"page") == value
+                    return
+                await asyncio.sleep(0)
+
+
+async def failure(call: Awaitable[object]) -> type[CacheFailed] | None:
+    try:
+        await call
+    except CacheFailed as error:
+        return type(error)
+    return None
 
 
 @pytest.fixture(scope="module")

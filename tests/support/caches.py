@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -63,11 +64,11 @@ class Workers:
             os.kill(self.valkey.process.pid, signal.SIGCONT)
 
 
-async def counted(client: AsyncClient) -> dict[str, int]:
+async def counted(client: AsyncClient) -> Counter[str]:
     """How many answers were hits, misses and so on, since this process began."""
     text = (await client.get("http://sheaf.test/metrics")).text
     found = re.findall(r'sheaf_cache_requests_total\{result="(\w+)"\} (\d+)', text)
-    return {result: int(number) for result, number in found}
+    return Counter({result: int(number) for result, number in found})
 
 
 @pytest.fixture
