@@ -69,7 +69,7 @@ def check_redis(url: str) -> Iterator[Finding]:
             "redis",
             f"Redis cannot be asked: {_first_line(failure)}",
             "Look whether it runs, and at SHEAF_REDIS_URL. The service works on without it, but each worker keeps its"
-            " own answers, and rate limits hold for each worker alone.",
+            " own answers, and no rate limit holds.",
         )
         return
     yield from _redis(told)
