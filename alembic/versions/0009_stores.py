@@ -15,6 +15,7 @@ branch_labels = None
 depends_on = None
 
 _ADD = """
+    BEGIN;
     ALTER TABLE "{0}".datasets ADD COLUMN IF NOT EXISTS store uuid;
     UPDATE "{0}".datasets SET store = id WHERE store IS NULL;
     ALTER TABLE "{0}".datasets ALTER COLUMN store SET NOT NULL;
@@ -24,7 +25,8 @@ _ADD = """
         CONSTRAINT fk_retired_stores_dataset_id FOREIGN KEY (dataset_id) REFERENCES "{0}".datasets (id)
             ON DELETE CASCADE
     );
-    CREATE INDEX IF NOT EXISTS ix_retired_stores_dataset_id ON "{0}".retired_stores (dataset_id)
+    CREATE INDEX IF NOT EXISTS ix_retired_stores_dataset_id ON "{0}".retired_stores (dataset_id);
+    COMMIT
 """
 _DROP = """
     DROP TABLE IF EXISTS "{0}".retired_stores;
@@ -38,13 +40,20 @@ _INDEXED = "UPDATE sheaf.indexes SET store = CAST(:dataset AS uuid) WHERE store 
 
 
 def upgrade() -> None:
+    """Each workspace by itself: locks of all of them have no room in PostgreSQL's memory.
+
+    A migration that was killed is run again from its beginning. What it has done finds itself done; what could not is
+    at the end, in one transaction with the migration's number.
+    """
+    schemas = workspace_schemas(op.get_bind())
+    with op.get_context().autocommit_block():
+        for schema in schemas:
+            op.execute(_ADD.format(schema))
     op.alter_column("indexes", "dataset_id", new_column_name="store", schema="sheaf")
-    for schema in workspace_schemas(op.get_bind()):
-        op.execute(_ADD.format(schema))
 
 
 def downgrade() -> None:
-    """Record tables are called by their datasets' ids again."""
+    """Record tables are called by their datasets' ids again; one transaction, as this is for development."""
     connection = op.get_bind()
     for schema in workspace_schemas(connection):
         for (store,) in connection.execute(text(_RETIRED.format(schema))).fetchall():

@@ -13,10 +13,11 @@ from httpx import AsyncClient
 from psycopg import sql
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from support.service import User
 
 from alembic import command
-from backend.repositories.migrate import alembic_config, upgrade
+from backend.repositories.migrate import alembic_config, migration_of, upgrade
 from backend.repositories.workspaces import in_schema
 
 
@@ -78,6 +79,34 @@ def test_going_back_gives_nobody_rights_back(fresh_url: str) -> None:
 def test_the_migrations_make_what_the_tables_say(fresh_url: str) -> None:
     upgrade(fresh_url)
     command.check(alembic_config(fresh_url))
+
+
+def test_a_migration_that_failed_on_its_way_goes_on_where_it_was(fresh_url: str) -> None:
+    """Workspaces before the failure are migrated, the one that failed is as it was."""
+    upgrade(fresh_url)
+    first, second = sorted(uuid4() for _ in range(2))
+    engine = create_engine(make_url(fresh_url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        for each in (first, second):
+            added = "INSERT INTO sheaf.workspaces (id, slug, name, has_schema) VALUES (%s, %s, 'Any', true)"
+            connection.exec_driver_sql(added, (each, each.hex))
+            connection.exec_driver_sql(f"CREATE SCHEMA ws_{each.hex}")
+            in_schema(f"ws_{each.hex}").create_all(connection)
+    command.downgrade(alembic_config(fresh_url), "0008")
+    there = (
+        "SELECT table_schema FROM information_schema.columns WHERE (table_name, column_name) = ('datasets', 'store')"
+    )
+    with psycopg.connect(fresh_url, autocommit=True) as connection:
+        connection.execute(f"CREATE VIEW ws_{second.hex}.retired_stores AS SELECT 1".encode())
+        with pytest.raises(DBAPIError, match="retired_stores"):
+            upgrade(fresh_url)
+        assert connection.execute(there).fetchall() == [(f"ws_{first.hex}",)]
+        assert migration_of(connection) == "0008"
+        connection.execute(f"DROP VIEW ws_{second.hex}.retired_stores".encode())
+    upgrade(fresh_url)
+    with engine.connect() as connection:
+        assert [differences(connection, f"ws_{each.hex}") for each in (first, second)] == [[], []]
+    engine.dispose()
 
 
 def test_upgrading_twice_changes_nothing(postgres_url: str) -> None:
