@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -17,18 +17,23 @@ from backend.schemas.datasets import Store
 log = structlog.get_logger()
 
 
-async def move(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, store: Store, at: datetime) -> None:
-    """The dataset's records lie in `store` from now on; the caller holds its head row's lock."""
+async def move(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, store: Store) -> None:
+    """The dataset's records lie in `store` from now on; the caller holds its head row's lock.
+
+    When that was is told by the server's clock, as it is asked later: a worker's may be wrong.
+    """
     heads = table(scope, "datasets")
-    retire = sql.SQL("INSERT INTO {} (store, dataset_id, retired_at) SELECT store, id, %s FROM {} WHERE id = %s")
-    await tx.execute(retire.format(table(scope, "retired_stores"), heads), (at, dataset_id))
+    retire = sql.SQL(
+        "INSERT INTO {} (store, dataset_id, retired_at) SELECT store, id, statement_timestamp() FROM {} WHERE id = %s"
+    )
+    await tx.execute(retire.format(table(scope, "retired_stores"), heads), (dataset_id,))
     await tx.execute(sql.SQL("UPDATE {} SET store = %s WHERE id = %s").format(heads), (store, dataset_id))
 
 
 async def list_retired(tx: Tx, scope: WorkspaceScope, grace: timedelta) -> list[Store]:
     """What was retired so long ago that all transactions which may have found it have ended.
 
-    `grace`: what a commit may take, and by how much clocks may differ.
+    `grace`: what a commit may take.
     """
     query = sql.SQL(
         "SELECT store FROM {} WHERE retired_at + %(grace)s < statement_timestamp() AND NOT EXISTS"

@@ -123,7 +123,7 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
     await follow(tx, writing)
     token, at = new_token(), datetime.now(UTC)
     if writing.moved is not None:
-        await stores.move(tx, writing.scope, writing.head.dataset.id, writing.moved, at)
+        await stores.move(tx, writing.scope, writing.head.dataset.id, writing.moved)
     await versions.publish(
         tx,
         writing.scope,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
 from uuid import UUID
 
 import psycopg
@@ -21,6 +21,7 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.datasets import Store
 from backend.schemas.records import Changed
 from backend.schemas.versions import Restore
+from backend.services import writing
 from backend.services.datasets import DatasetService
 from backend.services.pruning import PruningService
 from backend.services.restores import Anew, RestoreService
@@ -238,6 +239,23 @@ async def test_a_table_is_dropped_once(place: Place) -> None:
     async with place.database.transaction() as tx:
         assert not await stores.try_drop(tx, place.scope, Store(UUID(int=1)))
         assert await stores.list_retired(tx, place.scope, timedelta(0)) == []
+
+
+async def test_a_worker_whose_clock_is_late_takes_nothing_from_the_grace(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "datetime", Late)
+    await place.rewrite()
+    async with place.database.transaction() as tx:
+        assert await stores.list_retired(tx, place.scope, timedelta(minutes=30)) == []
+
+
+class Late(datetime):
+    """An hour behind."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return super().now(tz) - timedelta(hours=1)
 
 
 async def test_a_table_that_is_gone_already_stops_nobody(place: Place) -> None:
