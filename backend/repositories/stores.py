@@ -30,6 +30,12 @@ async def move(tx: Tx, scope: WorkspaceScope, dataset_id: UUID, store: Store) ->
     await tx.execute(sql.SQL("UPDATE {} SET store = %s WHERE id = %s").format(heads), (store, dataset_id))
 
 
+async def has_retired(tx: Tx, scope: WorkspaceScope, dataset_id: UUID) -> bool:
+    """Whether a table that the dataset's records lay in is still there."""
+    query = sql.SQL("SELECT FROM {} WHERE dataset_id = %s LIMIT 1").format(table(scope, "retired_stores"))
+    return (await tx.execute(query, (dataset_id,))).rowcount > 0
+
+
 async def list_retired(tx: Tx, scope: WorkspaceScope, grace: timedelta) -> list[Store]:
     """What was retired so long ago that all transactions which may have found it have ended.
 

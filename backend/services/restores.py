@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from backend.errors import AppError, BadRequest, Conflict, InvalidRecord
 from backend.query.spec import parse_moment
 from backend.query.text import shown
-from backend.repositories import datasets, diffs, indexes, lookup, pruning, record_keys, records, restores
+from backend.repositories import datasets, diffs, indexes, lookup, pruning, record_keys, records, restores, stores
 from backend.repositories.database import Database, Tx
 from backend.repositories.diffs import Between
 from backend.repositories.restores import Counts
@@ -126,10 +126,17 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, anew: Anew, *
 
 
 async def _restore_images(tx: Tx, writing: Writing, told: Between, counts: Counts, anew: Anew) -> None:
-    """The images that were found to differ, and the key's index."""
+    """The images that were found to differ, and the key's index.
+
+    A second table is not left behind before the first one was dropped: no quota counts them.
+    """
     every = counts.changed + counts.removed == writing.head.dataset.rows
     enough = int(counts.written / anew.share)
-    if counts.written <= anew.least or await restores.has_more(tx, writing.scope, writing.store, enough):
+    if (
+        counts.written <= anew.least
+        or await restores.has_more(tx, writing.scope, writing.store, enough)
+        or await stores.has_retired(tx, writing.scope, writing.head.dataset.id)
+    ):
         await restores.close(tx, told, writing.version, every=every)
         await follow(tx, writing)
         await restores.bring_back(tx, told, writing.version, writing.store, every=every)
