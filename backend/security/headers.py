@@ -28,10 +28,11 @@ _OF_PAGE = (
 """The page that shows the OpenAPI document has its own script and style within it, none of which a caller wrote."""
 _PAGE: Headers = (*_ALWAYS, (b"content-security-policy", _OF_PAGE))
 _HTTPS = (b"strict-transport-security", b"max-age=31536000")
-_TAKEN = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Range"]
-_TAKEN += ["X-API-Key", "X-Request-Id", "Content-Disposition"]
-_READ = ["Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Link", "Location", "RateLimit"]
-_READ += ["Preference-Applied", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Request-Id", "X-Row-Count"]
+_TAKEN = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "If-Range", "Prefer"]
+_TAKEN += ["Range", "X-API-Key", "X-Request-Id", "Content-Disposition"]
+_READ = ["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Link", "Location"]
+_READ += ["Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Dataset-Version"]
+_READ += ["X-From-Version", "X-Request-Id", "X-Row-Count"]
 
 
 def protected(app: ASGIApp, page: str) -> ASGIApp:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import backend
 from backend.security.headers import protected, readable_from
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +73,14 @@ class TestOtherSites:
         assert "access-control-allow-credentials" not in found
         exposed = set(found["access-control-expose-headers"].split(", "))
         assert {"ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id", "Location"} <= exposed
+
+    async def test_it_reads_every_header_of_our_own(self) -> None:
+        exposed = (await told(readable_from([OURS], answering), origin=OURS))["access-control-expose-headers"].split(
+            ", "
+        )
+        sources = "".join(path.read_text() for path in (Path(backend.__file__).parent / "controllers").glob("*.py"))
+        own = set(re.findall(r'"((?:X-|Preference-|Content-Range|Accept-Ranges)[A-Za-z-]*)":', sources))
+        assert {"X-Dataset-Version", "X-From-Version", "X-Row-Count"} <= own <= set(exposed)
 
     async def test_all_without_cookies(self) -> None:
         found = await told(readable_from(["*"], answering), origin=OTHER, cookie="a=b")
