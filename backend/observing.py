@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+    from backend.schemas.access import Action
+
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _API = "/api/v1/"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -67,7 +69,7 @@ def observed(app: ASGIApp) -> ASGIApp:
         except asyncio.CancelledError:
             if status:
                 raise
-            await refuse(_stopping(scope["method"]), scope, annotate)
+            await refuse(_stopping(scope), scope, annotate)
         finally:
             IN_PROGRESS.add(-1)
             _record(scope, status, perf_counter() - started, request_id)
@@ -81,13 +83,22 @@ def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> I
     return headers if told else (*headers, _CACHING)
 
 
-def _stopping(method: str) -> Unavailable:
+def _stopping(scope: HTTPScope) -> Unavailable:
     """The process is told to end before the handler has, which may have been about to commit."""
     headers = {"Retry-After": "5", "Connection": "close"}
-    if method in _SAFE:
+    if not _may_have_written(scope):
         return Unavailable("The server is stopping; try again in a moment.", headers=headers)
     text = "The server is stopping: look whether this was done, or repeat it with its Idempotency-Key."
     return CommitUnknown(text, headers=headers)
+
+
+def _may_have_written(scope: HTTPScope) -> bool:
+    """Not before a handler is found, nor where it only reads, as some do that take their question in a body."""
+    handler = scope.get("route_handler")
+    if scope["method"] in _SAFE or handler is None:
+        return False
+    action: Action | None = handler.opt.get("action")
+    return action is None or action.writes
 
 
 async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:

@@ -7,14 +7,17 @@ import json
 from typing import Any
 
 import pytest
+from litestar import get, patch, post
 
 from backend.observing import observed
+from backend.schemas.access import Action
+from backend.security.auth import PUBLIC, may
 
 pytestmark = pytest.mark.anyio
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
-async def cancelled(app: Any, method: str = "GET") -> list[dict[str, Any]]:
+async def cancelled(app: Any, method: str = "GET", **found: Any) -> list[dict[str, Any]]:
     """What a request has sent that is cancelled while it waits."""
     sent: list[dict[str, Any]] = []
     waiting = asyncio.Event()
@@ -26,7 +29,7 @@ async def cancelled(app: Any, method: str = "GET") -> list[dict[str, Any]]:
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(observed(app)({**SCOPE, "method": method}, receive, send))
+    task = asyncio.create_task(observed(app)({**SCOPE, "method": method, **found}, receive, send))
     await waiting.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -35,12 +38,33 @@ async def cancelled(app: Any, method: str = "GET") -> list[dict[str, Any]]:
     return sent
 
 
-@pytest.mark.parametrize(("method", "code"), [("GET", "UNAVAILABLE"), ("PATCH", "COMMIT_UNKNOWN")])
-async def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_come_again(method: str, code: str) -> None:
+async def nothing() -> None: ...
+
+
+WRITES = patch("/", opt=may(Action.WRITE_RECORDS))(nothing)
+ASKS = post("/", opt=may(Action.READ_DATASETS))(nothing)
+REGISTERS = post("/", opt=PUBLIC)(nothing)
+SEES = get("/", opt=may(Action.READ_DATASETS))(nothing)
+
+
+@pytest.mark.parametrize(
+    ("method", "found", "code"),
+    [
+        ("GET", {"route_handler": SEES}, "UNAVAILABLE"),
+        ("POST", {"route_handler": ASKS}, "UNAVAILABLE"),
+        ("PATCH", {}, "UNAVAILABLE"),
+        ("PATCH", {"route_handler": WRITES}, "COMMIT_UNKNOWN"),
+        ("POST", {"route_handler": REGISTERS}, "COMMIT_UNKNOWN"),
+    ],
+    ids=["read", "query", "not begun", "write", "register"],
+)
+async def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_come_again(
+    method: str, found: dict[str, Any], code: str
+) -> None:
     async def app(_scope: Any, receive: Any, _send: Any) -> None:
         await receive()
 
-    start, body = await cancelled(app, method)
+    start, body = await cancelled(app, method, **found)
     headers = dict(start["headers"])
     problem = json.loads(body["body"])
     assert (start["status"], headers[b"retry-after"], problem["error_code"]) == (503, b"5", code)
