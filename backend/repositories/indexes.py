@@ -36,6 +36,15 @@ FROM sheaf.workspaces w WHERE w.id = %(workspace)s
 AND (SELECT count(*) FROM sheaf.indexes o WHERE o.store = %(store)s AND o.digest <> %(digest)s) < %(most)s
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses, used_at = excluded.used_at
 """
+_MOVE = """
+WITH gone AS (DELETE FROM sheaf.indexes WHERE store = %(before)s RETURNING *)
+INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, uses, used_at, state, problem)
+SELECT %(after)s, digest, workspace_id, form, expression, whole, uses, used_at,
+    CASE state WHEN 'refused' THEN state ELSE 'noted' END, problem FROM gone
+ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses,
+    state = CASE i.state WHEN 'noted' THEN excluded.state ELSE i.state END,
+    problem = CASE i.state WHEN 'noted' THEN excluded.problem ELSE i.problem END
+"""
 
 
 class TableGone(Exception):
@@ -187,12 +196,11 @@ async def used_before(tx: Tx, store: Store, moment: datetime) -> list[Index]:
 
 
 async def move(tx: Tx, before: Store, after: Store) -> None:
-    """What was ready, or on its way, is to be built on the table that the records were written into."""
-    query = (
-        "UPDATE sheaf.indexes SET store = %s, state = CASE state WHEN 'refused' THEN state ELSE 'noted' END, bytes = 0,"
-        " attempts = 0, worker = NULL, wait_until = NULL WHERE store = %s"
-    )
-    await tx.execute(query, (after, before))
+    """What was ready, or on its way, is to be built on the table that the records were written into.
+
+    Readers may have noted the same there already.
+    """
+    await tx.execute(_MOVE, {"before": before, "after": after})
 
 
 async def forget(tx: Tx, index: Index) -> None:
