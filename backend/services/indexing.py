@@ -94,14 +94,13 @@ class IndexService:
             return await indexes.claim(tx, self._worker, LEASE, enough=ENOUGH)
 
     async def _hold(self, index: Index) -> None:
-        """Builds it while its lease is renewed."""
+        """Builds it while its lease is renewed, no longer: another worker may be at it, or the records elsewhere."""
         task = asyncio.create_task(self._take_on(index))
         try:
-            while not task.done():
-                await asyncio.wait([task], timeout=_BEAT)
-                if not task.done():
-                    async with self._database.read() as tx:
-                        await indexes.renew(tx, index, self._worker, LEASE)
+            while not (await asyncio.wait([task], timeout=_BEAT))[0]:
+                async with self._database.read() as tx:
+                    if not await indexes.renew(tx, index, self._worker, LEASE):
+                        return
             await task
         finally:
             if task.cancel():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from support.service import Upload, User, running
 from backend.app import create_app
 from backend.repositories import indexes
 from backend.repositories.database import Database
+from backend.schemas.datasets import Store
 from backend.schemas.versions import Restore
 from backend.services import indexing
 from backend.services.indexing import MOST, IndexLimits, IndexService
@@ -162,6 +164,17 @@ async def begun(url: str) -> None:
                 return
         await asyncio.sleep(0.05)
     pytest.fail("no index is being built")
+
+
+@asynccontextmanager
+async def stuck(builder: IndexService, database: Database, url: str) -> AsyncIterator[asyncio.Task[None]]:
+    """An index is being built, and waits for a snapshot that is held during the block."""
+    async with database.snapshot() as tx:
+        await tx.execute("SELECT count(*) FROM sheaf.users")
+        building = asyncio.create_task(builder.tend())
+        await begun(url)
+        yield building
+    await building
 
 
 class TestBuilding:
@@ -319,19 +332,15 @@ class TestFaults:
         database: Database,
         postgres_url: str,
     ) -> None:
-        """The building waits for a snapshot that somebody holds; who wants the table ends it."""
-        async with database.snapshot() as tx:
-            await tx.execute("SELECT count(*) FROM sheaf.users")
-            await asked_twice(user, dataset, sort="amount")
-            building = asyncio.create_task(builder.tend())
-            await begun(postgres_url)
+        """Who wants the table ends the building."""
+        await asked_twice(user, dataset, sort="amount")
+        async with stuck(builder, database, postgres_url):
             told = await explained(user, dataset, sort="amount")
             assert told["indexes"][0]["state"] == "building"
             patched = await user.client.patch(f"/datasets/{dataset['id']}", json={"key": "sku"})
             assert patched.status_code == 200, patched.text
             written = await user.client.patch(f"/datasets/{dataset['id']}/records/1", json={"amount": 5})
             assert written.status_code == 200, written.text
-        await building
         change(postgres_url, dataset, "wait_until = NULL")
         await ready(sort="amount")
 
@@ -344,17 +353,33 @@ class TestFaults:
         database: Database,
         postgres_url: str,
     ) -> None:
-        async with database.snapshot() as tx:
-            await tx.execute("SELECT count(*) FROM sheaf.users")
-            await asked_twice(user, dataset, sort="amount")
-            building = asyncio.create_task(builder.tend())
-            await begun(postgres_url)
+        await asked_twice(user, dataset, sort="amount")
+        async with stuck(builder, database, postgres_url):
             for number in range(20):
                 written = await user.client.patch(f"/datasets/{dataset['id']}/records/1", json={"amount": number})
                 assert written.status_code == 200, written.text
                 assert (await page(user, dataset, sort="amount"))["version"] == number + 2
             assert (await explained(user, dataset, sort="amount"))["indexes"][0]["state"] == "building"
-        await building
+        await ready(sort="amount")
+
+    async def test_who_has_lost_the_lease_builds_no_longer(
+        self,
+        user: User,
+        dataset: dict[str, Any],
+        ready: Ready,
+        builder: IndexService,
+        database: Database,
+        postgres_url: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(indexing, "_BEAT", 0.05)
+        await asked_twice(user, dataset, sort="amount")
+        async with stuck(builder, database, postgres_url) as building:
+            change(postgres_url, dataset, "worker = gen_random_uuid(), wait_until = now() + interval '1 hour'")
+            async with asyncio.timeout(60):
+                await building
+        assert list(ours(postgres_url, dataset).values()) == [False]
+        change(postgres_url, dataset, "wait_until = NULL")
         await ready(sort="amount")
 
     async def test_without_trigrams_searches_scan(
@@ -417,3 +442,29 @@ async def test_records_written_anew_get_their_indexes_again(
     await builder.tend()
     told = await explained(user, dataset, amount="17.50")
     assert [(index["state"], index["used"]) for index in told["indexes"]] == [("ready", True)]
+
+
+async def test_what_readers_noted_on_the_new_table_first_is_moved_there_too(
+    user: User, dataset: dict[str, Any], database: Database, ready: Ready, postgres_url: str
+) -> None:
+    await ready(sort="amount")
+    await ready(sort="note")
+    before, after = Store(UUID(dataset["id"])), Store(uuid4())
+    with psycopg.connect(postgres_url) as connection:
+        refused = "UPDATE sheaf.indexes SET state = 'refused', problem = 'why' WHERE store = %s AND digest = %s"
+        noted = (
+            "INSERT INTO sheaf.indexes (store, digest, workspace_id, form, expression, whole, uses, used_at)"
+            " SELECT %s, digest, workspace_id, form, expression, whole, 1, now() FROM sheaf.indexes WHERE digest = %s"
+        )
+        async with database.read() as tx:
+            old = await indexes.list_of(tx, before)
+        connection.execute(refused, (before, old[0].digest))
+        connection.execute(noted + " AND store = %s", (after, old[0].digest, before))
+    async with database.transaction() as tx:
+        await indexes.move(tx, before, after)
+        assert await indexes.list_of(tx, before) == []
+        moved = {each.digest: (each.state, each.problem, each.uses) for each in await indexes.list_of(tx, after)}
+    assert moved == {
+        old[0].digest: ("refused", "why", old[0].uses + 1),
+        old[1].digest: ("noted", None, old[1].uses),
+    }
