@@ -32,8 +32,18 @@ async def stream(
     `produce` ends at its own speed however slow the reader is, and promptly when the reader goes away (`aclose`, or a
     cancelled task). What it raises is raised here, at once: bytes still waiting are dropped.
     """
-    spool = Spool(folder, memory=memory, disk=disk)
+    async with aclosing(_read(_begun(Spool(folder, memory=memory, disk=disk), produce))) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
+def _begun(spool: "Spool", produce: Callable[["Spool"], None]) -> "Spool":
+    """Raises RuntimeError where no thread is to be had."""
     threading.Thread(target=copy_context().run, args=(spool.run, produce), name="spool", daemon=True).start()
+    return spool
+
+
+async def _read(spool: "Spool") -> AsyncGenerator[bytes]:
     try:
         while chunk := await spool.get():
             yield chunk
@@ -76,14 +86,14 @@ class Streams:
             raise Unavailable(_FULL, headers={"Retry-After": "10"})
         self._open += 1
         try:
-            async with aclosing(stream(await self._placed(produce), self._folder)) as chunks:
+            async with aclosing(_read(await self._begun(produce))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
             self._open -= 1
 
-    async def _placed(self, produce: Callable[["Spool"], None]) -> Callable[["Spool"], None]:
-        """`produce`, which has a place until it has ended. Raises Unavailable."""
+    async def _begun(self, produce: Callable[["Spool"], None]) -> "Spool":
+        """What `produce` fills, which has a place until it has ended. Raises Unavailable."""
         try:
             async with asyncio.timeout(self._wait):
                 await self._places.acquire()
@@ -98,7 +108,11 @@ class Streams:
                 with suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(self._places.release)
 
-        return placed
+        try:
+            return _begun(Spool(self._folder, memory=MEMORY, disk=DISK), placed)
+        except RuntimeError as error:
+            self._places.release()
+            raise Unavailable(_FULL, headers={"Retry-After": "10"}) from error
 
 
 class Spool:

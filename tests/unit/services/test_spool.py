@@ -214,6 +214,17 @@ class TestStreams:
         for _ in range(6):
             await (await streams.start(putting(chunks_of(*[100_000] * 200)))).aclose()
 
+    async def test_without_a_thread_no_place_is_taken(self, tmp_path: Path) -> None:
+        streams = Streams(tmp_path, concurrency=1, wait=600)
+        usual = threading.stack_size(2**47)  # more than there are addresses
+        try:
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await streams.start(putting([b"a"]))
+        finally:
+            threading.stack_size(usual)
+        assert [chunk async for chunk in await streams.start(putting([b"a"]))] == [b"a"]
+
     async def test_a_failure_leaves_the_place(self, tmp_path: Path) -> None:
         def produce(_spool: Spool) -> None:
             raise ValueError
