@@ -121,6 +121,7 @@ def _running(made: Assembled, telemetry: Telemetry | None) -> Callable[[Litestar
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await made.answers.close()
             await made.watch.close()
             await made.database.close()
             if made.cache is not None:

@@ -70,6 +70,7 @@ class Assembled(msgspec.Struct, frozen=True):
     cache: Cache | None
     users: UserService
     queries: QueryService
+    answers: Answers
     repeats: IdempotencyService
     parts: dict[str, object]
     work: tuple[Work, ...]
@@ -90,7 +91,8 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
     figures = FigureService(database, asking, place)
     work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work, figures.work)
-    queries = QueryService(database, streams, seal, Answers(cache, memory=settings.cache_memory), indexing)
+    answers = Answers(cache, memory=settings.cache_memory)
+    queries = QueryService(database, streams, seal, answers, indexing)
     parts = {
         "users": users,
         "workspaces": workspaces,
@@ -113,7 +115,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "health": HealthService(asking, cache, stopping or Stopping()),
         **_writes(settings, database),
     }
-    return Assembled(database, asking, seal, cache, users, queries, repeats, parts, (*work, indexing.work))
+    return Assembled(database, asking, seal, cache, users, queries, answers, repeats, parts, (*work, indexing.work))
 
 
 def _writes(settings: Settings, database: Database) -> dict[str, object]:

@@ -26,6 +26,8 @@ _RENEWED = 0.3
 """Seconds between two renewals of a claim."""
 _LOOKS = 0.002, 0.05
 """Seconds between looks for what another worker makes: the first, and the longest."""
+_ENDING = 2.0
+"""Seconds for which what is cancelled, and then what is being sent, may take at the end."""
 _MOST_UNSENT = 100
 """Values on their way to Redis; more are not sent."""
 
@@ -74,6 +76,16 @@ class Answers:
             return None
         CACHE.add(1, "hit")
         return Answer(known, found, own=False)
+
+    async def close(self) -> None:
+        """Ends what is being made, gives up its claims and sends what is made: before database and cache close."""
+        makings = list(self._makings.values())
+        for making in makings:
+            making.cancel()
+        if makings:
+            await asyncio.wait(makings, timeout=_ENDING)
+        if self._background:
+            await asyncio.wait(self._background, timeout=_ENDING)
 
     async def _shared(self, key: bytes, make: Make, *, light: bool) -> tuple[bytes | None, bool]:
         """The value, and whether this call has made it: whoever comes while it is being made, waits for that."""
