@@ -176,12 +176,17 @@ def without_stops(database: str) -> None:
 
 def test_a_killed_service_leaves_whole_writes_or_nothing(mortal: Server, user: Client, postgres_url: str) -> None:
     targets = [Target(user, write, point) for write in WRITES for point in POINTS if (write, point) not in NEVER]
-    with stopped(postgres_url, targets, user) as answers:
+    killed(mortal, user, postgres_url, targets)
+
+
+def killed(mortal: Server, user: Client, database: str, targets: list[Target]) -> None:
+    """The service dies while every write stands at its point; each target is as it should be afterwards."""
+    with stopped(database, targets, user) as answers:
         mortal.kill()
         for answer in answers:
             with pytest.raises(httpx.TransportError):
                 answer.result()
-    without_stops(postgres_url)
+    without_stops(database)
     mortal.start()
     with Client(mortal.base, user.key) as again:
         for target in targets:
@@ -227,16 +232,7 @@ def test_a_killed_service_leaves_nothing_of_records_written_anew(
     mortal: Server, user: Client, postgres_url: str
 ) -> None:
     targets: list[Target] = [Rewritten(user, point) for point in ("version added", "in the commit")]
-    with stopped(postgres_url, targets, user) as answers:
-        mortal.kill()
-        for answer in answers:
-            with pytest.raises(httpx.TransportError):
-                answer.result()
-    without_stops(postgres_url)
-    mortal.start()
-    with Client(mortal.base, user.key) as again:
-        for target in targets:
-            target.check(again)
+    killed(mortal, user, postgres_url, targets)
     there, known = tables(postgres_url, targets[0].schema)
     assert there == known
     assert len(there) == 2 * len(targets)
