@@ -51,7 +51,7 @@ def observed(app: ASGIApp) -> ASGIApp:
         scope.setdefault("state", {})["request_id"] = request_id
         bind_contextvars(request_id=request_id)
         spent.set(times := Spent())
-        IN_PROGRESS.add(1)
+        IN_PROGRESS.inc()
 
         async def annotate(message: Message) -> None:
             nonlocal status
@@ -71,7 +71,7 @@ def observed(app: ASGIApp) -> ASGIApp:
                 raise
             await refuse(_stopping(scope), scope, annotate)
         finally:
-            IN_PROGRESS.add(-1)
+            IN_PROGRESS.dec()
             _record(scope, status, perf_counter() - started, request_id)
 
     return call
@@ -112,7 +112,7 @@ async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:
         error_code=error.code(),
         request_id=scope["state"]["request_id"],
     )
-    PROBLEMS.add(1, error.code())
+    PROBLEMS.labels(error.code()).inc()
     body = msgspec.json.encode(problem)
     told = {"content-type": "application/problem+json", "content-length": str(len(body)), **error.headers}
     headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
@@ -122,7 +122,7 @@ async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:
 
 def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> None:
     template, method = scope.get("path_template", _UNKNOWN), scope["method"]
-    REQUESTS.observe(seconds, known_method(method), template, str(status))
+    REQUESTS.labels(known_method(method), template, str(status)).observe(seconds)
     path, took = _told(scope, template), round(seconds * 1000, 1)
     trace_id = scope["state"].get("trace_id", UNSET)
     log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC), trace_id=trace_id))

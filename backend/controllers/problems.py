@@ -37,7 +37,7 @@ class ProblemAnswer(ProblemDetailsException):
         self.code = code
         self.errors = errors
         self.current = tuple(current)
-        PROBLEMS.add(1, code)
+        PROBLEMS.labels(code).inc()
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
         problem = Problem(

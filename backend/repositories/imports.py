@@ -202,7 +202,7 @@ async def finish(tx: Tx, worker: UUID, import_id: UUID, *, rows: int, dataset_id
     if row is not None and row[0] is not None:
         await tx.execute(_DROP_UPLOAD, (import_id,))
     if row is not None:
-        STAGED.add(tx, IMPORTS, 1, "done")
+        STAGED.add(tx, IMPORTS.labels("done"), 1)
     return row is not None
 
 
@@ -215,7 +215,7 @@ async def end(tx: Tx, worker: UUID, import_id: UUID, problem: bytes | None) -> N
     """Failed, or cancelled without a `problem` (JSON) or when told to stop. Its file goes, unless it is kept."""
     state, told = ("cancelled", None) if problem is None else ("failed", _json(problem))
     if (await tx.execute(_END, (state, told, import_id, worker))).rowcount == 1:
-        STAGED.add(tx, IMPORTS, 1, state)
+        STAGED.add(tx, IMPORTS.labels(state), 1)
         await tx.execute(_DROP_UPLOAD, (import_id,))
 
 

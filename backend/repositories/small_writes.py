@@ -135,11 +135,11 @@ async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> b
 
 async def _after(tx: Tx, target: Target, made: Publication) -> None:
     """Counts the version and ends what it ends."""
-    for counter in (VERSIONS, ROWS_WRITTEN):
+    for counter in (VERSIONS.labels(made.operation), ROWS_WRITTEN.labels(made.operation)):
         if tx.info.transaction_status is TransactionStatus.IDLE:  # committed by itself
-            counter.add(1, made.operation)
+            counter.inc()
         else:
-            STAGED.add(tx, counter, 1, made.operation)
+            STAGED.add(tx, counter, 1)
     if made.dataset is not None:
         await pruning.published(tx, target.scope, made.dataset, newest=target.version, at=made.at)
 

@@ -44,8 +44,8 @@ async def add(
     counts = (rows, change.added, change.changed, change.removed)
     source = None if change.source is None else Jsonb(change.source)
     await tx.execute(query, (dataset_id, version, token, author, change.operation, change.note, *counts, source, at))
-    STAGED.add(tx, VERSIONS, 1, change.operation)
-    STAGED.add(tx, ROWS_WRITTEN, change.added + change.changed + change.removed, change.operation)
+    STAGED.add(tx, VERSIONS.labels(change.operation), 1)
+    STAGED.add(tx, ROWS_WRITTEN.labels(change.operation), change.added + change.changed + change.removed)
 
 
 async def list_page(

@@ -29,7 +29,7 @@ def bounded(app: ASGIApp, most: int) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP or is_watch(scope):
             await app(scope, receive, send)
         elif places.taken >= most:
-            OVERLOADED.add(1)
+            OVERLOADED.inc()
             await refuse(Unavailable(_TOO_MUCH, headers={"Retry-After": "1"}), scope, send)
         else:
             await _in_place(app, places, scope, receive, send)

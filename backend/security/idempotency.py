@@ -60,7 +60,7 @@ class Idempotency(ASGIMiddleware):
         await body.read_rest()
         if body.fingerprint.digest() != begun.fingerprint:
             raise IdempotencyKeyReused
-        REPLAYS.add(1)
+        REPLAYS.inc()
         await _tell(begun, send, (b"idempotency-replayed", b"true"))
 
 

@@ -48,7 +48,7 @@ def limited(app: ASGIApp, rates: Sequence[Rate], cache: Cache, users: UserServic
         try:
             counted = await cache.count([(b"calls:%d:%b" % (rate.seconds, who), rate.seconds) for rate in rates])
         except CacheFailed:
-            UNCOUNTED.add(1)
+            UNCOUNTED.inc()
             await app(scope, receive, send)
             return
         told = zip(rates, counted, strict=True)

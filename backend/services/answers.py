@@ -74,7 +74,7 @@ class Answers:
                 return None
         if known is None:
             return None
-        CACHE.add(1, "hit")
+        CACHE.labels("hit").inc()
         return Answer(known, found, own=False)
 
     async def close(self) -> None:
@@ -96,7 +96,7 @@ class Answers:
             self._makings[key] = making
             making.add_done_callback(lambda done: self._made(key, done))
         body, result = await asyncio.shield(making)
-        CACHE.add(1, result if first else "hit")
+        CACHE.labels(result if first else "hit").inc()
         return body, first and result != "hit"
 
     def _made(self, key: bytes, making: asyncio.Task[tuple[bytes | None, Result]]) -> None:

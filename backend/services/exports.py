@@ -132,10 +132,10 @@ class ExportService:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
                 file = written(tx, plan.chosen, plan.query, plan.writer, plan.options, rows=plan.rows, on_rows=on_rows)
                 for chunk in file:
-                    BYTES_EXPORTED.add(len(chunk), plan.options.format)
+                    BYTES_EXPORTED.labels(plan.options.format).inc(len(chunk))
                     out.put(chunk)
-            EXPORTS.add(1, plan.options.format)
-            ROWS_EXPORTED.add(plan.rows, plan.options.format)
+            EXPORTS.labels(plan.options.format).inc()
+            ROWS_EXPORTED.labels(plan.options.format).inc(plan.rows)
 
         return await self._streams.start(produce)
 

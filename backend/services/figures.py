@@ -17,28 +17,22 @@ from time import time
 import msgspec
 import structlog
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+from prometheus_client.samples import Sample
 
 from backend import metrics
 from backend.errors import Unavailable
-from backend.metrics import FAMILIES, Family, Labels, Numbers
+from backend.metrics import REGISTRY, Numbers
 from backend.repositories.database import Database
 from backend.repositories.watching import Queued, Watch
-from backend.services.pauses import pause
+from backend.services.pauses import repeated
 
 log = structlog.get_logger()
 _EVERY = 2.0
 _SILENT = 30.0
 """Seconds after which the gauges of a worker that writes no more are left out."""
-_BOUNDS = (*map(floatToGoString, metrics.BUCKETS), "+Inf")
 
 
 class Place(Struct, frozen=True):
@@ -68,19 +62,17 @@ class FigureService:
         self._writing = Lock()
         self._telling = asyncio.Lock()
         self._next: asyncio.Task[bytes] | None = None
-        if place is not None and (before := _read(place.folder / f"{place.worker}.json")) is not None:
-            metrics.resume(before.numbers)
-        metrics.STARTS.add(1, self._worker)
+        before = _read(place.folder / f"{place.worker}.json") if place else None
+        self._before = metrics.lasting(before.numbers) if before else {}
+        metrics.STARTS.labels(self._worker).inc()
 
     async def work(self) -> None:
         """Writes this worker's numbers down, until it is cancelled."""
-        while True:
-            try:
-                self._sample()
-                await asyncio.to_thread(self._write)
-            except Exception:
-                log.exception("unexpected_error")
-            await pause(_EVERY)
+        await repeated(self._keep, _EVERY)
+
+    async def _keep(self) -> None:
+        self._sample()
+        await asyncio.to_thread(self._write)
 
     async def told(self) -> bytes:
         """All metrics, in the text format of Prometheus; all who ask while others are told are told the next together.
@@ -114,7 +106,7 @@ class FigureService:
     def _write(self) -> Told:
         """This worker's numbers, written down; not where the disk is full: then others tell older ones."""
         with self._writing:
-            told = Told(time(), metrics.numbers())
+            told = Told(time(), metrics.total([self._before, metrics.numbers()]))
             if self._place is not None:
                 path = self._place.folder / f"{self._worker}.json"
                 try:
@@ -134,22 +126,22 @@ class FigureService:
         for family in self._process.collect():
             for sample in family.samples:
                 if sample.name == "process_cpu_seconds_total":
-                    self._count("process", sample.name, sample.value, metrics.CPU, self._worker)
+                    self._count("process", sample.name, sample.value, metrics.CPU.labels(self._worker))
                 elif (gauge := metrics.PROCESS.get(sample.name)) is not None:
-                    gauge.set(sample.value, self._worker)
+                    gauge.labels(self._worker).set(sample.value)
         for pool, found in self._database.pools().items():
-            metrics.POOL_SIZE.set(found.get("pool_size", 0), pool)
-            metrics.POOL_MOST.set(found.get("pool_max", 0), pool)
-            metrics.POOL_IN_USE.set(found.get("pool_size", 0) - found.get("pool_available", 0), pool)
-            metrics.POOL_WAITING.set(found.get("requests_waiting", 0), pool)
-            self._count(pool, "waits", found.get("requests_queued", 0), metrics.POOL_WAITS, pool)
-            self._count(pool, "waited", found.get("requests_wait_ms", 0) / 1000, metrics.POOL_WAITED, pool)
-            self._count(pool, "errors", found.get("requests_errors", 0), metrics.POOL_ERRORS, pool)
+            metrics.POOL_SIZE.labels(pool).set(found.get("pool_size", 0))
+            metrics.POOL_MOST.labels(pool).set(found.get("pool_max", 0))
+            metrics.POOL_IN_USE.labels(pool).set(found.get("pool_size", 0) - found.get("pool_available", 0))
+            metrics.POOL_WAITING.labels(pool).set(found.get("requests_waiting", 0))
+            self._count(pool, "waits", found.get("requests_queued", 0), metrics.POOL_WAITS.labels(pool))
+            self._count(pool, "waited", found.get("requests_wait_ms", 0) / 1000, metrics.POOL_WAITED.labels(pool))
+            self._count(pool, "errors", found.get("requests_errors", 0), metrics.POOL_ERRORS.labels(pool))
 
-    def _count(self, of: str, name: str, now: float, counter: metrics.Counter, label: str) -> None:
+    def _count(self, of: str, name: str, now: float, counter: Counter) -> None:
         """Counts what has been added since the last time."""
         seen = self._seen.setdefault(of, {})
-        counter.add(max(0.0, now - seen.get(name, 0.0)), label)
+        counter.inc(max(0.0, now - seen.get(name, 0.0)))
         seen[name] = now
 
 
@@ -165,9 +157,10 @@ class _Collected(Collector):
         alive = [each.numbers for each in self._workers.values() if now - each.at < _SILENT]
         everyone = metrics.total(each.numbers for each in self._workers.values())
         those_alive = metrics.total(alive)
-        for family in FAMILIES.values():
-            told = those_alive if family.kind == "gauge" else everyone
-            yield _metric(family, told.get(family.name, {}))
+        for metric in REGISTRY.collect():
+            told = (those_alive if metric.type == "gauge" else everyone).get(metric.name, ())
+            metric.samples = [Sample(metric.name + name, dict(labels), number) for (name, labels), number in told]
+            yield metric
         silent = GaugeMetricFamily(
             "sheaf_worker_silent_seconds", "Time since this worker wrote its numbers, at most 2 s.", labels=["worker"]
         )
@@ -196,28 +189,6 @@ def _queued(queues: list[Queued]) -> Iterator[Metric]:
         oldest = found.get((queue, "queued"))
         about = f"Age of the {queue[:-1]} that has waited longest; 0 where none waits."
         yield GaugeMetricFamily(f"sheaf_{queue}_oldest_waiting_seconds", about, value=oldest.oldest if oldest else 0)
-
-
-def _metric(family: Family, series: dict[Labels, list[float]]) -> Metric:
-    if family.kind == "histogram":
-        histogram = HistogramMetricFamily(family.name, family.about, labels=family.labels)
-        for labels, numbers in sorted(series.items()):
-            histogram.add_metric(labels, _cumulated(numbers[:-1]), numbers[-1])
-        return histogram
-    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-    metric = kind(family.name, family.about, labels=family.labels)
-    for labels, numbers in sorted(series.items()):
-        metric.add_metric(labels, numbers[0])
-    return metric
-
-
-def _cumulated(counts: list[float]) -> list[tuple[str, float]]:
-    """Each bucket with what is in it and in the smaller ones."""
-    so_far, found = 0.0, list[tuple[str, float]]()
-    for bound, count in zip(_BOUNDS, counts, strict=True):
-        so_far += count
-        found.append((bound, so_far))
-    return found
 
 
 def _read(path: Path) -> Told | None:

@@ -199,4 +199,4 @@ class IndexService:
     ) -> None:
         async with self._database.read() as tx:
             await indexes.settle(tx, index, self._worker, state, problem=problem, size=size, wait=wait)
-        INDEXES.add(1, {"ready": "built", "noted": "postponed"}.get(state, state))
+        INDEXES.labels({"ready": "built", "noted": "postponed"}.get(state, state)).inc()

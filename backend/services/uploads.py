@@ -60,7 +60,7 @@ class Upload:
         """Everything has arrived: the file is complete and rewound."""
         await self._flush()
         self.file.seek(0)
-        RECEIVED.add(self.size)
+        RECEIVED.inc(self.size)
         return self
 
     async def _flush(self) -> None:
