@@ -173,7 +173,12 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
 def _exports(
     settings: Settings, database: Database, indexing: IndexService
 ) -> tuple[Streams, ExportService, PreparedExportService]:
-    streams = Streams(spool_folder(settings), concurrency=settings.concurrent_exports, wait=settings.wait_seconds)
+    streams = Streams(
+        spool_folder(settings),
+        concurrency=settings.concurrent_exports,
+        wait=settings.wait_seconds,
+        page=settings.statement_seconds,
+    )
     exports = ExportService(database, streams, indexing)
     keep = timedelta(hours=settings.export_hours)
     prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)

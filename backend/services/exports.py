@@ -85,24 +85,27 @@ class ExportService:
     async def start(self, caller: Caller, asked: Asked, *, if_none_match: str | None) -> tuple[Export | None, str]:
         """The export and its ETag; no export when `if_none_match` names that.
 
-        Everything is checked now: once the first byte is out, no error can reach the client.
+        Everything is checked now: once the first byte is out, no error can reach the client. Raises LimitExceeded where
+        that takes too long, as the others do.
         """
-        plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
-        if plan is None:
-            return None, etag
-        told = plan.announced()
-        return Export(told.filename, told.media_type, told.version, told.rows, await self.made(plan)), etag
+        async with self._streams.in_time():
+            plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
+            if plan is None:
+                return None, etag
+            told = plan.announced()
+            return Export(told.filename, told.media_type, told.version, told.rows, await self.made(plan)), etag
 
     async def announce(
         self, caller: Caller, asked: Asked, *, if_none_match: str | None
     ) -> tuple[Announced | None, str]:
         """What `start` would say of the export, with none made."""
-        plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
+        async with self._streams.in_time():
+            plan, etag = await self._plan_unless_known(caller, asked, if_none_match)
         return None if plan is None else plan.announced(), etag
 
     async def plan(self, caller: Caller, asked: Asked) -> tuple[Plan, str]:
         """What `start` would do, and the ETag."""
-        async with self._database.snapshot() as tx:
+        async with self._streams.in_time(), self._database.snapshot() as tx:
             found = await self._find(tx, caller, asked)
             return await _checked(tx, found, asked), found.etag
 

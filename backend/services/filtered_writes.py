@@ -95,8 +95,11 @@ class FilteredWriteService:
     async def _begun(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, terms: Terms
     ) -> AsyncIterator[tuple[Tx, Writing]]:
-        """A write that others wait for, or are refused during where it takes its time."""
-        async with self._database.read() as tx:
+        """A write that others wait for, or are refused during where it takes its time.
+
+        Whether it would is found out before anybody waits; raises LimitExceeded where that takes too long.
+        """
+        async with self._database.read(limited=True) as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             many = head.dataset.rows > MANY
             if many:

@@ -123,7 +123,10 @@ class QueryService:
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, query: Query
     ) -> tuple[int, AsyncIterator[bytes]]:
-        """The version and all records that match it, a JSON object a line; everything is checked before the first."""
+        """The version and all records that match it, a JSON object a line; everything is checked before the first.
+
+        Raises InvalidQuery, and LimitExceeded where the first takes too long.
+        """
         if query.cursor is not None:
             raise InvalidQuery("A stream has no pages; leave `cursor` out.")
         async with self._database.snapshot() as tx:
@@ -137,7 +140,8 @@ class QueryService:
                 for lines in copy_out(tx, selections.stream_statement(tx, chosen, query)):
                     out.put(b"".join(lines))
 
-        return snapshot.version, await self._streams.start(produce)
+        async with self._streams.in_time():
+            return snapshot.version, await self._streams.start(produce)
 
     async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
         """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""

@@ -4,17 +4,19 @@ import asyncio
 import os
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from backend.errors import Unavailable
+from backend.errors import LimitExceeded, Unavailable
 
 MEMORY = 8 << 20
 DISK = 16 << 30
 _TAKE = 1 << 20
+PATIENCE = 10
+"""A first byte may take so many times as long as a page."""
 _OPEN = 4
 """Streams that may be open for each that may be made."""
 _FULL = "As many files and streams are on their way as this server sends at a time; try again in a moment."
@@ -57,13 +59,31 @@ class Streams:
     What is made, and waits for slow readers, takes no place, but memory and disk: so many are open for each place.
     """
 
-    def __init__(self, folder: Path, *, concurrency: int, wait: float = 10) -> None:
-        """`wait`: seconds for which a stream waits for its turn."""
+    def __init__(self, folder: Path, *, concurrency: int, wait: float = 10, page: float = 30) -> None:
+        """`wait`: seconds for which a stream waits for its turn; `page`: those that a page may take."""
         self._folder = folder
         self._places = asyncio.Semaphore(concurrency)
         self._wait = wait
+        self._page = page
         self._most = _OPEN * concurrency
         self._open = 0
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Around all that is done until a first byte is there: what then still runs is cancelled.
+
+        Raises LimitExceeded.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE * self._page) as timer:
+                yield
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise LimitExceeded(
+                f"Nothing was found to send within {PATIENCE} times SHEAF_STATEMENT_SECONDS, {PATIENCE * self._page:g}"
+                " seconds; filter or sort by fewer or simpler conditions, or let an export be prepared: prepare=true."
+            ) from error
 
     async def start(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
         """What `stream` gives, once its first chunk is there: what fails before that is raised here.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import psycopg
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 from psycopg.pq import TransactionStatus
 from support.service import ADDRESS, Upload, User, running
 
 from backend.app import create_app
 from backend.errors import LimitExceeded, Unavailable
 from backend.repositories.database import Database, Tx
+from backend.services import filtered_writes, spool
 from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +30,9 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def hasty(postgres_url: str, user: User, tmp_path: Path) -> AsyncIterator[AsyncClient]:
-    """Calls a service whose queries may take a second, by one connection."""
-    told = {"statement_seconds": 1, "wait_seconds": 1, "database_pool": 1, "log_level": "critical"}
+    """Calls a service whose queries may take a second, by one connection; with one place for streams."""
+    places = {"database_pool": 1, "concurrent_exports": 1}
+    told = {**places, "statement_seconds": 1, "wait_seconds": 5, "log_level": "critical"}
     app = create_app(Settings(database_url=postgres_url, data=tmp_path, **told))
     headers = {"X-API-Key": user.key}
     async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS, headers=headers) as client:
@@ -71,16 +73,49 @@ async def test_nobody_waits_for_a_connection_for_long(database: Database) -> Non
     assert await pid_of(database.read())
 
 
-@pytest.mark.parametrize("path", ["records?name=Ann", "records/count?name=Ann", "diff"])
-async def test_a_call_is_told_the_limit_and_the_next_is_answered(
-    hasty: AsyncClient, upload: Upload, postgres_url: str, user: User, path: str
-) -> None:
+@pytest.fixture
+async def table(upload: Upload, user: User) -> str:
+    """Where the records of a dataset of two versions are."""
     made = await upload()
     await user.client.post("/datasets/orders/records", json={"name": "Eve", "amount": 3})
-    table = f"ws_{user.workspace['id'].replace('-', '')}.records_{made['id'].replace('-', '')}"
-    with psycopg.connect(postgres_url) as holder:
+    return f"ws_{user.workspace['id'].replace('-', '')}.records_{made['id'].replace('-', '')}"
+
+
+async def check_that_it_is_told(limit: str, call: Callable[[], Awaitable[Response]], table: str, url: str) -> None:
+    """The limit, while somebody holds the table; the same call is answered as soon as that has ended."""
+    with psycopg.connect(url) as holder:
         holder.execute(f"LOCK TABLE {table}")
-        answer = await hasty.get(f"/datasets/orders/{path}")
+        answer = await call()
     assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")
-    assert "SHEAF_STATEMENT_SECONDS, 1 seconds" in answer.json()["detail"]
-    assert (await hasty.get(f"/datasets/orders/{path}")).status_code == 200
+    assert limit in answer.json()["detail"]
+    assert (await call()).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["records?name=Ann", "records/count?name=Ann", "diff"])
+async def test_a_call_is_told_the_limit_and_the_next_is_answered(
+    hasty: AsyncClient, table: str, postgres_url: str, path: str
+) -> None:
+    limit = "SHEAF_STATEMENT_SECONDS, 1 seconds"
+    await check_that_it_is_told(limit, lambda: hasty.get(f"/datasets/orders/{path}"), table, postgres_url)
+
+
+@pytest.mark.parametrize("path", ["records/stream?name=regex:x", "export?name=regex:x", "export?format=json&name=regex:x"])
+async def test_a_stream_without_a_first_byte_gives_its_place_back(
+    hasty: AsyncClient, table: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(spool, "PATIENCE", 2)
+    limit = "2 times SHEAF_STATEMENT_SECONDS, 2 seconds"
+    await check_that_it_is_told(limit, lambda: hasty.get(f"/datasets/orders/{path}"), table, postgres_url)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_filtered_write_is_refused_before_it_holds_up_others(
+    hasty: AsyncClient, table: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, dry_run: bool
+) -> None:
+    monkeypatch.setattr(filtered_writes, "MANY", 1)
+    params = {"dry_run": str(dry_run).lower()}
+    asked = {"where": {"name": {"regex": "^A"}}, "set": {"amount": 5}}
+    limit = "SHEAF_STATEMENT_SECONDS, 1 seconds"
+    await check_that_it_is_told(
+        limit, lambda: hasty.patch("/datasets/orders/records", params=params, json=asked), table, postgres_url
+    )
