@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkstemp
 from typing import IO, cast
 
 import msgspec
@@ -148,11 +148,11 @@ def created(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    fresh = path.with_name(path.name + ".partial")
     try:
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle, name = mkstemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent)
     except OSError as error:
         raise Failure(f"{path} cannot be written: {error.strerror}.") from error
+    fresh = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
