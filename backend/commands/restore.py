@@ -18,7 +18,8 @@ from backend.supervisor.reaching import started
 
 def add_command(commands: Any) -> None:
     does = "put a backup into an empty database, while no service runs on it"
-    parser = commands.add_parser("restore", help=does, description=does)
+    warning = f"{does}; restore only files that you made: a backup is a program, which may do what the database may"
+    parser = commands.add_parser("restore", help=does, description=warning)
     parser.add_argument("file", metavar="FILE", type=Path, help="what `sheaf backup` wrote")
     parser.add_argument("--data", help="data folder, where SHEAF_DATABASE_URL is not set; made if missing (data)")
     parser.add_argument("--force", action="store_true", help="in place of what the database holds, which is gone then")

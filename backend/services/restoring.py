@@ -1,4 +1,7 @@
-"""A backup becomes a database: in one transaction, or not at all."""
+"""A backup becomes a database: in one transaction, or not at all.
+
+Its SQL runs as whoever connects, and nothing in the file proves who wrote it: only what one made oneself is restored.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ from backend.services.client_programs import Clients, ended_well, run
 
 _HEAD = 60
 """Lines at the start of a script in which it tells the server's settings."""
+_FAILED = 3
+"""What `psql` ends with where a statement failed, and the transaction with it; otherwise it has lost the server."""
 _FOREIGN = re.compile(rb"^SET transaction_timeout|^ALTER TABLE .* SET \(pg_attver=\d+\);$")
 """What not every server knows: a setting that came with PostgreSQL 17, and a mark that Debian's PostgreSQL 15.20 puts
 on each column by itself.
@@ -59,7 +64,10 @@ def _locks(path: Path, manifest: Manifest) -> int:
 
 
 def restore(url: str, checked: Checked, *, force: bool) -> None:
-    """Puts what the backup holds in place of what the database holds. Raises Failure; then nothing is changed."""
+    """Puts what the backup holds in place of what the database holds.
+
+    Raises Failure; then nothing is changed, unless it says that this is not known.
+    """
     with migrate.taking_turns(url) as tx:
         if not force and backups.holds_anything(tx):
             raise Failure(
@@ -100,16 +108,27 @@ def _run(url: str, clients: Clients, path: Path, first: str) -> None:
         clients.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={address}",
     ]  # fmt: skip
     with TemporaryFile() as said, run(apply, secrets, stdin=PIPE, stdout=DEVNULL, stderr=said) as program:
-        sink, broken = cast("IO[bytes]", program.stdin), None
+        sink, broken, asked = cast("IO[bytes]", program.stdin), None, False
         with suppress(BrokenPipeError):  # psql has ended, and says why
             sink.write(f"BEGIN;\n{first}".encode())
             broken = _write_script(clients, path, sink)
             if broken is None:
+                asked = True
                 sink.write(b"COMMIT;\n")
             sink.close()
-        if not ended_well(program) or broken is not None:
-            reason = broken or last_words(said)
-            raise Failure(f"The backup cannot be restored, and the database is as it was: {reason}")
+        code = program.wait()
+        if code or broken is not None:
+            raise Failure(_outcome(broken or last_words(said), lost=asked and code != _FAILED))
+
+
+def _outcome(reason: str, *, lost: bool) -> str:
+    """`lost`: the connection went after the script was whole, perhaps while it was committed."""
+    if lost:
+        return (
+            "The connection was lost near the end, and it is not known whether the backup is restored or the database"
+            f" as it was; `sheaf doctor` looks at what is there: {reason}"
+        )
+    return f"The backup cannot be restored, and the database is as it was: {reason}"
 
 
 def _write_script(clients: Clients, path: Path, sink: IO[bytes]) -> str | None:
