@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from backend.controllers.answers import ready
 from backend.controllers.codings import accepted, coded
@@ -13,7 +13,7 @@ from backend.errors import AppError
 from backend.query.nodes import Query
 from backend.repositories.remembered import Remembered
 from backend.schemas.access import Action
-from backend.security.auth import key_in
+from backend.security.auth import action_of, admitted, key_in
 from backend.services.queries import QueryService
 from backend.services.users import UserService
 
@@ -33,11 +33,12 @@ class Asked(Struct, frozen=True):
     workspace: str | None
     query: Query
     template: str
+    action: Action
 
 
 def remember(scope: HTTPScope, ref: str, workspace: str | None, query: Query) -> None:
     """Tells the way out that this address asks for a page, and for which."""
-    scope["state"][_ASKED] = Asked(ref, workspace, query, scope["path_template"])
+    scope["state"][_ASKED] = Asked(ref, workspace, query, scope["path_template"], action_of(scope["route_handler"]))
 
 
 async def _kept(scope: HTTPScope, asked: Asked, users: UserService, queries: QueryService) -> ASGIApp | None:
@@ -48,11 +49,8 @@ async def _kept(scope: HTTPScope, asked: Asked, users: UserService, queries: Que
     coding = accepted(headers.get(b"accept-encoding", b"").decode("latin-1"))
     etags = headers.get(b"if-none-match")
     try:
-        caller = await users.identify(key_in(headers))
-        if caller is None:
-            return None
         found = await queries.kept(
-            structs.replace(caller, action=Action.READ_DATASETS),
+            await admitted(users, key_in(headers), asked.action),
             asked.ref,
             asked.workspace,
             asked.query,

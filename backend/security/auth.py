@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from litestar.handlers import BaseRouteHandler
     from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
+    from backend.schemas.callers import Caller
     from backend.services.users import UserService
 
 _LISTING = Action.READ_ACCOUNT
@@ -43,25 +44,29 @@ class Authentication(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         key = key_in(dict(scope["headers"]))
-        if not key or (caller := await self._users.identify(key)) is None:
-            raise Unauthorized
         listing = scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
         action = _LISTING if listing else action_of(scope["route_handler"])
-        if caller.key_scope not in action.key_scopes:
-            raise Forbidden("This key may only read.")
-        scope["user"], scope["auth"] = structs.replace(caller, action=action), caller.key_id
+        caller = await admitted(self._users, key, action)
+        scope["user"], scope["auth"] = caller, caller.key_id
         asked = monotonic()
 
         async def receive_knowing_the_caller() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
             whole = message["type"] == "http.request" and not message.get("more_body", False)
             if whole and monotonic() - asked > _QUICK:
-                if (caller := await self._users.identify(key)) is None:
-                    raise Unauthorized
-                scope["user"] = structs.replace(caller, action=action)
+                scope["user"] = await admitted(self._users, key, action)
             return message
 
         await next_app(scope, receive_knowing_the_caller, send)
+
+
+async def admitted(users: UserService, key: str, action: Action) -> Caller:
+    """Whose key this is, who is about to do this. Raises Unauthorized, Forbidden."""
+    if not key or (caller := await users.identify(key)) is None:
+        raise Unauthorized
+    if caller.key_scope not in action.key_scopes:
+        raise Forbidden("This key may only read.")
+    return structs.replace(caller, action=action)
 
 
 def key_in(headers: Mapping[bytes, bytes]) -> str:
