@@ -65,7 +65,8 @@ def _telemetry(environment: Mapping[str, str]) -> Telemetry | None:
     try:
         return import_module("backend.telemetry").telemetry(environment)  # type: ignore[no-any-return]
     except ImportError as error:
-        raise SettingsError(f"OTEL_… variables are set, but the extra `telemetry` is not installed: {error}") from error
+        text = "OTEL_… variables are set, but the extra `telemetry` is not installed (`uv sync --extra telemetry`)"
+        raise SettingsError(text) from error
 
 
 def application(settings: Settings, made: Assembled, telemetry: Telemetry | None = None) -> ASGIApp:

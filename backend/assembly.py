@@ -151,7 +151,7 @@ def _datasets(settings: Settings, database: Database) -> DatasetService:
 
 def _cache(settings: Settings, seal: Seal) -> Cache | None:
     keep = timedelta(minutes=settings.cache_minutes)
-    return Cache(settings.redis_url, seal, keep=keep) if settings.redis_url else None
+    return Cache(settings.redis_url, seal, keep=keep, patience=settings.cache_seconds) if settings.redis_url else None
 
 
 def _users(settings: Settings, database: Database) -> UserService:

@@ -26,8 +26,6 @@ T = TypeVar("T")
 
 _NAMES = b"sheaf:1:"
 """What all our keys begin with; the number changes whenever answers, or the form of values, do."""
-_PATIENCE = 0.1
-"""Seconds that one call to the server may take, connecting included."""
 _REST = 0.5, 5.0
 """Seconds for which the server is left alone after a failed call; doubled by each further one, up to the second."""
 _STRIKES = 3
@@ -59,16 +57,17 @@ class CacheAtRest(CacheFailed):
 class Cache:
     """The server at `url`; nothing depends on its answers. Values are signed: no other than ours are believed."""
 
-    def __init__(self, url: str, seal: Seal, *, keep: timedelta = timedelta(hours=1)) -> None:
-        """`keep`: for how long it keeps a value at most."""
+    def __init__(self, url: str, seal: Seal, *, keep: timedelta, patience: float) -> None:
+        """`keep`: for how long it keeps a value at most; `patience`: seconds that a call may take, connecting too."""
         retry = Retry(NoBackoff(), 1)
-        self._redis = Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=retry)
+        self._redis = Redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience, retry=retry)
         self._probe = Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
         self._seal = seal
         self._keep = keep
         self._owner = token_bytes(8)
-        self._values = _Breaker(strikes=1)
-        self._counts = _Breaker(strikes=_STRIKES)
+        self._patience = patience
+        self._values = _Breaker(patience, strikes=1)
+        self._counts = _Breaker(patience, strikes=_STRIKES)
         self._told: dict[str, float] = {}
 
     async def reachable(self) -> bool:
@@ -140,7 +139,7 @@ class Cache:
             raise CacheAtRest
         began, asked = monotonic(), perf_counter()
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 answer = await call
         except ResponseError as error:
             self._tell("cache_refused", error)
@@ -177,9 +176,9 @@ class Cache:
 class _Breaker:
     """Whether calls of one kind are made at all."""
 
-    def __init__(self, *, strikes: int) -> None:
+    def __init__(self, patience: float, *, strikes: int) -> None:
         """`strikes`: late answers in a row until the server is left alone; any other failure is enough by itself."""
-        self._most = strikes
+        self._patience, self._most = patience, strikes
         self.reset()
 
     def reset(self) -> None:
@@ -192,7 +191,7 @@ class _Breaker:
         if (now := monotonic()) < self._again_at:
             return False
         if self._rest > _REST[0]:
-            self._again_at = now + _PATIENCE  # one call alone finds out whether it is back
+            self._again_at = now + self._patience  # one call alone finds out whether it is back
         return True
 
     def failed(self, began: float, *, late: bool) -> None:

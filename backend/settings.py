@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of answers that one worker keeps; 0 keeps none."""
     cache_minutes: Count = 60
     """Minutes for which Redis keeps an answer at most."""
+    cache_seconds: Annotated[float, Meta(gt=0, le=60)] = 0.1
+    """Seconds that one call to Redis may take; then the answer is made, or the call not counted, without it."""
     database_pool: Count = 10
     """Database connections per worker for requests; exports and imports take at most as many again."""
     prepared_statements: bool = True

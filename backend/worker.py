@@ -13,7 +13,7 @@ from backend.app import create_app
 from backend.embedded.launch import die_with_parent
 from backend.services.figures import Place
 from backend.serving import Stopping, http_server
-from backend.settings import load
+from backend.settings import SettingsError, load
 
 
 def main() -> None:
@@ -29,7 +29,11 @@ def main() -> None:
     if os.getppid() != supervisor:
         return
     settings, stopping = load(os.environ), Stopping()
-    server = http_server(create_app(settings, stopping, place), stopping, drain=settings.drain_seconds)
+    try:
+        app = create_app(settings, stopping, place)
+    except SettingsError as error:
+        sys.exit(f"sheaf: {error}")
+    server = http_server(app, stopping, drain=settings.drain_seconds)
     gc.freeze()
     server.run(sockets=[socket.socket(fileno=handle)])
 

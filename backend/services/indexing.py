@@ -158,11 +158,11 @@ class IndexService:
         ]
         rested = await indexes.used_before(tx, index.store, datetime.now(UTC) - _RESTED)
         for each in rested:
-            if len(others) < MOST and size + sum(other.bytes for other in others) <= budget:
+            if len(others) < MOST and size + sum(other.bytes for other in others) < budget:
                 break
             await self._drop(each)
             others = [other for other in others if other.digest != each.digest]
-        return len(others) < MOST and size + sum(other.bytes for other in others) <= budget
+        return len(others) < MOST and size + sum(other.bytes for other in others) < budget
 
     async def _refuse(self, index: Index, problem: str) -> None:
         async with self._database.own() as tx:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from itertools import count
 from random import Random
 from threading import Event
@@ -70,7 +71,7 @@ class TestRedis:
 
     async def test_paused(self, workers: Workers, user: User) -> None:
         """Whoever meets it first waits for a moment, the others do not."""
-        client = await workers.start(user.key, memory=0)
+        client = await workers.start(user.key, memory=0, cache_seconds=0.1)
         await check(client)
         with workers.paused():
             before = await counted(client)
@@ -143,7 +144,7 @@ class TestRedis:
 class TestCalls:
     @pytest.fixture
     async def cache(self, workers: Workers) -> AsyncIterator[Cache]:
-        made = Cache(workers.valkey.url, Seal())
+        made = Cache(workers.valkey.url, Seal(), keep=timedelta(hours=1), patience=0.1)
         yield made
         await made.close()
 

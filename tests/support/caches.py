@@ -34,7 +34,7 @@ class Workers:
 
     async def start(self, key: str, *, memory: int = 2**20, **settings: Any) -> AsyncClient:
         """A client of a new worker that keeps at most so many bytes itself."""
-        told = {"log_level": "critical", "key_memory": 0.2, "cache_memory": memory, **settings}
+        told = {"log_level": "critical", "key_memory": 0.2, "cache_memory": memory, "cache_seconds": 20, **settings}
         settings = Settings(
             database_url=self._postgres_url, redis_url=self.valkey.url, data=self._folder, registration="open", **told
         )

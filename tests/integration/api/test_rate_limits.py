@@ -93,7 +93,7 @@ async def test_who_looks_after_the_service_is_never_refused(workers: Workers, us
 
 
 async def test_without_redis_nobody_is_refused_nor_waits(workers: Workers, user: User) -> None:
-    one = await workers.start(user.key, rate_limit=RATES)
+    one = await workers.start(user.key, rate_limit=RATES, cache_seconds=0.1)
     before = await uncounted(one)
     with workers.paused():
         answers = [await one.get("/users/me") for _ in range(8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from secrets import token_bytes
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def cache(redis_url: str) -> AsyncIterator[Cache]:
-    made = Cache(redis_url, Seal())
+    made = Cache(redis_url, Seal(), keep=timedelta(hours=1), patience=20)
     yield made
     await made.close()
 
