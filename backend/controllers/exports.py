@@ -11,7 +11,7 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from backend.controllers.answers import attachment, success
-from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, JSON, QUERY, documented
+from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented, schema_of
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import (
@@ -38,7 +38,11 @@ T = TypeVar("T")
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
 _ASKED = OPTIONS | {"prepare", "explain"}
 _PREPARED = {202: success(PreparedExport, "With `prepare=true`: the file is being made; `Location` tells how far")}
-_MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
+_RECORDS = {"type": "array", "items": {"type": "object"}}
+_FILES = {
+    **{writer.media_type.partition(";")[0]: FILE for writer in WRITERS.values()},
+    JSON: {"anyOf": [_RECORDS, schema_of(Explained)]},
+}
 
 
 class ExportController(Controller):
@@ -50,7 +54,7 @@ class ExportController(Controller):
         "/",
         opt=READS_PARAMETERS,
         responses=_PREPARED | failures(304, 404, 410, 422),
-        operation_class=documented(parameters=EXPORT, files=_MEDIA_TYPES),
+        operation_class=documented(parameters=EXPORT, files=_FILES),
         description=DESCRIPTION,
     )
     async def export(
@@ -87,7 +91,7 @@ class ExportController(Controller):
         status_code=200,
         opt=READS_PARAMETERS,
         responses=_PREPARED | failures(304, 404, 410, 413, 422),
-        operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, files=_MEDIA_TYPES),
+        operation_class=documented(parameters=EXPORT_BY_BODY, body={JSON: QUERY}, files=_FILES),
     )
     async def export_query(
         self,
