@@ -19,16 +19,16 @@ from backend.assembly import Assembled, assemble, largest_body, spool_folder
 from backend.controllers import API, ROOT
 from backend.controllers.access import Access
 from backend.controllers.documented import DocumentConfig, Summaries
+from backend.controllers.fast_path import shortened
 from backend.controllers.head import Options, with_head
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
-from backend.controllers.short_way import shortened
 from backend.logs import configure_logging
 from backend.observing import observed
 from backend.repositories import secrets
 from backend.security.auth import PUBLIC, Authentication
-from backend.security.crowd import bounded
+from backend.security.concurrency import bounded
 from backend.security.headers import protected, readable_from
 from backend.security.idempotency import Idempotency
 from backend.security.proxies import behind

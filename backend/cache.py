@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as LateError
 from redis.retry import Retry
 
 from backend.query.seal import STAMP, Seal
-from backend.spent import spent
+from backend.timings import timings
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class Cache:
             self._tell("cache_unreachable", error)
             raise CacheFailed from error
         finally:
-            if (told := spent.get()) is not None:
+            if (told := timings.get()) is not None:
                 told.add("cache", perf_counter() - asked)
         breaker.reset()
         return answer

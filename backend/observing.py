@@ -19,7 +19,7 @@ from backend.errors import AppError, CommitUnknown, Unavailable
 from backend.logs import RequestLine, log_request
 from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
 from backend.schemas.problems import Problem
-from backend.spent import Spent, spent
+from backend.timings import Timings, timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ def observed(app: ASGIApp) -> ASGIApp:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         bind_contextvars(request_id=request_id)
-        spent.set(times := Spent())
+        timings.set(times := Timings())
         IN_PROGRESS.inc()
 
         async def annotate(message: Message) -> None:
@@ -135,7 +135,7 @@ def _told(scope: HTTPScope, template: str) -> str:
     return template if template == _UNKNOWN else scope["path"]
 
 
-def _timing(total: float, times: Spent) -> bytes:
+def _timing(total: float, times: Timings) -> bytes:
     """In milliseconds, as `Server-Timing` has them."""
     parts = f"total;dur={total * 1000:.1f}, db;dur={times.database * 1000:.1f}"
     return f"{parts}, cache;dur={times.cache * 1000:.1f}, wait;dur={times.wait * 1000:.1f}".encode()

@@ -20,7 +20,7 @@ from opentelemetry.trace import Span, StatusCode, format_trace_id, get_current_s
 from structlog.contextvars import bind_contextvars
 
 from backend.metrics import known_method
-from backend.spent import on_spent
+from backend.timings import on_timing
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,7 +50,7 @@ class Telemetry:
             trace_id = format_trace_id(span.get_span_context().trace_id)
             scope.setdefault("state", {})["trace_id"] = trace_id
             bind_contextvars(trace_id=trace_id)
-            on_spent.set(self._tell if span.is_recording() else None)
+            on_timing.set(self._tell if span.is_recording() else None)
 
             async def name_and_send(message: Message) -> None:
                 """The library ends the span with the last message."""

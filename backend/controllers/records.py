@@ -21,6 +21,7 @@ from backend.controllers.documented import (
     STREAM,
     documented,
 )
+from backend.controllers.fast_path import remember
 from backend.controllers.parameters import (
     READS_PARAMETERS,
     CallerRequest,
@@ -41,7 +42,6 @@ from backend.controllers.queries import (
     string_members,
     version_asked,
 )
-from backend.controllers.short_way import remember
 from backend.query.nodes import Query
 from backend.schemas.access import Action
 from backend.schemas.explanations import Explained

@@ -24,7 +24,7 @@ from backend.repositories.driver_errors import translated
 from backend.repositories.folding import FOLDING, folding_collation
 from backend.repositories.holding import held
 from backend.repositories.in_the_way import refused_by_index
-from backend.spent import spent
+from backend.timings import timings
 
 log = structlog.get_logger()
 
@@ -211,7 +211,7 @@ class _Borrowed:
         with translating():
             self._connection = await self._pool.getconn()
         self._began = perf_counter()
-        if (told := spent.get()) is not None:
+        if (told := timings.get()) is not None:
             told.add("wait", self._began - asked)
         return self._connection
 
@@ -219,7 +219,7 @@ class _Borrowed:
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """A lost connection is seldom the only one: then those in the pool are tried, and replaced, at once."""
-        if (told := spent.get()) is not None:
+        if (told := timings.get()) is not None:
             told.add("database", perf_counter() - self._began)
         lost = self._connection.closed
         with translating():

@@ -52,7 +52,7 @@ async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.Temp
         assert made.status_code == 201, made.text
         address = f"/datasets/{SECRET}"
         assert (await client.patch(address, json={"key": "sku"})).status_code == 200
-        for _ in range(3):  # the last ones take the short way
+        for _ in range(3):  # the last ones take the fast path
             assert (await client.get(f"{address}/records?sku=eq:{SECRET}")).json()["count"] == 1
         await client.get(f"{address}/records/by-key/{SECRET}")
         await client.get(f"/{SECRET}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.security.crowd import bounded
+from backend.security.concurrency import bounded
 
 pytestmark = pytest.mark.anyio
 

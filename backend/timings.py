@@ -9,18 +9,18 @@ from typing import Literal
 Part = Literal["cache", "database", "wait"]
 """Time on Redis, with a database connection, and waiting for one."""
 
-on_spent: ContextVar[Callable[[Part, float], None] | None] = ContextVar("on_spent", default=None)
+on_timing: ContextVar[Callable[[Part, float], None] | None] = ContextVar("on_timing", default=None)
 """Who else wants to know of each part as it ends, with its seconds."""
 
 
-class Spent:
+class Timings:
     """The seconds of one request, by part."""
 
     __slots__ = ("_tell", "cache", "database", "wait")
 
     def __init__(self) -> None:
         self.wait = self.database = self.cache = 0.0
-        self._tell = on_spent.get()
+        self._tell = on_timing.get()
 
     def add(self, part: Part, seconds: float) -> None:
         setattr(self, part, getattr(self, part) + seconds)
@@ -28,5 +28,5 @@ class Spent:
             self._tell(part, seconds)
 
 
-spent: ContextVar[Spent | None] = ContextVar("spent", default=None)
+timings: ContextVar[Timings | None] = ContextVar("timings", default=None)
 """Of the request under way; what it leaves running counts there too."""
