@@ -136,7 +136,7 @@ def without_last_nulls(cells: Cells, lines: list[int]) -> tuple[Cells, list[int]
 
 
 @given(damaged_texts(), st.integers(1, 4), SIZES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_reads_as_the_tolerant_parser_says(
     given_text: tuple[str, Dialect], width: int, sizes: tuple[int, int]
 ) -> None:
@@ -150,7 +150,7 @@ def test_any_text_reads_as_the_tolerant_parser_says(
 
 
 @given(damaged_texts(), st.integers(1, 4), SIZES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_sizes_of_pieces_change_nothing(
     given_text: tuple[str, Dialect], width: int, sizes: tuple[int, int]
 ) -> None:
@@ -162,7 +162,7 @@ def test_the_sizes_of_pieces_change_nothing(
 
 
 @given(damaged_texts(), st.integers(1, 4))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_fast_way_agrees_with_the_tolerant_one(given_text: tuple[str, Dialect], width: int) -> None:
     text, dialect = given_text
     data = (text + "\n").encode()
@@ -178,7 +178,7 @@ def test_the_fast_way_agrees_with_the_tolerant_one(given_text: tuple[str, Dialec
 
 
 @given(tables(), st.sampled_from(["\n", "\r\n", "\r"]), SIZES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_well_formed_table_comes_back(table: tuple[Cells, Dialect], newline: str, sizes: tuple[int, int]) -> None:
     rows, dialect = table
     width = max(map(len, rows), default=1)
@@ -191,7 +191,7 @@ def test_a_well_formed_table_comes_back(table: tuple[Cells, Dialect], newline: s
     st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
     st.sampled_from(["\n", "\r\n"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_it_reads_what_the_csv_module_writes(rows: list[list[str]], quoting: int, newline: str) -> None:
     text = io.StringIO(newline="")
     csv.writer(text, quoting=quoting, lineterminator=newline).writerows(rows)
@@ -201,7 +201,7 @@ def test_it_reads_what_the_csv_module_writes(rows: list[list[str]], quoting: int
 
 
 @given(tables(), st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be", "cp1252"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_a_told_dialect_and_encoding_are_kept(table: tuple[Cells, Dialect], encoding: str) -> None:
     rows, dialect = table
     if not rows:

@@ -98,7 +98,7 @@ ROWS = st.lists(ROW, max_size=4)
 STEPS = st.lists(STEP, min_size=1, max_size=12)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, steps=STEPS)
 async def test_every_version_reads_as_it_was(
     author: AsyncClient, database: Database, rows: list[dict[int, int]], steps: list[tuple[Any, ...]]
@@ -106,7 +106,7 @@ async def test_every_version_reads_as_it_was(
     await live(await born(author, database, COLUMNS), rows, steps)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, steps=STEPS)
 async def test_every_version_of_a_growing_schema_reads_as_it_was(
     author: AsyncClient, database: Database, rows: list[dict[int, int]], steps: list[tuple[Any, ...]]

@@ -29,7 +29,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-FIXED, MORE = range(220), 80
+FIXED, MORE = range(100), 20
 MINUTES = float(os.environ.get("FUZZ_MINUTES", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or (time.time_ns() % 10**12 if MINUTES else 7)
 GROWTH = 1536 * 2**20

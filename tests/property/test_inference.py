@@ -84,7 +84,7 @@ def model_column(values: list[str]) -> str:
 
 
 @given(tables())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_agrees_with_the_model(table: dict[str, Cells]) -> None:
     inference, _ = infer(table)
     for column, plan, evidence in zip(table.values(), inference.plan(), inference.evidence(), strict=True):
@@ -101,7 +101,7 @@ def test_agrees_with_the_model(table: dict[str, Cells]) -> None:
 
 
 @given(tables(), st.integers(0, 2**40), st.integers(1, 2**31 - 1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_value_comes_back_as_written(table: dict[str, Cells], first_id: int, version: int) -> None:
     inference, cleaned = infer(table)
     plan = inference.plan()
@@ -120,7 +120,7 @@ def shown(value: Any, form: str | None) -> str | None:
 
 
 @given(tables(), st.sets(st.integers(0, 12), max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_split_into_batches_makes_no_difference(table: dict[str, Cells], splits: set[int]) -> None:
     height = len(next(iter(table.values())))
     whole, _ = infer(table)
@@ -138,7 +138,7 @@ def test_the_split_into_batches_makes_no_difference(table: dict[str, Cells], spl
 
 
 @given(tables(), st.sampled_from(["integer", "number", "boolean", "date", "datetime", "time", "text", "json"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_told_type_holds_for_every_cell_left(table: dict[str, Cells], kind: str) -> None:
     told = dict.fromkeys(table, kind)
     inference, cleaned = infer(table, types=told, on_error="null")

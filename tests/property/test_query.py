@@ -190,7 +190,7 @@ def _accesses(column: Column, text: str, fold: str) -> tuple[Access, ...]:
     return accesses(query, (column,), fold)
 
 
-EXAMPLES = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @EXAMPLES

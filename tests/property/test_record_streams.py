@@ -143,13 +143,13 @@ async def compare(both: Both, items: list[str], columns: list[dict[str, Any]] | 
     assert seen[0] == seen[1]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=records([*KINDS, "other"]))
 async def test_with_a_schema(both: Both, items: list[str]) -> None:
     await compare(both, items, COLUMNS)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(items=records(["a", "b", "é", "integer", "date"]))
 async def test_without_a_schema(both: Both, items: list[str]) -> None:
     await compare(both, items, None)

@@ -186,7 +186,7 @@ async def write(client: AsyncClient, path: str, table: Table, step: Any) -> tupl
     return result, await client.patch(f"{path}/records/{record + 1}", json={table[place].name: cell})
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, steps=STEPS)
 async def test_every_version_reads_as_it_was(
     caller_: AsyncClient, rows: list[tuple[str | None, ...]], steps: list[Any]

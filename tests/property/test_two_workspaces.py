@@ -130,7 +130,7 @@ async def values(world: World) -> dict[str, dict[str, str]]:
     return found
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, suppress_health_check=list(HealthCheck))
 @given(asked=calls())
 async def test_nothing_of_anothers_is_shown_or_changed(
     world: World, values: dict[str, dict[str, str]], asked: Asked

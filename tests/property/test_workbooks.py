@@ -54,7 +54,7 @@ def found(kind: str, text: str | None) -> tuple[str, object]:
 
 
 @given(TABLE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_as_xlsxwriter_writes_it(rows: list[list[object]]) -> None:
     made = io.BytesIO()
     with xlsxwriter.Workbook(made, {"in_memory": True}) as book:
@@ -78,7 +78,7 @@ _LINE_END = re.compile("\r\n?")
 
 
 @given(TABLE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_as_openpyxl_writes_it(rows: list[list[object]]) -> None:
     rows = [[ILLEGAL.sub("", cell) or None if isinstance(cell, str) else cell for cell in row] for row in rows]
     rows = [[_LINE_END.sub("\n", cell) if isinstance(cell, str) else cell for cell in row] for row in rows]

@@ -138,7 +138,7 @@ def told(archive: bytes) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     return files, [{name: each[name] for name in each.keys() - OTHERS} for each in datasets]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables=st.lists(tables(), max_size=5), options=OPTIONS)
 @example(tables=[Table(None, [{}, {}], {})], options={"escape_formulas": "true"})
 @example(tables=[Table([{"name": "\ufeff", "type": "text"}], [{"\ufeff": "\ufeff"}], {})], options={})

@@ -62,7 +62,7 @@ def unguarded(value: str | None) -> str | None:
     return value[1:] if value is not None and re.match(r"'+[=+\-@\t\r]", value) else value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     table=tables(),
     name=st.sampled_from(["csv", "tsv"]),
@@ -120,13 +120,13 @@ def as_text(value: object) -> str | None:
             return str(value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(records=st.lists(st.tuples(CELL, CELL), max_size=8))
 def test_a_workbook_holds_the_same_texts(records: list[tuple[str | None, str | None]]) -> None:
     assert read_back(["text", "text"], records) == records
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     records=st.lists(
         st.tuples(
