@@ -12,10 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 KINDS = [
     "worker killed",
     "database connections cut",
-    "clients cut",
     "PostgreSQL killed",
-    "Valkey killed",
-    "PostgreSQL paused",
     "service killed",
 ]
 
