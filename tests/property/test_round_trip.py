@@ -154,7 +154,7 @@ async def uploader(service: ASGITransport) -> AsyncIterator[AsyncClient]:
 TOLD = {"header": "1", "delimiter": ",", "quote": '"', "encoding": "utf-8"}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables(), newline=st.sampled_from(["\r\n", "\n"]))
 @example(table=(["only"], [[""], [" "], ["x"]]), newline="\n")
 @example(table=(["a", "b"], [[None, None], ["", None], [None, ""]]), newline="\n")
@@ -192,7 +192,7 @@ def same(one: Any, other: Any) -> bool:
         return False
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=tables(), form=st.sampled_from(["json", "ndjson", "parquet"]))
 @example(
     table=(["a", "b"], [["1", "0.10"], ["-9223372036854775808", "123456789012345678901234567890.123456789"]]),
