@@ -26,33 +26,6 @@ class SpoolClosed(Exception):
     """Nobody reads any more: stop producing."""
 
 
-async def stream(
-    produce: Callable[["Spool"], None], folder: Path, *, memory: int = MEMORY, disk: int = DISK
-) -> AsyncGenerator[bytes]:
-    """What `produce` puts into the spool, from a thread of its own, in chunks of up to about 1 MB.
-
-    `produce` ends at its own speed however slow the reader is, and promptly when the reader goes away (`aclose`, or a
-    cancelled task). What it raises is raised here, at once: bytes still waiting are dropped.
-    """
-    async with aclosing(_read(_begun(Spool(folder, memory=memory, disk=disk), produce))) as chunks:
-        async for chunk in chunks:
-            yield chunk
-
-
-def _begun(spool: "Spool", produce: Callable[["Spool"], None]) -> "Spool":
-    """Raises RuntimeError where no thread is to be had."""
-    threading.Thread(target=copy_context().run, args=(spool.run, produce), name="spool", daemon=True).start()
-    return spool
-
-
-async def _read(spool: "Spool") -> AsyncGenerator[bytes]:
-    try:
-        while chunk := await spool.get():
-            yield chunk
-    finally:
-        spool.close()
-
-
 class Streams:
     """The streams of one process, of which so many are made at a time; further ones wait for their turn.
 
@@ -86,7 +59,7 @@ class Streams:
             ) from error
 
     async def start(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
-        """What `stream` gives, once its first chunk is there: what fails before that is raised here.
+        """What `produce` puts into a spool, once its first chunk is there: what fails before that is raised here.
 
         Raises Unavailable where there is no place in time.
         """
@@ -106,7 +79,7 @@ class Streams:
             raise Unavailable(_FULL, headers={"Retry-After": "10"})
         self._open += 1
         try:
-            async with aclosing(_read(await self._begun(produce))) as chunks:
+            async with aclosing((await self._begun(produce)).read()) as chunks:
                 async for chunk in chunks:
                     yield chunk
         finally:
@@ -129,7 +102,7 @@ class Streams:
                     loop.call_soon_threadsafe(self._places.release)
 
         try:
-            return _begun(Spool(self._folder, memory=MEMORY, disk=DISK), placed)
+            return Spool(self._folder).begin(placed)
         except RuntimeError as error:
             self._places.release()
             raise Unavailable(_FULL, headers={"Retry-After": "10"}) from error
@@ -142,7 +115,7 @@ class Spool:
     when that file has grown to `disk` bytes.
     """
 
-    def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
+    def __init__(self, folder: Path, *, memory: int = MEMORY, disk: int = DISK) -> None:
         self._folder, self._memory, self._disk = folder, memory, disk
         self._loop = asyncio.get_running_loop()
         self._filled = asyncio.Event()
@@ -154,6 +127,23 @@ class Spool:
         self._overflow: _Overflow | None = None
         self._closed = self._done = False
         self._error: BaseException | None = None
+
+    def begin(self, produce: Callable[["Spool"], None]) -> "Spool":
+        """Let `produce` fill it from a thread of its own. Raises RuntimeError where no thread is to be had."""
+        threading.Thread(target=copy_context().run, args=(self.run, produce), name="spool", daemon=True).start()
+        return self
+
+    async def read(self) -> AsyncGenerator[bytes]:
+        """What is put into it, in chunks of up to about 1 MB.
+
+        The producer ends at its own speed however slow the reader is, and promptly when the reader goes away
+        (`aclose`, or a cancelled task). What it raises is raised here, at once: bytes still waiting are dropped.
+        """
+        try:
+            while chunk := await self.get():
+                yield chunk
+        finally:
+            self.close()
 
     def put(self, chunk: bytes) -> None:
         """Add bytes, from the producer's thread. Raises `SpoolClosed` when the reader has gone away."""

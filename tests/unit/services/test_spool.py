@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from backend.errors import Unavailable
-from backend.services.spool import Spool, SpoolClosed, Streams, stream
+from backend.services.spool import DISK, MEMORY, Spool, SpoolClosed, Streams
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +28,12 @@ def putting(chunks: list[bytes], ended: threading.Event | None = None) -> Callab
                 ended.set()
 
     return produce
+
+
+def stream(
+    produce: Callable[[Spool], None], folder: Path, *, memory: int = MEMORY, disk: int = DISK
+) -> AsyncGenerator[bytes]:
+    return Spool(folder, memory=memory, disk=disk).begin(produce).read()
 
 
 def names_in(folder: Path) -> list[str]:
