@@ -121,7 +121,7 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
     if writing.lease is not None:
         writing.head = await writing.lease.lock(tx, writing.head.dataset.version)
     await follow(tx, writing)
-    token, at = new_token(), datetime.now(UTC)
+    token = new_token()
     if writing.moved is not None:
         await stores.move(tx, writing.scope, writing.head.dataset.id, writing.moved)
     await versions.publish(
@@ -130,7 +130,7 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
         writing.head,
         token=token,
         author=writing.caller.user_id,
-        at=at,
+        at=datetime.now(UTC),
         change=change,
         columns=len(writing.columns),
         next_id=next_id,
