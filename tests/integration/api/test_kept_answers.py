@@ -118,27 +118,19 @@ class TestStampede:
         assert len({answer.content for answer in answers}) == 1
         assert found == {"miss": 1, "hit": 23}
 
+    @pytest.mark.parametrize(
+        ("owner", "milliseconds"), [("dead", 500), ("for ever", None)], ids=["dead", "never_runs_out"]
+    )
     async def test_who_does_not_come_back_is_not_waited_for(
-        self, workers: Workers, pair: tuple[AsyncClient, AsyncClient]
+        self, workers: Workers, pair: tuple[AsyncClient, AsyncClient], owner: str, milliseconds: int | None
     ) -> None:
+        """A claim that never runs out is none."""
         first = await asked(pair[0], **SEARCH)
         await until_kept(workers, 2)
         with workers.redis() as client:
             for name in workers.values():
                 client.delete(name)
-                client.set(name.replace(b"sheaf:1:", b"sheaf:1:making:"), "dead", px=500)
-        again = await asked(pair[1], **SEARCH)
-        assert again.json()["data"] == first.json()["data"]
-
-    async def test_a_claim_that_never_runs_out_is_none(
-        self, workers: Workers, pair: tuple[AsyncClient, AsyncClient]
-    ) -> None:
-        first = await asked(pair[0], **SEARCH)
-        await until_kept(workers, 2)
-        with workers.redis() as client:
-            for name in workers.values():
-                client.delete(name)
-                client.set(name.replace(b"sheaf:1:", b"sheaf:1:making:"), "for ever")
+                client.set(name.replace(b"sheaf:1:", b"sheaf:1:making:"), owner, px=milliseconds)
         assert (await asked(pair[1], **SEARCH)).json()["data"] == first.json()["data"]
 
     async def test_a_failure_is_told_to_all_and_kept_by_nobody(self, pair: tuple[AsyncClient, AsyncClient]) -> None:
