@@ -79,13 +79,6 @@ async def service(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    opened = await Database(postgres_url, size=3, bulk_size=1, prepare=True).open()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 async def dataset(upload: Upload) -> dict[str, Any]:
     return await upload(TEXT, name="goods")
 

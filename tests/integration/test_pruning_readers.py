@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -69,13 +69,6 @@ def sweep(stored: Stored) -> None:
     process = sweeping(stored, 10_000)
     process.join()
     assert process.exitcode == 0
-
-
-@pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    database = await Database(postgres_url, size=4, bulk_size=4, prepare=True).open()
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Self
 from uuid import UUID
@@ -61,13 +60,6 @@ class Place:
         answer = await self.client.get("/datasets/edited/records", params={"limit": 1000, **params})
         assert answer.status_code == 200, answer.text
         return [each["data"]["label"] for each in answer.json()["data"]]
-
-
-@pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    database = await Database(postgres_url, size=4, bulk_size=4, prepare=True).open()
-    yield database
-    await database.close()
 
 
 @pytest.fixture
