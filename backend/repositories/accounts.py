@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from backend.repositories import advisory_locks
 from backend.repositories.database import Tx
 from backend.schemas.users import Account, AccountKey
 
@@ -24,7 +25,6 @@ SELECT k.id, k.user_id, u.name AS user_name, k.name, k.scope, k.origin, k.create
 FROM sheaf.api_keys k JOIN sheaf.users u ON u.id = k.user_id
 WHERE k.revoked_at IS NULL AND (%(user)s::uuid IS NULL OR k.user_id = %(user)s) ORDER BY k.user_id, k.id
 """
-_BOOTSTRAP_LOCK = 7_450_361_221
 
 
 async def list_accounts(tx: Tx, *, user_id: UUID | None = None, name: str | None = None) -> Sequence[Account]:
@@ -53,7 +53,7 @@ async def enable(tx: Tx, user_id: UUID) -> None:
 
 async def lock_bootstrap(tx: Tx) -> None:
     """Processes that start together take turns until they commit."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (_BOOTSTRAP_LOCK,))
+    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_locks.BOOTSTRAP,))
 
 
 async def find_bootstrap_user(tx: Tx) -> UUID | None:

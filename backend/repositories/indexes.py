@@ -16,6 +16,7 @@ from msgspec import Struct
 from psycopg import sql
 
 from backend.query.indexing import Access, Form
+from backend.repositories import advisory_locks
 from backend.repositories.database import Tx
 from backend.repositories.records import records
 from backend.repositories.tables import LIVE
@@ -26,7 +27,6 @@ from backend.schemas.datasets import Store
 log = structlog.get_logger()
 MOST_NOTED = 200
 """So many are known of a dataset at most, whatever is asked for."""
-_CLAIMS = 7_450_361_221
 _COLUMNS = sql.SQL("store, digest, workspace_id, form, expression, whole, state, problem, attempts, bytes, uses")
 _ADD_TRIGRAMS = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 _NOTE = """
@@ -127,7 +127,7 @@ async def list_of(tx: Tx, store: Store) -> list[Index]:
 
 async def claim(tx: Tx, worker: UUID, lease: timedelta, *, enough: int) -> Index | None:
     """The next one to build, which is this worker's now; None while another worker is at one, or there is none."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (_CLAIMS,))
+    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_locks.CLAIM_INDEX,))
     query = sql.SQL(
         "UPDATE sheaf.indexes SET state = 'building', worker = %(worker)s, wait_until = %(until)s,"
         " attempts = attempts + 1 WHERE (store, digest) = (SELECT store, digest FROM sheaf.indexes"

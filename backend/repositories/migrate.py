@@ -10,10 +10,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
 from alembic import command
+from backend.repositories import advisory_locks
 from backend.repositories.database import BulkTx
 from backend.repositories.watching import SCRIPTS
-
-_LOCK = 7_450_361_220
 
 
 def alembic_config(url: str) -> Config:
@@ -32,7 +31,7 @@ def taking_turns(url: str) -> Iterator[BulkTx]:
     Not through a pooler.
     """
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        connection.execute("SELECT pg_advisory_lock(%s)", (advisory_locks.MIGRATE,))
         yield connection
 
 
@@ -43,7 +42,7 @@ def upgrade(url: str) -> None:
     """
     with psycopg.connect(url, prepare_threshold=None) as connection:
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_locks.MIGRATE,))
         migrate(url)
 
 

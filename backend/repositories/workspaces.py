@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 from backend.errors import WorkspaceNotFound
+from backend.repositories import advisory_locks
 from backend.repositories.database import Tx
 from backend.repositories.store_tables import workspace
 from backend.schemas.callers import WorkspaceScope
@@ -28,7 +29,6 @@ SELECT FROM sheaf.workspaces WHERE id = %s AND deleted_at <= %s FOR NO KEY UPDAT
 _SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
 
 _PATIENCE = "2s"
-MANY_DATASETS_LOCK = 7_450_361_222
 
 
 def in_schema(schema: str) -> MetaData:
@@ -112,7 +112,7 @@ async def set_slug(tx: Tx, scope: WorkspaceScope, slug: str) -> None:
 
 async def take_turn(tx: Tx) -> None:
     """Waits until nobody else makes many datasets in one transaction; further ones wait until this one ends."""
-    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS_LOCK,))
+    await tx.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_locks.MANY_DATASETS,))
 
 
 async def patch(tx: Tx, scope: WorkspaceScope, values: Mapping[str, object]) -> None:

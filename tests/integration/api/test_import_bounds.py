@@ -14,7 +14,7 @@ from support.client import problem
 from support.service import ADDRESS, Upload, User, running
 
 from backend.app import create_app
-from backend.repositories.workspaces import MANY_DATASETS_LOCK
+from backend.repositories.advisory_locks import MANY_DATASETS
 from backend.services.workspace_contents import ALONGSIDE
 from backend.settings import Settings
 
@@ -25,7 +25,7 @@ async def test_of_large_archives_one_at_a_time(user: User, archive: bytes, postg
     """Each table takes locks, and there is room for those of one such import."""
     small, large = copied(archive, ALONGSIDE), copied(archive, ALONGSIDE + 1)
     async with await psycopg.AsyncConnection.connect(postgres_url) as other:
-        await other.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS_LOCK,))
+        await other.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS,))
         waiting = asyncio.create_task(bring(user.client, large))
         while not await waits(other):
             pass
@@ -37,7 +37,7 @@ async def test_of_large_archives_one_at_a_time(user: User, archive: bytes, postg
 async def waits(other: psycopg.AsyncConnection) -> bool:
     """Whether somebody waits for the turn of another import."""
     query = "SELECT FROM pg_locks WHERE NOT granted AND (classid::bigint << 32) | objid::bigint = %s"
-    return (await other.execute(query, (MANY_DATASETS_LOCK,))).rowcount == 1
+    return (await other.execute(query, (MANY_DATASETS,))).rowcount == 1
 
 
 def schemas(url: str) -> set[str]:
