@@ -1,4 +1,4 @@
-"""A dataset that an import has to itself: others' writes are refused, nobody waits for a lock."""
+"""A dataset that a long write has to itself: others' writes are refused, nobody waits for a lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from backend.errors import AppError, DatasetBusy, DatasetNotFound
-from backend.repositories import datasets, leases
+from backend.repositories import dataset_leases, datasets
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Head
@@ -19,27 +19,27 @@ from backend.services.pauses import pause
 
 log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
-"""So long after its last sign of life an import has its dataset to itself."""
+"""So long after its last sign of life a long write has its dataset to itself."""
 _BEAT = 10.0
 RETRY = {"Retry-After": "5"}
 
 
 def refuse_busy(head: Head, own: UUID | None = None) -> None:
-    """Raises DatasetBusy while somebody has the dataset to himself, other than the import `own`."""
+    """Raises DatasetBusy while somebody other than `own` has the dataset to themselves."""
     if head.busy not in {None, own}:
         raise DatasetBusy(headers=RETRY)
 
 
 class Lease:
-    """One import's claim to one dataset."""
+    """The claim of one long write, an import or another, to one dataset."""
 
-    def __init__(self, database: Database, scope: WorkspaceScope, dataset_id: UUID, import_id: UUID) -> None:
+    def __init__(self, database: Database, scope: WorkspaceScope, dataset_id: UUID, holder: UUID) -> None:
         self._database = database
-        self._claim = (scope, dataset_id, import_id)
+        self._claim = (scope, dataset_id, holder)
 
     async def take(self, tx: Tx) -> None:
-        """Raises DatasetBusy when another import has the dataset."""
-        if not await leases.take(tx, *self._claim, LEASE):
+        """Raises DatasetBusy when another write has the dataset."""
+        if not await dataset_leases.take(tx, *self._claim, LEASE):
             raise DatasetBusy(headers=RETRY)
 
     @asynccontextmanager
@@ -61,17 +61,17 @@ class Lease:
         Once it has run out there is no waiting for the lock: who holds it may want ids that this transaction has used.
         """
         scope, dataset_id, _ = self._claim
-        still = await leases.is_free(tx, *self._claim) and await leases.renew(tx, *self._claim, LEASE)
+        still = await dataset_leases.is_free(tx, *self._claim) and await dataset_leases.renew(tx, *self._claim, LEASE)
         head = await datasets.find(tx, scope, dataset_id, lock=still)
         if head is None:
             raise DatasetNotFound
         if not still or head.dataset.version != version:
-            text = "The import stood still for too long, and others wrote meanwhile; try again."
+            text = "This write stood still for too long, and others wrote meanwhile; try again."
             raise DatasetBusy(text, headers=RETRY)
         return head
 
     async def release(self, tx: Tx) -> None:
-        await leases.release(tx, *self._claim)
+        await dataset_leases.release(tx, *self._claim)
 
     async def give_back(self) -> None:
         """Releases the lease by itself, as far as the database answers."""
@@ -87,6 +87,6 @@ class Lease:
             await pause(_BEAT)
             try:
                 async with self._database.read() as tx:
-                    await leases.renew(tx, *self._claim, LEASE)
+                    await dataset_leases.renew(tx, *self._claim, LEASE)
             except AppError as error:
                 log.warning("dataset_lease_not_renewed", error=str(error))

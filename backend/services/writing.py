@@ -109,7 +109,7 @@ class Writers:
 
 
 async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None, quotas: Quotas) -> Writing:
-    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while an import has it to itself."""
+    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while a long write has it to itself."""
     scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
     refuse_busy(head)
     snapshot = await lookup.snapshot(tx, scope, head)
@@ -141,13 +141,6 @@ async def publish(tx: Tx, writing: Writing, change: Change, *, next_id: int) -> 
     if writing.columns == writing.snapshot.columns:
         lookup.remember_columns(token, writing.columns)
     return token
-
-
-def after(writing: Writing, token: str) -> Snapshot:
-    """The dataset as the write leaves it, for the write's own answer."""
-    return structs.replace(
-        writing.snapshot, store=writing.store, version=writing.version, token=token, columns=writing.columns
-    )
 
 
 def etag_after(writing: Writing, token: str) -> str:
