@@ -23,6 +23,7 @@ OPERATIONS = operations(DOCUMENT)
 CALLED = [name for name, operation in OPERATIONS.items() if operation.row and not name.endswith("/rotate")]
 """Not the one that takes the caller's key away."""
 THEIRS, OWN = "theirs", "own"
+EXAMPLES = 75
 IDS = ("ref", "workspace", "import_id", "upload_id", "export_id", "key_id")
 """What a path names by its id: no call succeeds whose path has one of another's."""
 PLACES = {"ref": ("ref", "slug", "name"), "workspace": ("workspace", "workspace_slug"), "user": ("user",)}
@@ -57,8 +58,8 @@ def calls(draw: st.DrawFn) -> Asked:
     operation = OPERATIONS[name]
     told = DOCUMENT["paths"][f"/api/v1{operation.path}"][operation.described_as]
     parameters = [each["name"] for each in told.get("parameters", ()) if each["in"] == "query"]
-    whose = st.sampled_from([THEIRS] if operation.method == "DELETE" else [THEIRS, THEIRS, OWN])
-    anything = st.tuples(st.sampled_from([THEIRS, THEIRS, OWN]), st.sampled_from(GIVEN_OUT))
+    whose = st.sampled_from([THEIRS] if operation.method == "DELETE" else [THEIRS, OWN])
+    anything = st.tuples(st.sampled_from([THEIRS, OWN]), st.sampled_from(GIVEN_OUT))
     return Asked(
         draw(st.sampled_from(OTHERS)),
         name,
@@ -130,7 +131,7 @@ async def values(world: World) -> dict[str, dict[str, str]]:
     return found
 
 
-@settings(max_examples=75, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(asked=calls())
 async def test_nothing_of_anothers_is_shown_or_changed(
     world: World, values: dict[str, dict[str, str]], asked: Asked
@@ -164,7 +165,7 @@ async def test_nothing_of_anothers_is_shown_or_changed(
 
 def test_some_of_the_calls_were_good() -> None:
     """Those with nothing but one's own, or with what others may know, too: names and numbers."""
-    assert min(_succeeded[True], _succeeded[False]) > 20
+    assert min(_succeeded[True], _succeeded[False]) > EXAMPLES // 10, _succeeded
 
 
 def _invites(operation: Operation, asked: Asked) -> bool:
