@@ -12,7 +12,7 @@ from backend.controllers.limits import Limits
 from backend.query.seal import Seal
 from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
-from backend.repositories.watching import Watch
+from backend.repositories.watching import WATCH_CONNECTIONS, Watch
 from backend.schemas.limits import Quotas
 from backend.services.answers import Answers
 from backend.services.api_keys import KeyPolicy
@@ -30,7 +30,7 @@ from backend.services.import_runs import ImportRuns
 from backend.services.import_watch import ImportWatch
 from backend.services.importers import Importers
 from backend.services.imports import ImportService
-from backend.services.indexing import IndexLimits, IndexService
+from backend.services.indexing import INDEX_CONNECTIONS, IndexLimits, IndexService
 from backend.services.kept_uploads import KeptUploads
 from backend.services.keyed_records import KeyedRecordService
 from backend.services.members import MemberService
@@ -142,6 +142,11 @@ def _database(settings: Settings) -> Database:
         wait=settings.wait_seconds,
         patience=settings.statement_seconds,
     )
+
+
+def most_connections(settings: Settings) -> int:
+    """So many database connections one worker may open."""
+    return settings.database_pool + settings.concurrent_exports + WATCH_CONNECTIONS + INDEX_CONNECTIONS
 
 
 def _datasets(settings: Settings, database: Database) -> DatasetService:

@@ -69,7 +69,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     cache_seconds: Annotated[float, Meta(gt=0, le=60)] = 0.1
     """Seconds that one call to Redis may take; then the answer is made, or the call not counted, without it."""
     database_pool: Count = 10
-    """Database connections per worker for requests; exports and imports take at most as many again."""
+    """Database connections per worker for requests and imports; exports and upkeep have their own."""
     prepared_statements: bool = True
     """Whether the driver may prepare statements on the server; switch off behind a pooler that cannot keep them."""
     wait_seconds: Count = 10

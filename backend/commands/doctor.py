@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from backend.assembly import spool_folder
+from backend.assembly import most_connections, spool_folder
 from backend.commands.doctor_settings import check_settings
 from backend.commands.printed import print_json, print_text
 from backend.embedded.failure import Failure, told
@@ -57,7 +57,7 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
             "The first `sheaf serve` makes one; --data names another folder, SHEAF_DATABASE_URL your own database.",
         )
         return
-    needed = settings.workers * (settings.database_pool + settings.concurrent_exports) + _BESIDE
+    needed = settings.workers * most_connections(settings) + _BESIDE
     try:
         with told("The database cannot be looked at"), reached(settings) as ready, connected(ready.database_url) as tx:
             yield from check_server(tx, needed=needed, prepares=settings.prepared_statements)

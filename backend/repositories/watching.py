@@ -17,6 +17,8 @@ from backend.errors import Unavailable
 from backend.repositories.database import Tx, translating
 
 T = TypeVar("T")
+WATCH_CONNECTIONS = 2
+"""That one `Watch` has at most: one for each of its questions."""
 _PATIENCE = 2.0
 """Seconds that one question may take, connecting included."""
 _ENDING = 6.0

@@ -27,6 +27,8 @@ MOST = 8
 LEASE = timedelta(seconds=10)
 _BEAT = 2.0
 _EVERY = 2.0
+INDEX_CONNECTIONS = 3
+"""Of its own, at most: to build an index, meanwhile to drop another for its room, and one that is in the way."""
 _MOST_HELD = 1_000
 """Different uses that are held until they are written down; more are forgotten."""
 _LONGEST = 8_000

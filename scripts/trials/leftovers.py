@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from backend.assembly import most_connections
+from backend.settings import Settings
 from scripts.trials.service import Service
 
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'ws\\_%'"
@@ -33,8 +35,8 @@ _OTHERS = {
     "prepared transactions": "SELECT gid FROM pg_prepared_xacts",
     "advisory locks": "SELECT pid FROM pg_locks WHERE locktype = 'advisory'",
 }
-_MOST_CONNECTIONS = 21
-"""Of one worker: SHEAF_DATABASE_POOL for requests, as many for exports and imports, one for its own figures."""
+_MOST_CONNECTIONS = most_connections(Settings())
+"""Of one worker."""
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 _ORPHANS = """
 SELECT size FROM (SELECT 'base/' || oid || '/' AS place FROM pg_database WHERE datname = current_database()) d,

@@ -166,7 +166,7 @@ class TestTheDatabase:
         assert states(found) | {
             "timeouts": "warning", "work_mem": "warning", "synchronous_commit": "warning", "connections": "error",
         } == states(found)  # fmt: skip
-        assert "up to 38 connections; the server gives it 30" in found["connections"][0]["found"]
+        assert "up to 48 connections; the server gives it 30" in found["connections"][0]["found"]
         assert code == 1
 
 
