@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from psycopg import sql
 
 from backend.query.compile import UNPACKED
+from backend.query.nodes import Query
 from backend.query.sqltext import literal
 from backend.repositories.current import Kept, check_kept
 from backend.repositories.database import BulkTx, Tx
@@ -25,34 +26,27 @@ _MEASURES = {
 }
 
 
-def extents(tx: BulkTx, chosen: Selection, columns: Sequence[Column]) -> dict[str, Extent]:
-    """Of these columns of numbers and datetimes, by key, over all that matches; none of a column without a value.
+def extents(tx: BulkTx, chosen: Selection, query: Query, columns: Sequence[Column]) -> dict[str, Extent]:
+    """Of these columns of numbers and datetimes, by key, over all that leaves; none of a column without a value.
 
     Raises VersionPruned, DatasetNotFound.
     """
     kept = check_kept(tx, chosen.scope, chosen.snapshot)
     found: dict[str, Extent] = {}
     for start in range(0, len(columns), _AT_ONCE):
-        found |= _measured(tx, chosen, columns[start : start + _AT_ONCE], kept)
+        found |= _measured(tx, chosen, query, columns[start : start + _AT_ONCE], kept)
     return found
 
 
-def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], kept: Kept) -> dict[str, Extent]:
+def _measured(tx: BulkTx, chosen: Selection, query: Query, columns: Sequence[Column], kept: Kept) -> dict[str, Extent]:
     """Each value is taken out of its record once, by a sub-select that is not merged into what measures it."""
     values = [f"{_VALUE[column.type].format(literal(column.key))} AS c{at}" for at, column in enumerate(columns)]
     measures = [_MEASURES[column.type].format(f"c{at}") for at, column in enumerate(columns)]
-    query = sql.SQL(
-        "SELECT {} FROM (SELECT {} FROM (SELECT {} FROM {} r WHERE {} AND {} OFFSET 0) AS x OFFSET 0) AS y"
-    ).format(
-        sql.SQL(", ".join(measures)),
-        sql.SQL(", ".join(values)),
-        UNPACKED,
-        records(chosen.scope, kept.store),
-        NEWEST if kept.newest else AS_OF,
-        chosen.compiled.where,
+    statement = sql.SQL("SELECT {} FROM (SELECT {} FROM ({}) AS x OFFSET 0) AS y").format(
+        sql.SQL(", ".join(measures)), sql.SQL(", ".join(values)), _leaving(chosen, query, UNPACKED, kept)
     )
     params = {**chosen.compiled.params, "version": chosen.snapshot.version}
-    row = tx.execute(query, params).fetchone() or ()
+    row = tx.execute(statement, params).fetchone() or ()
     pairs = zip(columns, row[::2], row[1::2], strict=True)
     return {
         column.key: Span(one, other) if column.type == "datetime" else Digits(one, other)
@@ -61,18 +55,49 @@ def _measured(tx: BulkTx, chosen: Selection, columns: Sequence[Column], kept: Ke
     }
 
 
-async def first_long_cell(tx: Tx, chosen: Selection, longest: int, *, newest: bool) -> tuple[int, str] | None:
-    """Id and column key of the first matching cell of more than `longest` UTF-16 code units.
+def _leaving(chosen: Selection, query: Query, wanted: sql.Composable, kept: Kept) -> sql.Composed:
+    """The rows that leave, in a sub-select that is not merged; sorted only where that tells which these are."""
+    rows = sql.SQL("SELECT {} FROM {} r WHERE {} AND {}").format(
+        wanted, records(chosen.scope, kept.store), NEWEST if kept.newest else AS_OF, chosen.compiled.where
+    )
+    if query.limit is None and not query.offset:
+        return sql.SQL("{} OFFSET 0").format(rows)
+    return sql.SQL("{} ORDER BY {} LIMIT {} OFFSET {}").format(
+        rows, chosen.compiled.order_by, query.limit, query.offset
+    )
 
-    Only images that PostgreSQL has compressed or moved out of line can hold one: the others are never unpacked.
-    """
-    query = sql.SQL(
-        "SELECT r.id, cell.key FROM {} r CROSS JOIN LATERAL jsonb_each_text(r.data) AS cell WHERE {} AND {}"
-        " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
-        " AND cell.key = ANY(%(keys)s) AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]')"
-        " > %(longest)s ORDER BY r.id LIMIT 1"
-    ).format(records(chosen.scope, chosen.snapshot.store), NEWEST if newest else AS_OF, chosen.compiled.where)
-    keys = [column.key for column in chosen.compiled.columns]
-    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "longest": longest, "keys": keys}
-    row = await (await tx.execute(query, params)).fetchone()
+
+_TEXTS = sql.SQL(
+    "SELECT key, value FROM jsonb_each_text(r.data) WHERE key = ANY(%(texts)s)"
+    " AND (pg_column_compression(r.data) IS NOT NULL OR pg_column_size(r.data) > %(longest)s)"
+)
+"""Only images that PostgreSQL has compressed or moved out of line hold a long text: the others are not unpacked."""
+_JSONS = sql.SQL(
+    " UNION ALL SELECT key, (x.d->key)::text FROM (SELECT {} OFFSET 0) AS x, unnest(%(jsons)s::text[]) AS key"
+).format(UNPACKED)
+"""A few bytes may be long numbers; in a column of numbers none has so many digits."""
+
+
+async def first_long_cell(
+    tx: Tx, chosen: Selection, query: Query, longest: int, *, newest: bool
+) -> tuple[int, str] | None:
+    """Id and column key of the first cell that leaves with more than `longest` UTF-16 code units."""
+    columns = chosen.compiled.columns
+    jsons = [column.key for column in columns if column.type == "json"]
+    rows = _leaving(chosen, query, sql.SQL("r.id, r.data"), Kept(newest, chosen.snapshot.store))
+    statement = sql.SQL(
+        "SELECT r.id, cell.key FROM ({}) AS r CROSS JOIN LATERAL ({}) AS cell"
+        " WHERE octet_length(cell.value) > %(longest)s"
+        " AND length(cell.value) + regexp_count(cell.value, '[\\U00010000-\\U0010ffff]') > %(longest)s"
+        " ORDER BY {}, array_position(%(keys)s, cell.key) LIMIT 1"
+    ).format(rows, _TEXTS + _JSONS if jsons else _TEXTS, chosen.compiled.order_by)
+    params = {
+        **chosen.compiled.params,
+        "version": chosen.snapshot.version,
+        "longest": longest,
+        "keys": [column.key for column in columns],
+        "texts": [column.key for column in columns if column.type != "json"],
+        "jsons": jsons,
+    }
+    row = await (await tx.execute(statement, params)).fetchone()
     return (row[0], row[1]) if row else None

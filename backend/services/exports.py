@@ -146,7 +146,7 @@ class ExportService:
 async def _checked(tx: Tx, found: _Found, asked: Asked) -> Plan:
     """Raises LimitExceeded."""
     query = asked.query
-    await check_limits(tx, found.chosen, found.writer, asked.options, newest=found.newest)
+    await check_limits(tx, found.chosen, query, found.writer, asked.options, newest=found.newest)
     rows = max(await selections.count(tx, found.chosen, newest=found.newest) - query.offset, 0)
     rows = rows if query.limit is None else min(rows, query.limit)
     return Plan(found.chosen, query, asked.options, found.writer, rows)
@@ -169,7 +169,7 @@ def written(
         (_IDS, *columns) if options.ids else columns,
         rows,
         wide=is_wide(columns),
-        extents=extents.extents(tx, chosen, writer.measured(columns)),
+        extents=extents.extents(tx, chosen, query, writer.measured(columns)),
     )
     delimiter = writer.delimiter(options)
     statement = selections.export_statement(tx, chosen, query, delimiter=delimiter, ids=options.ids)
@@ -187,7 +187,9 @@ def _tag(options: ExportOptions) -> str:
     return blake2b(msgspec.json.encode(options), digest_size=6).hexdigest()
 
 
-async def check_limits(tx: Tx, chosen: Selection, writer: Writer, options: ExportOptions, *, newest: bool) -> None:
+async def check_limits(
+    tx: Tx, chosen: Selection, query: Query, writer: Writer, options: ExportOptions, *, newest: bool
+) -> None:
     """Raises LimitExceeded for what the format cannot hold, before the first byte is sent."""
     limits = writer.limits
     if limits is None:
@@ -195,7 +197,7 @@ async def check_limits(tx: Tx, chosen: Selection, writer: Writer, options: Expor
     columns = chosen.compiled.columns
     if (count := len(columns) + options.ids) > limits.columns:
         raise LimitExceeded(f"This format has at most {limits.columns:,} columns; select fewer than {count:,}.")
-    found = await extents.first_long_cell(tx, chosen, limits.cell, newest=newest)
+    found = await extents.first_long_cell(tx, chosen, query, limits.cell, newest=newest)
     if found is not None:
         record_id, key = found
         name = next(column.name for column in columns if column.key == key)

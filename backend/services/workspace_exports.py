@@ -105,7 +105,7 @@ class WorkspaceExportService:
                 snapshot = await lookup.snapshot(tx, scope, head)
                 chosen = selections.selection(scope, snapshot, _ALL, self._database.fold)
                 try:
-                    await check_limits(tx, chosen, writer, options, newest=True)
+                    await check_limits(tx, chosen, _ALL, writer, options, newest=True)
                 except LimitExceeded as error:
                     raise LimitExceeded(f"{shown(head.dataset.slug)}: {error}", errors=error.errors) from error
         return _Plan(scope, workspace, heads, at, options, writer)

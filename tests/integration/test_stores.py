@@ -142,7 +142,7 @@ async def test_who_has_found_the_old_table_reads_on(place: Place) -> None:
         with place.database.bulk_read() as tx:
             streamed = [line for some in copy_out(tx, selections.stream_statement(tx, each, query)) for line in some]
             assert b"".join(streamed).count(b"\n") == ROWS
-            assert extents.extents(tx, each, [each.snapshot.columns[0]])
+            assert extents.extents(tx, each, query, [each.snapshot.columns[0]])
     with place.database.bulk_read() as tx:
         differing = [line for some in copy_out(tx, diffs.stream_statement(tx, told)) for line in some]
         assert b"".join(differing).count(b"\n") == ROWS

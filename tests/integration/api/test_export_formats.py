@@ -107,6 +107,11 @@ class TestParquet:
         assert frame.schema == {"__id": pl.Int64, "price": pl.Decimal(18, 2), "sku": pl.String}
         assert frame.rows() == [(1, Decimal("0.10"), "007")]
 
+    async def test_and_of_those_that_leave(self, client: AsyncClient) -> None:
+        for query, kind in (({"limit": 1}, (18, 2)), ({"sort": "price", "offset": 1, "limit": 1}, (18, 1))):
+            frame = parquet(await export(client, format="parquet", select="price", **query))
+            assert frame.schema == {"price": pl.Decimal(*kind)}, query
+
     async def test_whole_numbers_of_any_size(self, client: AsyncClient, upload: Upload) -> None:
         rows = [("9223372036854775807", "9223372036854775808", "1" + "0" * 40), ("-1", "-5", "2")]
         await upload("a,b,c\n" + "".join(",".join(row) + "\n" for row in rows), name="large")
@@ -169,6 +174,30 @@ class TestTooMuchForAWorkbook:
         assert (await export(client, "long", format="xlsx", a="1")).content[:2] == b"PK"
         for form in ("json", "ndjson", "parquet", "csv"):
             assert (await export(client, "long", format=form)).content
+
+    async def test_only_what_leaves_counts_and_the_first_is_told(self, client: AsyncClient, upload: Upload) -> None:
+        long = "x" * 40_000
+        await upload(f"a,b,c\n1,short,\n2,{long},{long}\n3,,{long}\n", name="long")
+        for query in ("limit=1", "sort=-a&offset=2", "select=a", "select=c&limit=1", "limit=1&a=1"):
+            answer = await client.get(f"/datasets/long/export?format=xlsx&{query}")
+            assert (answer.status_code, answer.content[:2]) == (200, b"PK"), query
+        for query, first in (("", "'b' of record 2"), ("select=c,b", "'c' of record 2"), ("sort=-a", "'c' of record 3"),
+                             ("sort=-a&offset=1", "'b' of record 2"), ("limit=2", "'b' of record 2")):  # fmt: skip
+            answer = await client.get(f"/datasets/long/export?format=xlsx&{query}")
+            assert (answer.status_code, first in answer.json()["detail"]) == (422, True), query
+
+    async def test_json_of_a_few_bytes_that_is_long_as_text(self, client: AsyncClient) -> None:
+        """And quotes count: JSON of a text is two characters more."""
+        await client.post("/datasets", json={"name": "free"})
+        numbers = ",".join(["1e999"] * 40)
+        lines = f'{{"a": [1]}}\n{{"a": [{numbers}]}}\n{{"a": "{"x" * 32_766}"}}\n'
+        lined = {"Content-Type": "application/x-ndjson"}
+        added = await client.post("/datasets/free/records", content=lines.encode(), headers=lined)
+        assert added.status_code == 201, added.text
+        for query, first in (("", "'a' of record 2"), ("sort=-__id", "'a' of record 3")):
+            answer = await client.get(f"/datasets/free/export?format=xlsx&{query}")
+            assert (answer.status_code, first in answer.json()["detail"]) == (422, True), answer.text
+        assert (await export(client, "free", format="xlsx", limit=1)).content[:2] == b"PK"
 
     async def test_characters_that_count_twice(self, client: AsyncClient, upload: Upload) -> None:
         await upload(f"a,b\n1,{'😀' * 16_383}x\n2,{'😀' * 16_384}\n", name="long")
