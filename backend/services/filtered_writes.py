@@ -66,7 +66,7 @@ class FilteredWriteService:
             if not changed and writing.columns == writing.snapshot.columns:
                 return _nothing(writing, found, terms), writing.head.etag
             answer = Changed(writing.version, 0, changed, 0, found - changed, dry_run=terms.dry_run)
-            return answer, await _published(tx, writing, Change("update", changed=changed))
+            return answer, await _published(tx, writing, Change("update", changed=changed), terms)
 
     async def delete(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, terms: Terms
@@ -89,7 +89,7 @@ class FilteredWriteService:
             batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
             done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=False, operation="delete")
             _check_most(len(ids), terms)
-        return done.told(answer=False, dry_run=terms.dry_run), done.etag
+        return done.told(answer=False, dry_run=terms.dry_run), writing.head.etag if terms.dry_run else done.etag
 
     @asynccontextmanager
     async def _begun(
@@ -120,13 +120,13 @@ async def _removed(tx: Tx, writing: Writing, matching: Matching, terms: Terms) -
     if not removed:
         return _nothing(writing, 0, terms), writing.head.etag
     answer = Changed(writing.version, 0, 0, removed, 0, dry_run=terms.dry_run)
-    return answer, await _published(tx, writing, Change("delete", removed=removed))
+    return answer, await _published(tx, writing, Change("delete", removed=removed), terms)
 
 
-async def _published(tx: Tx, writing: Writing, change: Change) -> str:
-    """The dataset's ETag afterwards."""
+async def _published(tx: Tx, writing: Writing, change: Change, terms: Terms) -> str:
+    """The dataset's ETag afterwards: after a dry run the one that it has."""
     token = await publish(tx, writing, change, next_id=writing.head.next_id)
-    return etag_after(writing, token)
+    return writing.head.etag if terms.dry_run else etag_after(writing, token)
 
 
 def _nothing(writing: Writing, unchanged: int, terms: Terms) -> Changed:

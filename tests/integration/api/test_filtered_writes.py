@@ -144,6 +144,7 @@ class TestPatch:
         assert answer.json() == {
             "version": 2, "added": 0, "changed": 3, "removed": 0, "unchanged": 1, "dry_run": True
         }  # fmt: skip
+        assert answer.headers["etag"] == (await sales.get("/datasets/sales")).headers["etag"]
         assert (await sales.get("/datasets/sales")).json()["version"] == 1
         assert await column(sales, "amount") == ["1", "2", "3", None]
 
@@ -241,8 +242,9 @@ class TestDelete:
         for more, params in (({"max_affected": 1}, {}), ({}, {"max_affected": 1})):
             answer = await delete(sales, {**body, **more}, **params)
             assert (answer.status_code, answer.json()["error_code"]) == (409, "TOO_MANY_MATCH")
-        told = (await delete(sales, body, dry_run=True)).json()
-        assert told == {"version": 2, "added": 0, "changed": 0, "removed": 2, "unchanged": 0, "dry_run": True}
+        dry = await delete(sales, body, dry_run=True)
+        assert dry.json() == {"version": 2, "added": 0, "changed": 0, "removed": 2, "unchanged": 0, "dry_run": True}
+        assert dry.headers["etag"] == (await sales.get("/datasets/sales")).headers["etag"]
         assert await version(sales, "sales") == 1
 
     async def test_only_at_the_version_that_was_read(self, sales: AsyncClient) -> None:
