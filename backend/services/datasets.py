@@ -8,12 +8,12 @@ from typing import cast
 import msgspec
 from msgspec import UNSET
 
-from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery, LimitExceeded
-from backend.query.text import nearest
+from backend.errors import DatasetNameTaken, DatasetNotFound, Invalid, InvalidQuery
+from backend.query.text import nearest, shown
 from backend.repositories import datasets, lookup, prepared_exports, pruning, records, stores, workspaces
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
-from backend.schemas.columns import RECORD_ID, Column
+from backend.schemas.columns import Column
 from backend.schemas.datasets import (
     ColumnCreate,
     DatasetCreate,
@@ -25,8 +25,9 @@ from backend.schemas.datasets import (
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
+from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
 from backend.services.first_version import NewDataset, publish
-from backend.services.identifiers import check_name, first_free, slugify, uuid7
+from backend.services.identifiers import check_name, dataset_slug, uuid7
 from backend.services.key_declarations import declare
 from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
@@ -72,14 +73,13 @@ class DatasetService:
         async with self._database.publishing() as tx:
             await workspaces.ensure_schema(tx, scope)
             scope = msgspec.structs.replace(scope, has_schema=True)
-            names, slugs = await datasets.taken(tx, scope, name=name, slug=slugify(name) or "dataset")
+            names, slugs = await datasets.taken(tx, scope, name=name, slug=dataset_slug(name))
             if name.lower() in names:
                 raise DatasetNameTaken
-            slug = first_free(slugify(name) or "dataset", lambda each: each not in slugs, joiner="-")
             new = NewDataset(
                 id=uuid7(),
                 name=name,
-                slug=slug,
+                slug=dataset_slug(name, slugs),
                 description=wanted.description,
                 open_schema=wanted.columns is None,
                 columns=columns,
@@ -159,10 +159,9 @@ class DatasetService:
 
 async def _slug_for(tx: Tx, scope: WorkspaceScope, name: str, *, own: str | None = None) -> str:
     """The slug of a new name, which may be the dataset's `own`; the unique index on names refuses a taken name."""
-    base = slugify(name) or "dataset"
     await workspaces.lock(tx, scope)
-    _, slugs = await datasets.taken(tx, scope, name=name, slug=base)
-    return first_free(base, lambda each: each == own or each not in slugs, joiner="-")
+    _, slugs = await datasets.taken(tx, scope, name=name, slug=dataset_slug(name))
+    return dataset_slug(name, slugs - {own})
 
 
 def _parse_sort(sort: str) -> list[tuple[str, bool]]:
@@ -175,15 +174,11 @@ def _parse_sort(sort: str) -> list[tuple[str, bool]]:
 
 def _new_columns(wanted: tuple[ColumnCreate, ...], most: int) -> list[Column]:
     names = [column.name.strip() for column in wanted]
-    if len(names) > most:
-        raise LimitExceeded(f"{len(names):,} columns are more than SHEAF_MAX_COLUMNS, {most:,}.")
+    check_columns(len(names), most, pointer="/columns")
     seen: set[str] = set()
     for at, name in enumerate(names):
-        if not name or "\0" in name or name in seen:
-            reason = f"Column {at + 1} is named twice, has no name or one with a NUL character: {name!r}."
-            raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
-        if name == RECORD_ID:
-            reason = f"Column {at + 1} cannot be called {name}: that is each record's own id."
+        if name in seen or not is_column_name(name):
+            reason = f"Column {at + 1} is named twice, {shown(name)}." if name in seen else UNNAMEABLE
             raise Invalid(reason, errors=[ErrorItem(reason, pointer=f"/columns/{at}/name")])
         seen.add(name)
     return [

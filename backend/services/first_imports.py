@@ -14,7 +14,7 @@ from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Head, ImportAnswer, Store
 from backend.schemas.versions import Change
 from backend.services.first_version import NewDataset, publish
-from backend.services.identifiers import first_free, name_from_file, slugify, uuid7
+from backend.services.identifiers import dataset_slug, first_free, name_from_file, uuid7
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.prefetch import prefetch
@@ -70,8 +70,8 @@ async def publish_table(
 
 
 async def _free_names(tx: Tx, scope: WorkspaceScope, name: str, *, exactly: bool) -> tuple[str, str]:
-    names, slugs = await datasets.taken(tx, scope, name=name, slug=slugify(name) or "dataset")
+    names, slugs = await datasets.taken(tx, scope, name=name, slug=dataset_slug(name))
     if exactly and name.lower() in names:
         raise DatasetNameTaken
     free_name = first_free(name, lambda each: each.lower() not in names)
-    return free_name, first_free(slugify(free_name) or "dataset", lambda each: each not in slugs, joiner="-")
+    return free_name, dataset_slug(free_name, slugs)

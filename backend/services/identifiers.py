@@ -46,6 +46,11 @@ def is_slug(text: str) -> bool:
     return numbered is not None and slugify(numbered[1]) == numbered[1] and not _is_uuid(text)
 
 
+def dataset_slug(name: str, taken: Collection[str] = ()) -> str:
+    """A dataset's slug made of a name, none of those that are `taken`."""
+    return first_free(slugify(name) or "dataset", lambda each: each not in taken, joiner="-")
+
+
 def workspace_slug(name: str, taken: Collection[str] = ()) -> str:
     """A workspace's slug made of a name, none of those that are `taken`."""
     return first_free(

@@ -15,7 +15,7 @@ from backend.repositories.database import Database
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.limits import Quotas
 from backend.services.first_imports import store
-from backend.services.identifiers import check_name, slugify
+from backend.services.identifiers import check_name, dataset_slug
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load
 from backend.services.plans import look
@@ -43,7 +43,7 @@ class ImportService:
         scope = lookup.workspace(caller, workspace)
         wanted = check_name(name)
         async with self._database.read() as tx:
-            names, _ = await datasets.taken(tx, scope, name=wanted, slug=slugify(wanted) or "dataset")
+            names, _ = await datasets.taken(tx, scope, name=wanted, slug=dataset_slug(wanted))
             place = await room(tx, scope, self._quotas)
         if wanted.lower() in names:
             raise DatasetNameTaken

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from backend.errors import BadCells, BadRequest, Invalid, LimitExceeded, UnknownColumn
+from backend.errors import BadCells, BadRequest, Invalid, UnknownColumn
 from backend.query.text import nearest, shown
 from backend.repositories import datasets, lookup, records
 from backend.repositories.database import Tx
@@ -19,6 +19,7 @@ from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
 from backend.schemas.imports import Changes, Evidence, ImportRequest
 from backend.schemas.problems import ErrorItem
+from backend.services.columns import check_columns
 from backend.services.jobs import Job
 from backend.services.loads import Load, Target
 
@@ -174,9 +175,7 @@ def columns_after(aim: Aim, load: Load, most: int) -> tuple[Column, ...]:
     """The dataset's columns, then the file's new ones. Raises LimitExceeded for more than `most`."""
     of_file = {column.key: column for column in load.columns}
     known = [of_file.pop(column.key, column) for column in aim.snapshot.columns]
-    if len(known) + len(of_file) > most:
-        total = len(known) + len(of_file)
-        raise LimitExceeded(f"The dataset would have {total:,} columns; SHEAF_MAX_COLUMNS is {most:,}.")
+    check_columns(len(known) + len(of_file), most)
     return (*known, *of_file.values())
 
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import structs
 
-from backend.errors import LimitExceeded
 from backend.repositories import datasets, records
 from backend.repositories.database import Tx
 from backend.schemas.batches import Item
-from backend.schemas.columns import RECORD_ID, Column, ColumnType
+from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
+from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
 from backend.services.keys import keys_for
 from backend.services.record_keys import follow
 from backend.services.record_values import NULL
@@ -33,8 +33,7 @@ async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: 
     if texts:
         never_filled = set(texts) - await records.filled(tx, writing.scope, writing.store, texts)
         columns = tuple(grown(writing.columns, items, used, never_filled))
-    if len(columns) > max_columns:
-        raise LimitExceeded(f"The dataset would have {len(columns):,} columns; SHEAF_MAX_COLUMNS is {max_columns:,}.")
+    check_columns(len(columns), max_columns)
     changed = [(at, each, None) for at, each in enumerate(columns, 1) if each not in writing.columns]
     keys = [column.key for _, column, _ in changed]
     await datasets.end_columns(tx, writing.scope, dataset_id, writing.version, keys)
@@ -46,14 +45,9 @@ async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: 
 def unnameable(item: Item, at: str) -> list[ErrorItem]:
     """The names that no column can have; `at` points to the item."""
     return [
-        ErrorItem(
-            "A column name cannot be blank, hold a NUL character or be __id, the record's own id.",
-            record_values.pointer(name, at),
-            column=name,
-            code="INVALID_NAME",
-        )
+        ErrorItem(UNNAMEABLE, record_values.pointer(name, at), column=name, code="INVALID_NAME")
         for name in item
-        if not name.strip() or "\0" in name or name == RECORD_ID
+        if not is_column_name(name)
     ]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 
 from msgspec import UNSET, Struct, structs
 
-from backend.errors import Invalid, InvalidSchema, LimitExceeded
+from backend.errors import Invalid, InvalidSchema
 from backend.inference.dates import strptime_pattern
 from backend.inference.retype import Told
 from backend.query.text import nearest, shown
-from backend.schemas.columns import RECORD_ID, Column, ColumnType
+from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import ColumnChange, SchemaPatch
+from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
 from backend.services.keys import keys_for
 
 _MOST_ERRORS = 100
@@ -152,9 +153,8 @@ def _wrong_names(names: Sequence[tuple[str, str]]) -> list[ErrorItem]:
     for pointer, name in names:
         if not pointer:
             continue
-        if not name or "\0" in name or name == RECORD_ID:
-            text = f"A column name cannot be blank, hold a NUL character or be {RECORD_ID}, the record's own id."
-            errors.append(ErrorItem(text, pointer, column=name, code="INVALID_NAME"))
+        if not is_column_name(name):
+            errors.append(ErrorItem(UNNAMEABLE, pointer, column=name, code="INVALID_NAME"))
         elif name in taken:
             text = f"There would be two columns called {shown(name)}."
             errors.append(ErrorItem(text, pointer, column=name, code="NAME_TAKEN"))
@@ -166,9 +166,7 @@ def _check(errors: Sequence[ErrorItem], count: int, most: int) -> None:
     if errors:
         more = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
         raise InvalidSchema(f"{errors[0].message}{more} Nothing was changed.", errors=errors[:_MOST_ERRORS])
-    if count > most:
-        text = f"The dataset would have {count:,} columns; SHEAF_MAX_COLUMNS is {most:,}."
-        raise LimitExceeded(text, errors=[ErrorItem(text, "/add")])
+    check_columns(count, most, pointer="/add")
 
 
 def _ordered(columns: Sequence[Column], order: Sequence[str]) -> tuple[Column, ...]:

@@ -28,6 +28,7 @@ from backend.schemas.workspace_archives import (
     Manifest,
     ManifestHead,
 )
+from backend.services.columns import is_column_name
 from backend.services.identifiers import check_name, is_slug
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
@@ -117,8 +118,8 @@ class Contents:
             raise _wrong(file, f"it has {len(names):,} columns; the manifest says {dataset.columns:,}")
         if len(names) > self._limits.max_columns:
             raise _wrong(file, f"it has more columns than SHEAF_MAX_COLUMNS, {self._limits.max_columns:,}")
-        if len(set(names)) < len(names) or not all(name.strip() and name != RECORD_ID for name in names):
-            raise _wrong(file, f"a column is named twice, has no name or is called {RECORD_ID}")
+        if len(set(names)) < len(names) or not all(map(is_column_name, names)):
+            raise _wrong(file, f"a column is named twice, has no name or is called {RECORD_ID}, or it holds the NUL character")
         evidence = tuple(_evidence(column, file) for column in told)
         columns = tuple(
             Column(key, each.name, each.type, each.format, each.nullable, each.description)
