@@ -119,7 +119,8 @@ class Contents:
         if len(names) > self._limits.max_columns:
             raise _wrong(file, f"it has more columns than SHEAF_MAX_COLUMNS, {self._limits.max_columns:,}")
         if len(set(names)) < len(names) or not all(map(is_column_name, names)):
-            raise _wrong(file, f"a column is named twice, has no name or is called {RECORD_ID}, or it holds the NUL character")
+            wrong = f"a column is named twice, has no name or is called {RECORD_ID}, or it holds the NUL character"
+            raise _wrong(file, wrong)
         evidence = tuple(_evidence(column, file) for column in told)
         columns = tuple(
             Column(key, each.name, each.type, each.format, each.nullable, each.description)
