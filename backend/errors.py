@@ -24,12 +24,14 @@ class AppError(Exception):
         errors: Sequence[ErrorItem] = (),
         headers: Mapping[str, str] | None = None,
         current: Sequence[Current] = (),
+        version: int | None = None,
     ) -> None:
-        """`current`: what the records in conflict hold now."""
+        """`current`: what the records in conflict hold now. `version`: of the dataset in conflict, its newest one."""
         super().__init__(message or self.__doc__)
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
         self.current = tuple(current)
+        self.version = version
 
     @classmethod
     def code(cls) -> str:

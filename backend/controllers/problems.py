@@ -32,11 +32,13 @@ class ProblemAnswer(ProblemDetailsException):
         errors: tuple[ErrorItem, ...],
         headers: dict[str, str],
         current: Sequence[Current] = (),
+        version: int | None = None,
     ) -> None:
         super().__init__(detail=detail, status_code=status, headers=headers)
         self.code = code
         self.errors = errors
         self.current = tuple(current)
+        self.version = version
         PROBLEMS.labels(code).inc()
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
@@ -50,13 +52,14 @@ class ProblemAnswer(ProblemDetailsException):
             request_id=request.scope["state"].get("request_id"),
             errors=self.errors,
             current=self.current,
+            version=self.version,
         )
         return Response(problem, status_code=self.status_code, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def _from_app_error(error: AppError) -> ProblemAnswer:
     headers = error.headers if error.status != HTTPStatus.UNAUTHORIZED else {"WWW-Authenticate": "Bearer"}
-    return ProblemAnswer(error.status, str(error), error.code(), error.errors, headers, error.current)
+    return ProblemAnswer(error.status, str(error), error.code(), error.errors, headers, error.current, error.version)
 
 
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:

@@ -25,7 +25,10 @@ class Current(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The body of every error answer, `application/problem+json`. `current`: of a 412, the records in conflict."""
+    """The body of every error answer, `application/problem+json`.
+
+    Of a 412: `current` are the records in conflict, or `version` is the newest one of the dataset.
+    """
 
     type: str
     title: str
@@ -36,3 +39,4 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     request_id: str | None = None
     errors: tuple[ErrorItem, ...] = ()
     current: tuple[Current, ...] = ()
+    version: int | None = None

@@ -20,6 +20,7 @@ def problem_of(error: AppError) -> Problem:
         detail=str(error),
         error_code="INTERNAL_ERROR" if type(error) is AppError else error.code(),
         errors=error.errors,
+        version=error.version,
     )
 
 

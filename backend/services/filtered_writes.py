@@ -85,7 +85,7 @@ class FilteredWriteService:
     ) -> tuple[Changed, str]:
         """These records are gone, or none of them: raises InvalidRecord naming those that there are not."""
         async with self._writers.write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
-            require_match(terms.if_match, writing.head.etag)
+            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
             batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
             done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=False, operation="delete")
             _check_most(len(ids), terms)
@@ -108,7 +108,7 @@ class FilteredWriteService:
                 many = await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
         write = self._writers.write_long if many else self._writers.write
         async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
-            require_match(terms.if_match, writing.head.etag)
+            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
             yield tx, writing
 
     def _matching(self, writing: Writing, query: Query) -> Matching:

@@ -17,7 +17,7 @@ def matches(header: str | None, etag: str, *, weak: bool) -> bool:
     return not etag.startswith("W/") and etag in tags
 
 
-def require_match(if_match: str | None, etag: str, message: str | None = None) -> None:
-    """Raises PreconditionFailed when the caller has read something older."""
+def require_match(if_match: str | None, etag: str, version: int) -> None:
+    """Raises PreconditionFailed when the caller has read something older of a dataset that is at this version."""
     if if_match is not None and not matches(if_match, etag, weak=False):
-        raise PreconditionFailed(message, headers={"ETag": etag})
+        raise PreconditionFailed(headers={"ETag": etag}, version=version)

@@ -61,7 +61,7 @@ class RestoreService:
         long = wanted.ids is None and await self._is_long(caller, ref, workspace, wanted)
         write = self._writers.write_long if long else self._writers.write
         async with write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag)
+            require_match(if_match, writing.head.etag, writing.head.dataset.version)
             target = await _target(tx, writing.scope, writing.head, wanted)
             source, kept, reshaped = {"version": target.version}, target.rows, False
             if wanted.ids is None:

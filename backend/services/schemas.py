@@ -91,7 +91,7 @@ class SchemaService:
     ) -> tuple[SchemaChanged, str]:
         etag = _etag(writing.head.token)
         if not matches(if_match, writing.head.etag, weak=False):
-            require_match(if_match, etag)
+            require_match(if_match, etag, writing.head.dataset.version)
         dataset = writing.head.dataset
         known = await datasets.list_evidence(tx, writing.scope, dataset.id, dataset.version)
         used = await datasets.list_keys(tx, writing.scope, dataset.id)

@@ -47,7 +47,7 @@ class UpsertService:
         Raises BadRequest, UnknownColumn, InvalidRecord, DuplicateKeys, LimitExceeded, PreconditionFailed.
         """
         async with self._writers.write(caller, ref, workspace, dry_run=wanted.dry_run) as (tx, writing):
-            require_match(wanted.if_match, writing.head.etag)
+            require_match(wanted.if_match, writing.head.etag, writing.head.dataset.version)
             if writing.head.open_schema:
                 refuse_values([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
                 await grow(tx, writing, items, max_columns=self._max_columns)

@@ -153,6 +153,7 @@ class TestPatch:
         for status in (200, 412):
             answer = await patch(sales, {"name": "Ann"}, {"amount": 9}, headers={"If-Match": etag})
             assert answer.status_code == status
+        assert answer.json()["version"] == 2
 
     @pytest.mark.parametrize(
         ("body", "status", "code"),

@@ -363,7 +363,8 @@ class TestPreconditions:
         path = "/datasets/stock/imports?mode=append"
         first = await stock.post(path, content=NEXT.encode(), headers=headers)
         assert first.status_code == 201
-        assert (await stock.post(path, content=STOCK.encode(), headers=headers)).status_code == 412
+        stale = await stock.post(path, content=STOCK.encode(), headers=headers)
+        assert (stale.status_code, stale.json()["version"]) == (412, first.json()["dataset"]["version"])
         headers["If-Match"] = first.headers["etag"]
         assert (await stock.post(path, content=STOCK.encode(), headers=headers)).status_code == 201
 

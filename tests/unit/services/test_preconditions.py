@@ -44,13 +44,13 @@ def test_a_header_names_an_entity(header: str | None, etag: str, *, weakly: bool
     ],
 )
 def test_who_has_read_something_older_may_not_write(if_match: str | None, etag: str, *, may: bool) -> None:
-    assert refusal(if_match, etag) == (None if may else {"ETag": etag})
+    assert refusal(if_match, etag) == (None if may else ({"ETag": etag}, 7))
 
 
-def refusal(if_match: str | None, etag: str) -> Mapping[str, str] | None:
-    """The headers of the refusal: they tell what there is."""
+def refusal(if_match: str | None, etag: str) -> tuple[Mapping[str, str], int | None] | None:
+    """What the refusal tells of what there is."""
     try:
-        require_match(if_match, etag)
+        require_match(if_match, etag, 7)
     except PreconditionFailed as refused:
-        return refused.headers
+        return refused.headers, refused.version
     return None
