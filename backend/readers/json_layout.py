@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from backend.errors import LimitExceeded
 from backend.readers.encoding import Encoding, Utf8Stream
+from backend.readers.json_errors import MALFORMED
 from backend.readers.json_pieces import Form
 from backend.readers.json_scan import Structure
 from backend.schemas.imports import Warnings
@@ -78,21 +79,27 @@ def _of_objects(text: bytes, start: int, line: int, warnings: Warnings, *, final
 
 
 def is_object(text: bytes) -> bool:
-    """Whether the text is a JSON object and nothing else."""
+    """Whether the text, in any encoding that has ASCII in it, is a JSON object and nothing else."""
     try:
-        msgspec.json.decode(text, type=dict[str, Raw])
-    except (msgspec.DecodeError, RecursionError):
+        msgspec.json.decode(text.decode("latin-1"), type=dict[str, Raw])
+    except MALFORMED:
         return False
     return True
 
 
 def _inside(text: bytes, structure: Structure) -> tuple[str, int] | None:
-    """The first member that is an array of objects: its name, and where its first element may begin."""
+    """The first member that is an array of objects: its name, and where its first element may begin.
+
+    None, too, where that has no name that JSON allows: then reading the file says so, and where.
+    """
     for begin, colon in structure.members():
         value = text[colon + 1 : colon + 65].lstrip(_SPACE)
         if not value.startswith(b"["):
             continue
         opening = text.index(b"[", colon) + 1
         if text[opening : opening + 64].lstrip(_SPACE).startswith(b"{"):
-            return str(msgspec.json.decode(text[begin:colon].strip(_SPACE), type=str)), opening
+            try:
+                return str(msgspec.json.decode(text[begin:colon].strip(_SPACE), type=str)), opening
+            except msgspec.DecodeError:
+                return None
     return None

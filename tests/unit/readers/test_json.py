@@ -194,6 +194,8 @@ class TestRefusals:
             ('[{"a": {"b": 1e99999}}]', "A nested number is too long to be stored"),
             ('{"a": [{"x": 1}], "b": [{"y": 1}]}', "several arrays of records: 'a', 'b'"),
             ('{"a": [{"x": 1}], "b": }', "Behind the array 'a'"),
+            ('{"a\\q": [{"x": 1}]}', "Line 1, character 6 (record 1): invalid escape character"),
+            ('{"\\ud800": [{"x": 1}]}', "(record 1): a lone surrogate is no character"),
             ('[{"a": ' + "[" * 100_000 + "]" * 100_000 + "}]", "nested too deep"),
         ],
     )

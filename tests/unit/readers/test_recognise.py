@@ -45,6 +45,8 @@ def zipped(*names: str) -> bytes:
         (b'{\n "a": 1\n}', "json"),
         (b'{"a": 1}\n{"a": 2}\n', "ndjson"),
         ('[{"a": 1}]'.encode("utf-16"), "json"),
+        ('{"Größe": 1}\n'.encode("latin-1"), "json"),
+        ('{"Größe": 1}\n{"Größe": 2}\n'.encode("latin-1"), "ndjson"),
         (b"[1],[2]\n3,4\n", "text"),
         (b"{a},b\n1,2\n", "text"),
     ],
