@@ -6,18 +6,21 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from backend.commands import backup, doctor, restore
-from backend.commands.operators import add_commands
 from backend.embedded.failure import Failure, told
 from backend.repositories.migrate import upgrade
 from backend.settings import Settings, SettingsError, load
 from backend.supervisor.serve import Request, serve, with_database
 
+_MODULES = ("operators", "backup", "restore", "doctor")
+"""What the other commands need takes a second and more to import: none of it delays the service."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; a failure is one sentence on standard error and exit code 1."""
-    given = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = _parser(others=arguments[:1] not in (["serve"], ["migrate"])).parse_args(arguments)
     try:
         settings = load(
             os.environ, **{name: getattr(given, name, None) for name in ("host", "port", "data", "workers")}
@@ -27,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"sheaf: {error}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, others: bool) -> argparse.ArgumentParser:
+    """`others`: with the commands besides `serve` and `migrate`."""
     parser = argparse.ArgumentParser(prog="sheaf", description="Spreadsheets in, versioned datasets, spreadsheets out.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -45,10 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--data", help="folder of a running service, where SHEAF_DATABASE_URL is not set (data)")
     migrate.set_defaults(run=_migrate)
 
-    add_commands(commands)
-    backup.add_command(commands)
-    restore.add_command(commands)
-    doctor.add_command(commands)
+    for name in _MODULES if others else ():
+        import_module(f"backend.commands.{name}").add_command(commands)
     return parser
 
 

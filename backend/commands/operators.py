@@ -22,7 +22,7 @@ Command = Callable[[Staff, argparse.Namespace], Awaitable[None]]
 Add = Callable[..., argparse.ArgumentParser]
 
 
-def add_commands(commands: Any) -> None:
+def add_command(commands: Any) -> None:
     """Adds both to the program's commands."""
     user = _group(commands, "user", "make, list, disable and enable users")
     create = user("create", _create_user, "The user cannot be made", "make a user and print the API key")
