@@ -76,7 +76,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds for which a request waits for a database connection, or a stream for its turn, before it is refused."""
     statement_seconds: Count = 30
     """Seconds that the database may take for a page, a count or a comparison of versions."""
-    concurrency: Count = 500
+    concurrency: Count = 256
     """Requests that one worker works at at the same time; further ones are refused at once."""
     rate_limit: str = ""
     """Requests that a key may send, such as `600/minute` or `10/second,600/minute`; empty: any number."""

@@ -120,7 +120,7 @@ async def test_without_an_address_of_redis_it_does_not_start(postgres_url: str, 
 async def test_what_may_be_asked_is_told(workers: Workers, user: User) -> None:
     one = await workers.start(user.key, rate_limit="100/day", statement_seconds=7, cors_origins="https://a.example")
     told = (await one.get("/limits")).json()
-    assert (told["rate_limit"], told["statement_seconds"], told["concurrency"]) == ("100/day", 7, 500)
+    assert (told["rate_limit"], told["statement_seconds"], told["concurrency"]) == ("100/day", 7, 256)
 
 
 async def test_pages_of_other_sites_may_read_kept_pages_too(workers: Workers, user: User, upload: Upload) -> None:
