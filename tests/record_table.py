@@ -40,8 +40,23 @@ class RecordTable:
     def ids(
         self, compiled: Compiled, *, limit: int | None = None, offset: int = 0, after: int | None = None
     ) -> list[int]:
-        """What a page's statement finds."""
-        behind = sql.SQL("TRUE") if after is None else compiled.keyset(self.table)
+        """What a page's statement finds; behind a record, by the one condition and by its ranges."""
+        if after is None:
+            return self._found(compiled, sql.SQL("TRUE"), limit=limit, offset=offset)
+        found = self._found(compiled, compiled.keyset(self.table), limit=limit, after=after)
+        ranges = [self._found(compiled, part, limit=limit, after=after) for part in compiled.ranges(self.table)]
+        assert found == [record for part in ranges for record in part][:limit]
+        return found
+
+    def _found(
+        self,
+        compiled: Compiled,
+        behind: sql.Composable,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> list[int]:
         statement = sql.SQL(
             "SELECT r.id FROM {} r WHERE r.added_in <= %(version)s AND r.removed_in > %(version)s AND {} AND {}"
             " ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s"

@@ -28,10 +28,11 @@ MAX_WORDS = 20
 
 
 class Term(Struct, frozen=True):
-    """One expression of the order. Nulls come last both ways."""
+    """One expression of the order. Nulls come last both ways. `sought`: an index may be in this order."""
 
     expression: str
     descending: bool
+    sought: bool = False
 
 
 class Compiled(Struct, frozen=True):
@@ -52,6 +53,13 @@ class Compiled(Struct, frozen=True):
         `table` is the record table: where that record stands in the order is looked up there, once a statement.
         """
         return sql.SQL(_keyset(self.terms, table.as_string(None)))
+
+    def ranges(self, table: sql.Composable) -> tuple[sql.Composable, ...]:
+        """`keyset` in parts: no record meets two of them, and those of one come ahead of those of the next.
+
+        Each is a range of an index in the order of the first term, and one that holds for no record needs no look.
+        """
+        return tuple(map(sql.SQL, _ranges(self.terms, table.as_string(None))))
 
 
 def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Compiled:
@@ -160,7 +168,7 @@ def _terms(sort: Sequence[Sort], names: Names) -> tuple[Term, ...]:
     for item in sort:
         field = resolve(item.column, names)
         for expression in field.sort_terms():
-            terms.setdefault(expression, Term(expression, item.descending))
+            terms.setdefault(expression, Term(expression, item.descending, field.kind not in {"id", "json"}))
         if field.kind == "id":
             return tuple(terms.values())
     return (*terms.values(), Term("r.id", descending=False))
@@ -176,11 +184,7 @@ def _keyset(terms: Sequence[Term], table: str) -> str:
     *others, last = terms
     behind = f"r.id {'<' if last.descending else '>'} %(after)s"
     for term in reversed(others):
-        value = term.expression
-        there = (
-            f"(SELECT {value} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
-            " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
-        )
+        value, there = term.expression, _there(term, table)
         sign, opposite = ("<", ">") if term.descending else (">", "<")
         behind = (
             f"CASE WHEN {value} {sign} {there} THEN TRUE WHEN {value} {opposite} {there} THEN FALSE"
@@ -188,3 +192,28 @@ def _keyset(terms: Sequence[Term], table: str) -> str:
             f" WHEN {value} IS NULL AND {there} IS NOT NULL THEN TRUE ELSE {behind} END"
         )
     return behind
+
+
+def _there(term: Term, table: str) -> str:
+    """What the record `after` is sorted by."""
+    return (
+        f"(SELECT {term.expression} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
+        " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
+    )
+
+
+def _ranges(terms: Sequence[Term], table: str) -> tuple[str, ...]:
+    """Equal in the first term and behind in the others, behind in the first, null: all or those behind in the others.
+
+    What is asked of `there` alone PostgreSQL asks once, ahead of the records.
+    """
+    first, *others = terms
+    if not first.sought:
+        return (_keyset(terms, table),)
+    value, there, behind = first.expression, _there(first, table), _keyset(others, table)
+    return (
+        f"{there} IS NOT NULL AND {value} = {there} AND {behind}",
+        f"{there} IS NOT NULL AND {value} {'<' if first.descending else '>'} {there}",
+        f"{there} IS NOT NULL AND {value} IS NULL",
+        f"{there} IS NULL AND {value} IS NULL AND {behind}",
+    )

@@ -11,6 +11,7 @@ from backend.errors import VersionPruned
 from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
 from backend.query.indexing import Access, accesses
 from backend.query.nodes import Query
+from backend.repositories import pages
 from backend.repositories.current import Kept, check_kept
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, NEWEST, records
@@ -44,9 +45,6 @@ class Selection(Struct, frozen=True):
         return False if self.compiled.params else None
 
 
-_BOUNDARY = ",\n"
-"""Between two records of a page: within one, JSON that PostgreSQL writes holds no bare line feed."""
-
 _selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](32 * 2**20)
 """By the bytes of their statements."""
 
@@ -75,15 +73,14 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
     source = records(scope, snapshot.store)
     as_of = _as_of(snapshot.version)
     behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
-    first = _page_statement(compiled, query, as_of, source=source, offset=query.offset)
+    first = pages.page(compiled, query, as_of, source=source, offset=query.offset)
     unfiltered = query.where is None and query.q is None
     if unfiltered and not query.sort and query.offset:
-        newest = _far_page(scope, snapshot, compiled, query, source)
+        newest = pages.page_at(compiled, query, table(scope, "datasets"), snapshot.dataset_id, source=source)
     else:
-        newest = _page_statement(compiled, query, NEWEST, source=source, offset=query.offset)
-    following = _page_statement(compiled, query, behind, source=source, offset=0)
-    live = sql.SQL("{} AND ({})").format(NEWEST, compiled.keyset(source))
-    newest_following = _page_statement(compiled, query, live, source=source, offset=0)
+        newest = pages.page(compiled, query, NEWEST, source=source, offset=query.offset)
+    following = pages.page(compiled, query, behind, source=source, offset=0)
+    newest_following = pages.page_behind(compiled, query, source=source)
     is_newest = sql.SQL("h.token = {}").format(snapshot.token)
     return Selection(
         scope,
@@ -97,18 +94,6 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
         _named(scope, snapshot, is_newest, newest_following),
         accesses(query, snapshot.columns, fold),
     )
-
-
-def _far_page(
-    scope: WorkspaceScope, snapshot: Snapshot, compiled: Compiled, query: Query, source: sql.Composable
-) -> sql.Composed:
-    """The page at an offset: where as many records live as ids were given, the offset is an id."""
-    complete = sql.SQL("(SELECT CASE WHEN h.next_id = h.rows + 1 THEN {} ELSE {} END FROM {} h WHERE h.id = {})")
-    heads = table(scope, "datasets")
-    behind = complete.format(query.offset, 0, heads, snapshot.dataset_id)
-    passed = complete.format(0, query.offset, heads, snapshot.dataset_id)
-    live = sql.SQL("{} AND r.id > {}").format(NEWEST, behind)
-    return _page_statement(compiled, query, live, source=source, offset=passed)
 
 
 def _as_of(version: int) -> sql.Composed:
@@ -139,33 +124,6 @@ def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, pag
     return statement.format(heads=heads, page=page, check=check, **at).as_bytes(None)
 
 
-def _page_statement(
-    compiled: Compiled, query: Query, visible: sql.Composable, *, source: sql.Composable, offset: int | sql.Composable
-) -> sql.Composed:
-    """One row: the records' JSON, one behind the page too, how many these are, the id of the page's last one if full.
-
-    `visible`: which images. Versions and limit are spelled out: with nothing left to guess PostgreSQL keeps one plan
-    for a prepared statement.
-    """
-    return sql.SQL(
-        "SELECT string_agg('{{\"id\":'||r.id||',\"version\":'||r.added_in||',\"data\":'||{data}||'}}', {boundary}),"
-        " count(*), (array_agg(r.id))[{limit}]"
-        " FROM (SELECT r.id, r.added_in, r.data FROM {source} r"
-        " WHERE {visible} AND {where}"
-        " ORDER BY {order} LIMIT {more} OFFSET {offset}) AS r"
-    ).format(
-        limit=query.page_size,
-        boundary=_BOUNDARY,
-        data=record_json(compiled.columns),
-        source=source,
-        visible=visible,
-        where=compiled.where,
-        order=compiled.order_by,
-        more=query.page_size + 1,
-        offset=offset,
-    )
-
-
 def page_statement(chosen: Selection, ref: str, *, after: int | None, newest: bool) -> tuple[bytes, dict[str, Any]]:
     """The statement of `page`, and its values."""
     if after is None:
@@ -188,7 +146,7 @@ async def page(tx: Tx, chosen: Selection, ref: str, *, after: int | None, newest
 def _to_page(row: tuple[Any, ...], limit: int) -> Page:
     text, count, last = row
     if count > limit:
-        return Page(Raw(f"[{text[: text.rindex(_BOUNDARY)]}]"), limit, last)
+        return Page(Raw(f"[{text[: text.rindex(pages.BOUNDARY)]}]"), limit, last)
     return Page(Raw(f"[{text or ''}]"), count, None)
 
 

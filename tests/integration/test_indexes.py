@@ -9,14 +9,16 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 from httpx import ASGITransport
 from support.service import Upload, User, running
 
 from backend.app import create_app
-from backend.repositories import indexes
-from backend.repositories.database import Database
+from backend.query.spec import parse_params
+from backend.repositories import indexes, lookup, plans, selections
+from backend.repositories.database import Database, Tx
 from backend.schemas.datasets import Store
 from backend.schemas.versions import Restore
 from backend.services import indexing
@@ -174,6 +176,14 @@ async def stuck(builder: IndexService, database: Database, url: str) -> AsyncIte
     await building
 
 
+async def looked_at(tx: Tx, statement: bytes, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of its plan that read records, as far as they are run."""
+    async with psycopg.AsyncClientCursor(tx) as cursor:
+        row = await (await cursor.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + statement, params)).fetchone()
+    nodes = plans._nodes(msgspec.json.decode(row[0])[0]["Plan"] if row else {})
+    return [node for node in nodes if node.get("Relation Name", "").startswith("records_") and node["Actual Loops"]]
+
+
 class TestBuilding:
     @pytest.mark.parametrize("queries", [ORDERED, LETTERS], ids=["ordered", "letters"])
     async def test_what_is_asked_twice_gets_an_index_that_serves_the_same_statement(
@@ -206,6 +216,36 @@ class TestBuilding:
         assert told["indexes"][0]["why"] == "one more such query makes one"
         assert "newest version alone" in (await explained(user, dataset, amount="gt:9000", version="1"))["text"]
         assert ours(postgres_url, dataset) == {}
+
+    async def test_pages_far_behind_in_an_order_are_sought_in_its_index(
+        self, user: User, dataset: dict[str, Any], ready: Ready, database: Database
+    ) -> None:
+        """Wherever they begin, among nulls as well, the records ahead of them are not looked at."""
+        caller = await UserService(database, registration_open=False).identify(user.key)
+        assert caller is not None
+        for order in ("amount", "-amount", "note", "-note"):
+            await ready(sort=order)
+            listed = [
+                record
+                for offset in ("0", "1000", "2000")
+                for record in (await page(user, dataset, sort=order, limit="1000", offset=offset))["data"]
+            ]
+            query = parse_params([("sort", order), ("limit", "20")])
+            async with database.snapshot() as tx:
+                scope, head = await lookup.head(tx, caller, dataset["id"], None)
+                chosen = selections.selection(scope, await lookup.snapshot(tx, scope, head), query, database.fold)
+                for row in (10, 990, 1_500, 2_900):
+                    after = listed[row]["id"]
+                    found = await selections.page(tx, chosen, dataset["id"], after=after, newest=True)
+                    assert found is not None
+                    assert msgspec.json.decode(found.records) == listed[row + 1 : row + 21]
+                    looked = await looked_at(
+                        tx, *selections.page_statement(chosen, dataset["id"], after=after, newest=True)
+                    )
+                    assert looked
+                    assert all("Index Cond" in node for node in looked), (order, row, looked)
+                    seen = sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in looked)
+                    assert seen < ROWS / 10, (order, row, looked)
 
     async def test_texts_that_no_index_entry_could_hold_are_taken(
         self, user: User, dataset: dict[str, Any], ready: Ready, postgres_url: str
