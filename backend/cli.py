@@ -1,4 +1,4 @@
-"""The program `sheaf`: serve, migrate, back up, restore, and what the operator does with users and keys."""
+"""The program `sheaf`: serve and migrate, and the commands of `backend/commands`."""
 
 from __future__ import annotations
 

@@ -21,6 +21,17 @@ _OPEN_TO_OTHERS = 0o077
 
 def check_disk(data: Path, spool: Path, *, max_upload: int) -> Iterator[Finding]:
     """The folders need not be there yet."""
+    try:
+        yield from _disk(data, spool, max_upload)
+    except PermissionError as failure:
+        yield error(
+            "data folder",
+            f"{data} is closed to this user: {failure.filename} cannot be looked at.",
+            "Run it as the user that the service runs as, such as by `sudo -u`.",
+        )
+
+
+def _disk(data: Path, spool: Path, max_upload: int) -> Iterator[Finding]:
     if data.exists() and data.stat().st_mode & _OPEN_TO_OTHERS:
         yield warning(
             "data folder",

@@ -11,6 +11,7 @@ from backend.schemas.findings import Finding, error, fine, warning
 
 OLDEST, NEWEST = 15, 18
 """Major versions of PostgreSQL that we are tested with."""
+_SHOWN = 5
 _SKEW = 5.0
 """Seconds."""
 _AGES = 1_000_000_000, 1_800_000_000
@@ -48,6 +49,7 @@ def check_server(tx: BulkTx, *, needed: int, prepares: bool) -> Iterator[Finding
     yield _locks(tx, settings)
     yield _clock(tx)
     yield from _at_work(tx, server)
+    yield from _files(tx)
 
 
 def _version(tx: BulkTx, server: inspection.Server) -> Finding:
@@ -185,4 +187,16 @@ def _at_work(tx: BulkTx, server: inspection.Server) -> Iterator[Finding]:
             "freezing",
             f"The oldest rows were frozen {server.age:,} transactions ago; at 2.1 billion PostgreSQL takes no writes.",
             "See why autovacuum does not come to its end; VACUUM (FREEZE) the oldest tables.",
+        )
+
+
+def _files(tx: BulkTx) -> Iterator[Finding]:
+    found = inspection.forgotten_files(tx)
+    if found:
+        size, shown = sum(size for _, size in found), ", ".join(name for name, _ in found[:_SHOWN])
+        yield warning(
+            "files",
+            f"PostgreSQL was killed while it made tables, and has forgotten {len(found):,} of their files,"
+            f" {size / _MEBIBYTE:,.1f} MiB, in its folder: {shown}{', …' if len(found) > _SHOWN else ''}.",
+            "They do no harm but take room. A backup that is restored into another folder or server is without them.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ def reached(settings: Settings) -> Iterator[Settings]:
     if settings.database_url:
         yield settings
         return
-    if not (settings.data / "postgres").exists():
+    if not has_database(settings.data):
         raise Failure(
             f"There is no database in the data folder {settings.data.absolute()}; `sheaf serve` makes one, --data names"
             " another folder, and SHEAF_DATABASE_URL a database of your own."
@@ -50,6 +51,14 @@ def started(settings: Settings, *, locks: int = 0) -> Iterator[Settings]:
         stack.callback(postgres.stop, 60.0)
         postgres.start()
         yield replace(settings, database_url=postgres.url, data=data.path)
+
+
+def has_database(data: Path) -> bool:
+    """Whether there is a private one in the data folder. Raises Failure where that is closed to us."""
+    try:
+        return (data / "postgres").exists()
+    except PermissionError as error:
+        raise Failure(f"The data folder {data} is closed to this user; run this as the user of the service.") from error
 
 
 def _in_use(settings: Settings) -> bool:

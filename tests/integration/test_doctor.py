@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -70,6 +72,18 @@ def look(database: str, *arguments: str | Path, **environment: str) -> tuple[dic
     return found, code
 
 
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root, who may look everywhere, where these tests have them."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
 def states(found: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
     return {name: each[0]["status"] for name, each in found.items()}
 
@@ -92,10 +106,22 @@ class TestWhereAllIsWell:
         assert not (tmp_path / "data/postgres/postmaster.pid").exists()
 
     def test_a_folder_without_a_database_gets_none(self, tmp_path: Path) -> None:
-        found, code = look("", "--data", tmp_path / "data")
-        assert found["database"][0]["status"] == "warning"
-        assert code is None
+        for place, said in ((tmp_path / "none", "There is no data folder"), (tmp_path, "There is no database in")):
+            found, code = look("", "--data", place)
+            assert found["database"][0]["status"] == "error"
+            assert said in found["database"][0]["found"]
+            assert code == 1
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_of_somebody_else(self, tmp_path: Path) -> None:
+        (tmp_path / "data").mkdir(mode=0)
+        with as_nobody():
+            found, code = look("", "--data", tmp_path / "data")
+            said = Beside().refused("backup", "-", "--data", tmp_path / "data")
+        assert "Run it as the user that the service runs as" in found["data folder"][0]["advice"]
+        assert "is closed to this user" in found["database"][0]["found"]
+        assert "is closed to this user" in said
+        assert code == 1
 
 
 class TestTheDatabase:
@@ -162,22 +188,36 @@ class TestTheDatabase:
             for setting in ("statement_timeout = '5s'", "work_mem = '1MB'", "synchronous_commit = off"):
                 tx.execute(sql.SQL("ALTER DATABASE {} SET {}").format(name, sql.SQL(setting)))
             tx.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 30").format(name))
-        found, code = look(database, SHEAF_WORKERS="2")
+        found, code = look(database, "--workers", "2")
         assert states(found) | {
             "timeouts": "warning", "work_mem": "warning", "synchronous_commit": "warning", "connections": "error",
         } == states(found)  # fmt: skip
         assert "up to 48 connections; the server gives it 30" in found["connections"][0]["found"]
         assert code == 1
 
+    def test_files_that_were_forgotten_in_a_crash(self, database: str) -> None:
+        with psycopg.connect(database, autocommit=True) as tx:
+            place = "SELECT setting || '/base/' || oid FROM pg_settings, pg_database"
+            place += " WHERE name = 'data_directory' AND datname = current_database()"
+            (folder,) = tx.execute(place.encode()).fetchall()[0]
+            ours = folder.replace("/proc/self/", f"/proc/{tx.info.backend_pid}/")
+            for name in ("4000000000", "4000000000.1", "4000000001"):
+                tx.execute(sql.SQL("COPY (VALUES (1234567)) TO {}").format(f"{folder}/{name}"))
+            for name in ("4000000000", "4000000000.1"):
+                os.utime(Path(ours, name), (0, 0))
+            tx.execute("CREATE TABLE there (id int); INSERT INTO there VALUES (1)")
+            (found,) = look(database)[0]["files"]
+        assert "forgotten 1 of their files, 0.0 MiB, in its folder: base/" in found["found"]
+        assert found["found"].endswith("/4000000000.")
+
 
 class TestAround:
     def test_redis(self, tmp_path: Path, redis_url: str) -> None:
         place = ("--data", tmp_path / "none")
         assert look("", *place, SHEAF_REDIS_URL=redis_url)[0]["redis"][0]["found"].startswith("Valkey ")
-        found, code = look("", *place, SHEAF_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
+        found, _ = look("", *place, SHEAF_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
         assert found["redis"][0]["status"] == "warning"
         assert "hunter2" not in json.dumps(found)
-        assert code is None
 
     def test_disk(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
