@@ -119,15 +119,15 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
 
 
 def _writes(settings: Settings, database: Database) -> dict[str, object]:
-    quotas = _quotas(settings)
+    quotas, limits = _quotas(settings), _limits(settings)
     writers = Writers(database, quotas)
-    writes = RecordWriteService(writers, SmallWrites(database, quotas), max_columns=settings.max_columns)
+    writes = RecordWriteService(writers, SmallWrites(database, quotas, limits=limits), limits=limits)
     return {
         "record_writes": writes,
-        "record_streams": RecordStreams(database, writers, writes, _folder(settings), _limits(settings)),
-        "upserts": UpsertService(writers, max_columns=settings.max_columns),
+        "record_streams": RecordStreams(database, writers, writes, _folder(settings), limits),
+        "upserts": UpsertService(writers, limits=limits),
         "keyed_records": KeyedRecordService(database, writers, writes),
-        "filtered_writes": FilteredWriteService(database, writers, max_columns=settings.max_columns),
+        "filtered_writes": FilteredWriteService(database, writers, limits=limits),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
         "restores": RestoreService(database, writers),
     }

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from backend.schemas.batches import Places
 from backend.schemas.problems import ErrorItem
+from backend.services.record_values import TOO_LONG
 
 DUPLICATE_KEY = "DUPLICATE_KEY"
-_OF_VALUES = {"INVALID_VALUE", "UNKNOWN_COLUMN", "NULL"}
+_OF_VALUES = {"INVALID_VALUE", "UNKNOWN_COLUMN", "NULL", TOO_LONG}
 
 
 class Wrong:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET, Raw, Struct
 
 from backend.errors import DuplicateKeys, InvalidRecord, PreconditionFailed
+from backend.readers.base import ReadLimits
 from backend.repositories import record_images
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
@@ -18,8 +19,8 @@ from backend.services import record_values
 from backend.services.batch_errors import DUPLICATE_KEY, Wrong
 from backend.services.batch_keys import check_keys
 from backend.services.conflicts import conflicts
-from backend.services.quotas import require
-from backend.services.record_values import MOST_ERRORS, Values, holds_object, merged_item
+from backend.services.quotas import check_rows, require
+from backend.services.record_values import MOST_ERRORS, Values, holds_object, merged_item, refuse_lengths
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writing, etag_after, publish
 
@@ -69,7 +70,7 @@ async def apply(
     writing: Writing,
     batch: Batch,
     *,
-    max_columns: int,
+    limits: ReadLimits,
     partial: bool = False,
     answer: bool = True,
     operation: str = "batch",
@@ -86,9 +87,11 @@ async def apply(
     await _check_records(tx, writing, batch, wrong)
     if writing.head.open_schema:
         _check_names(batch, wrong)
-    edits, rows = await _grown(tx, writing, batch, wrong, partial=partial, max_columns=max_columns)
+    edits, rows = await _grown(tx, writing, batch, wrong, partial=partial, limits=limits)
     if not partial:
         await _refuse(tx, writing, batch, wrong)
+    if (more := len(rows) - sum(not wrong.has("deletes", at) for at in range(len(batch.deletes)))) > 0:
+        check_rows(writing.head.dataset.rows + more, limits.max_rows)
     outcome = await _carry_out(tx, writing, batch, edits, rows, wrong, answer=answer)
     added, changed = len(rows), sum(each is not None for each in outcome.changed)
     if added or changed or outcome.removed or writing.columns != writing.snapshot.columns:
@@ -132,6 +135,7 @@ async def _refuse(tx: Tx, writing: Writing, batch: Batch, wrong: Wrong) -> None:
     items = wrong.items
     if not items:
         return
+    refuse_lengths(items)
     if wrong.codes != {"STALE"}:
         refusal = DuplicateKeys if wrong.codes == {DUPLICATE_KEY} else InvalidRecord
         raise refusal(wrong.text, errors=items[:MOST_ERRORS])
@@ -180,17 +184,18 @@ def _check_names(batch: Batch, wrong: Wrong) -> None:
 
 
 async def _grown(
-    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, max_columns: int
+    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, limits: ReadLimits
 ) -> tuple[dict[int, Edit], dict[int, Values]]:
     """As `_checked`, in the columns that the good operations ask for; those of bad ones do not stay."""
+    longest = limits.max_cell
     if not writing.head.open_schema:
-        return await _checked(tx, writing, batch, wrong, partial=partial)
+        return await _checked(tx, writing, batch, wrong, partial=partial, longest=longest)
     while True:
         before, known = (writing.columns, writing.indexed), len(wrong)
         try:
             async with tx.transaction():
-                await grow(tx, writing, _good_items(batch, wrong), max_columns=max_columns)
-                found = await _checked(tx, writing, batch, wrong, partial=partial)
+                await grow(tx, writing, _good_items(batch, wrong), max_columns=limits.max_columns)
+                found = await _checked(tx, writing, batch, wrong, partial=partial, longest=longest)
                 if partial and len(wrong) > known and writing.columns != before[0]:
                     raise _Regrow
                 return found
@@ -204,7 +209,7 @@ def _good_items(batch: Batch, wrong: Wrong) -> list[Item]:
 
 
 async def _checked(
-    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool
+    tx: Tx, writing: Writing, batch: Batch, wrong: Wrong, *, partial: bool, longest: int
 ) -> tuple[dict[int, Edit], dict[int, Values]]:
     """By their index: what becomes of the records that are changed, and the values of new ones."""
     by_name = writing.by_name
@@ -213,7 +218,8 @@ async def _checked(
     for at, item in enumerate(batch.creates):
         if wrong.has("creates", at):
             continue
-        values, errors = record_values.check(item, by_name, writing.columns, batch.places.creates(at))
+        place = batch.places.creates(at)
+        values, errors = record_values.check(item, by_name, writing.columns, place, longest=longest)
         wrong.add("creates", at, errors)
         if not errors:
             rows[at] = values
@@ -222,7 +228,7 @@ async def _checked(
     for at, change in changes.items():
         there = stored.get(change.id)
         item = change.set if there is None else merged_item(there, change.set, by_name)
-        values, gone, errors = record_values.check_change(item, by_name, batch.places.values(at))
+        values, gone, errors = record_values.check_change(item, by_name, batch.places.values(at), longest=longest)
         wrong.add("changes", at, errors)
         if not errors:
             edits[at] = Edit(change.id, gone, values)

@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from backend.errors import BadRequest, TooManyMatch
 from backend.query.merge_patch import MergePatch
 from backend.query.nodes import And, Query
+from backend.readers.base import ReadLimits
 from backend.repositories import filtered_writes, lookup
 from backend.repositories.database import Database, Tx
 from backend.repositories.filtered_writes import Matching
@@ -23,7 +24,7 @@ from backend.services.preconditions import require_match
 from backend.services.quotas import require
 from backend.services.record_values import NULL, refuse_values
 from backend.services.schema_growth import grow, unnameable
-from backend.services.writing import MANY, Writers, Writing, etag_after, publish
+from backend.services.writing import MANY, Writers, Writing, begin, etag_after, publish
 
 _IDS = Places(deletes="/ids/{}".format)
 
@@ -37,11 +38,11 @@ class Terms(Struct, frozen=True):
 
 
 class FilteredWriteService:
-    def __init__(self, database: Database, writers: Writers, *, max_columns: int) -> None:
-        """`max_columns`: how far a schemaless dataset may grow."""
+    def __init__(self, database: Database, writers: Writers, *, limits: ReadLimits) -> None:
+        """`limits`: of a dataset and its values."""
         self._database = database
         self._writers = writers
-        self._max_columns = max_columns
+        self._limits = limits
 
     async def patch(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, changes: Item, terms: Terms
@@ -50,7 +51,10 @@ class FilteredWriteService:
 
         Raises InvalidQuery, TooManyMatch, QuotaExceeded, and InvalidRecord naming each bad value.
         """
-        async with self._begun(caller, ref, workspace, query, terms) as (tx, writing):
+        many = await self._is_many(caller, ref, workspace, query)
+        if terms.dry_run and (told := await self._told(caller, ref, workspace, query, changes, terms)) is not None:
+            return told
+        async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
             matching = self._matching(writing, query)
             found = await filtered_writes.count(tx, matching)
             _check_most(found, terms)
@@ -60,8 +64,8 @@ class FilteredWriteService:
                 refuse_values(unnameable(changes, "/set"))
                 if not found:
                     return _nothing(writing, 0, terms), writing.head.etag
-                await grow(tx, writing, [changes], max_columns=self._max_columns)
-            patch = _patch(changes, writing)
+                await grow(tx, writing, [changes], max_columns=self._limits.max_columns)
+            patch = _patch(changes, writing, self._limits.max_cell)
             changed = await filtered_writes.patch(tx, matching, writing.version, patch) if found else 0
             if not changed and writing.columns == writing.snapshot.columns:
                 return _nothing(writing, found, terms), writing.head.etag
@@ -74,7 +78,14 @@ class FilteredWriteService:
         """The records that match are gone. Raises BadRequest for a query that lets all through, TooManyMatch."""
         if query.where in {None, And(())} and not (query.q or "").strip():
             raise BadRequest('Say which records to delete: by filters, {"where": {…}} or {"ids": […]}.')
-        async with self._begun(caller, ref, workspace, query, terms) as (tx, writing):
+        many = await self._is_many(caller, ref, workspace, query)
+        if terms.dry_run:
+            async with self._looked_at(caller, ref, workspace, terms) as (tx, writing):
+                found = await filtered_writes.count(tx, self._matching(writing, query))
+                _check_most(found, terms)
+                told = Changed(writing.version, 0, 0, found, 0, dry_run=True) if found else _nothing(writing, 0, terms)
+                return told, writing.head.etag
+        async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
             matching = self._matching(writing, query)
             if terms.max_affected is not None:
                 _check_most(await filtered_writes.count(tx, matching), terms)
@@ -87,25 +98,58 @@ class FilteredWriteService:
         async with self._writers.write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
             require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
             batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
-            done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=False, operation="delete")
+            done = await apply(tx, writing, batch, limits=self._limits, answer=False, operation="delete")
             _check_most(len(ids), terms)
         return done.told(answer=False, dry_run=terms.dry_run), writing.head.etag if terms.dry_run else done.etag
 
-    @asynccontextmanager
-    async def _begun(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query, terms: Terms
-    ) -> AsyncIterator[tuple[Tx, Writing]]:
-        """A write that others wait for, or are refused during where it takes its time.
+    async def _is_many(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> bool:
+        """Whether so many match that others are not to wait for it; found out before anybody does.
 
-        Whether it would is found out before anybody waits; raises LimitExceeded where that takes too long.
+        Raises LimitExceeded where that takes too long.
         """
         async with self._database.read(limited=True) as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
-            many = head.dataset.rows > MANY
-            if many:
-                snapshot = await lookup.snapshot(tx, scope, head)
-                matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
-                many = await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
+            if head.dataset.rows <= MANY:
+                return False
+            snapshot = await lookup.snapshot(tx, scope, head)
+            matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
+            return await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
+
+    async def _told(
+        self, caller: Caller, ref: str, workspace: str | None, query: Query, changes: Item, terms: Terms
+    ) -> tuple[Changed, str] | None:
+        """What a dry run of `patch` answers by counting.
+
+        None where columns or keys may change: whether all goes well only the write itself finds out.
+        """
+        async with self._looked_at(caller, ref, workspace, terms) as (tx, writing):
+            if writing.head.open_schema or writing.head.dataset.key in changes:
+                return None
+            matching = self._matching(writing, query)
+            found = await filtered_writes.count(tx, matching)
+            _check_most(found, terms)
+            if found:
+                await require(tx, writing.scope, writing.quotas, [changes])
+            patch = _patch(changes, writing, self._limits.max_cell)
+            changed = await filtered_writes.count_patched(tx, matching, patch) if found else 0
+            told = Changed(writing.version, 0, changed, 0, found - changed, dry_run=True)
+            return told if changed else _nothing(writing, found, terms), writing.head.etag
+
+    @asynccontextmanager
+    async def _looked_at(
+        self, caller: Caller, ref: str, workspace: str | None, terms: Terms
+    ) -> AsyncIterator[tuple[Tx, Writing]]:
+        """What a write would begin with, for which nobody waits."""
+        async with self._database.snapshot() as tx:
+            writing = await begin(tx, caller, ref, workspace, self._writers.quotas, lock=False)
+            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
+            yield tx, writing
+
+    @asynccontextmanager
+    async def _begun(
+        self, caller: Caller, ref: str, workspace: str | None, terms: Terms, *, many: bool
+    ) -> AsyncIterator[tuple[Tx, Writing]]:
+        """A write that others wait for, or are refused during where it takes its time."""
         write = self._writers.write_long if many else self._writers.write
         async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
             require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
@@ -119,7 +163,7 @@ async def _removed(tx: Tx, writing: Writing, matching: Matching, terms: Terms) -
     removed = await filtered_writes.remove(tx, matching, writing.version)
     if not removed:
         return _nothing(writing, 0, terms), writing.head.etag
-    answer = Changed(writing.version, 0, 0, removed, 0, dry_run=terms.dry_run)
+    answer = Changed(writing.version, 0, 0, removed, 0)
     return answer, await _published(tx, writing, Change("delete", removed=removed), terms)
 
 
@@ -138,8 +182,8 @@ def _check_most(found: int, terms: Terms) -> None:
         raise TooManyMatch(f"{found:,} records match, more than max_affected, {terms.max_affected:,}; nothing changed.")
 
 
-def _patch(changes: Item, writing: Writing) -> MergePatch:
+def _patch(changes: Item, writing: Writing, longest: int) -> MergePatch:
     """Raises InvalidRecord with a pointer to each bad value."""
-    values, gone, errors = record_values.check_change(changes, writing.by_name, "/set")
+    values, gone, errors = record_values.check_change(changes, writing.by_name, "/set", longest=longest)
     refuse_values(errors)
     return MergePatch({**values, **dict.fromkeys(gone, Raw(NULL))})

@@ -94,11 +94,8 @@ class LineLoad:
         if isinstance(item, ErrorItem):
             self._faults.add([item])
             return b""
-        for name, raw in item.items():
-            if len(bytes(raw)) > self._limits.max_cell:
-                text = f"The cell in line {number}, column {name} is longer than SHEAF_MAX_CELL"
-                raise LimitExceeded(f"{text}, {self._limits.max_cell:,} bytes.")
-        values, errors = record_values.check(item, self._by_name, self._columns, f"/{at}")
+        longest = self._limits.max_cell
+        values, errors = record_values.check(item, self._by_name, self._columns, f"/{at}", longest=longest)
         self._faults.add(errors)
         return msgspec.json.encode(values)
 

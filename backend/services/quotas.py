@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from backend.errors import QuotaExceeded
+from backend.errors import LimitExceeded, QuotaExceeded
 from backend.repositories import quotas
 from backend.repositories.database import Tx
 from backend.schemas.batches import Item
@@ -68,6 +68,12 @@ async def check(tx: Tx, scope: WorkspaceScope, limits: Quotas, more: Usage) -> N
         now = await quotas.used(tx, scope)
         was = Usage(now.datasets - more.datasets, now.rows - more.rows, now.bytes - more.bytes)
         _refuse(limits, was, now)
+
+
+def check_rows(rows: int, most: int) -> None:
+    """Raises LimitExceeded where one dataset would have more than `most`."""
+    if rows > most:
+        raise LimitExceeded(f"The dataset would have {rows:,} records; SHEAF_MAX_ROWS is {most:,}.")
 
 
 def _refuse(limits: Quotas, used: Usage, after: Usage, *, at_least: str = "") -> None:

@@ -12,7 +12,7 @@ from backend.errors import BadRequest, InvalidRecord, LimitExceeded
 from backend.readers.base import ReadLimits
 from backend.schemas.batches import Item
 from backend.schemas.problems import ErrorItem
-from backend.services.record_values import MOST_ERRORS
+from backend.services.record_values import MOST_ERRORS, refuse_lengths
 
 _PIECE = 1 << 20
 
@@ -29,7 +29,8 @@ class Faults:
         self.items += items[: MOST_ERRORS - len(self.items)]
 
     def check(self) -> None:
-        """Raises InvalidRecord if there is anything."""
+        """Raises InvalidRecord if there is anything, LimitExceeded where all is about lengths."""
+        refuse_lengths(self.items)
         if self.total:
             text = f"{self.total} item(s) or value(s) do not fit the dataset's columns; nothing was stored."
             raise InvalidRecord(text, errors=self.items)

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from backend.errors import InvalidRecord
+from backend.errors import InvalidRecord, LimitExceeded
+from backend.query.text import shown
 from backend.query.values import shaped
 from backend.schemas.columns import Column
 from backend.schemas.problems import ErrorItem
@@ -24,6 +25,8 @@ Values = dict[str, Raw]
 NULL = b"null"
 MOST_ERRORS = 100
 """Errors that an answer lists."""
+TOO_LONG = "MAX_CELL"
+"""The code of a value that is longer than a cell may be."""
 _INTEGER = re.compile(rb"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(rb"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _LONGEST_NUMBER = 16_000
@@ -40,10 +43,13 @@ class _Number(str):
 
 
 def check(
-    data: Mapping[str, Raw], by_name: Mapping[str, Column], columns: Sequence[Column], at: str
+    data: Mapping[str, Raw], by_name: Mapping[str, Column], columns: Sequence[Column], at: str, *, longest: int
 ) -> tuple[Values, list[ErrorItem]]:
-    """Values by column key, and what is wrong with the record that `at` points to: values, names, what is missing."""
-    values, _, errors = check_change(data, by_name, at)
+    """Values by column key, and what is wrong with the record that `at` points to: values, names, what is missing.
+
+    `longest`: the bytes that a value may have.
+    """
+    values, _, errors = check_change(data, by_name, at, longest=longest)
     named = {error.column for error in errors}
     errors += [
         _needed(each, at) for each in columns if not each.nullable and each.key not in values and each.name not in named
@@ -52,7 +58,7 @@ def check(
 
 
 def check_change(
-    data: Mapping[str, Raw], by_name: Mapping[str, Column], at: str
+    data: Mapping[str, Raw], by_name: Mapping[str, Column], at: str, *, longest: int
 ) -> tuple[Values, list[str], list[ErrorItem]]:
     """As `check`, of a change: the new values, the keys of the columns that lose theirs, and what is wrong."""
     values: Values = {}
@@ -66,6 +72,9 @@ def check_change(
         stored = stored_value(column, bytes(raw))
         if isinstance(stored, str):
             errors.append(ErrorItem(stored, pointer(name, at), column=name, code="INVALID_VALUE"))
+        elif len(stored) > longest and _size(stored) > longest:
+            text = f"The value of {shown(name)} is longer than SHEAF_MAX_CELL, {longest:,} bytes."
+            errors.append(ErrorItem(text, pointer(name, at), column=name, code=TOO_LONG))
         elif stored != NULL:
             values[column.key] = Raw(stored)
         elif column.nullable:
@@ -75,15 +84,27 @@ def check_change(
     return values, gone, errors
 
 
+def _size(stored: bytes) -> int:
+    """The bytes of a value as a file would hold it: of a text without its quotes and escapes."""
+    return len(msgspec.json.decode(stored, type=str).encode()) if stored.startswith(b'"') else len(stored)
+
+
 def _needed(column: Column, at: str) -> ErrorItem:
     return ErrorItem("This column needs a value.", pointer(column.name, at), column=column.name, code="NULL")
 
 
 def refuse_values(errors: Sequence[ErrorItem]) -> None:
-    """Raises InvalidRecord with the first of them, if there is any."""
+    """Raises InvalidRecord with the first of them, if there is any; LimitExceeded where all are about lengths."""
     if errors:
+        refuse_lengths(errors)
         text = f"{len(errors)} value(s) do not fit the dataset's columns; nothing was stored."
         raise InvalidRecord(text, errors=errors[:MOST_ERRORS])
+
+
+def refuse_lengths(errors: Sequence[ErrorItem]) -> None:
+    """Raises LimitExceeded where values that are too long are all that is wrong."""
+    if errors and all(each.code == TOO_LONG for each in errors):
+        raise LimitExceeded(f"{errors[0].message} Nothing was stored.", errors=errors[:MOST_ERRORS])
 
 
 def as_text(raw: Raw) -> str:

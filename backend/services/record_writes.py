@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import UNSET, Raw
 
 from backend.errors import DatasetNotFound, LimitExceeded, PreconditionFailed, RecordNotFound
+from backend.readers.base import ReadLimits
 from backend.repositories import lookup, record_images, records, small_writes
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
@@ -23,7 +24,7 @@ from backend.services.batches import MOST_OPERATIONS, apply
 from backend.services.conflicts import conflicts
 from backend.services.identifiers import new_token
 from backend.services.preconditions import matches, require_match
-from backend.services.quotas import require
+from backend.services.quotas import check_rows, require
 from backend.services.record_keys import ByKey, located
 from backend.services.record_values import holds_object, merged_item, refuse_values
 from backend.services.schema_growth import grow, unnameable
@@ -35,11 +36,11 @@ _LISTED = Places(creates="/{}".format)
 
 
 class RecordWriteService:
-    def __init__(self, writers: Writers, small: SmallWrites, *, max_columns: int) -> None:
-        """`max_columns`: how far a schemaless dataset may grow."""
+    def __init__(self, writers: Writers, small: SmallWrites, *, limits: ReadLimits) -> None:
+        """`limits`: of a dataset and its values."""
         self._writers = writers
         self._small = small
-        self._max_columns = max_columns
+        self._limits = limits
 
     async def batch(
         self,
@@ -62,7 +63,7 @@ class RecordWriteService:
             raise LimitExceeded(f"{count:,} operations in one request; at most {MOST_OPERATIONS:,} are taken.")
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag, writing.head.dataset.version)
-            done = await apply(tx, writing, batch, max_columns=self._max_columns, partial=partial, answer=answer)
+            done = await apply(tx, writing, batch, limits=self._limits, partial=partial, answer=answer)
         return done.told(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
 
     async def create(
@@ -79,12 +80,12 @@ class RecordWriteService:
     ) -> tuple[Written, str]:
         """New records, in the `answer` or only counted, and the dataset's ETag; `single`: errors point into the item.
 
-        Raises InvalidRecord naming each bad value.
+        Raises LimitExceeded, and InvalidRecord naming each bad value.
         """
         batch = Batch(items, places=_ONE if single else _LISTED)
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head.etag, writing.head.dataset.version)
-            done = await apply(tx, writing, batch, max_columns=self._max_columns, answer=answer, operation="create")
+            done = await apply(tx, writing, batch, limits=self._limits, answer=answer, operation="create")
         count, data = len(done.records), done.records if answer else UNSET
         written = Written(data=data, count=count, added=count, version=done.version, dry_run=dry_run)
         return written, writing.head.etag if dry_run else done.etag
@@ -100,10 +101,11 @@ class RecordWriteService:
             return writing.head.dataset.id, *await self.add(tx, writing, item)
 
     async def add(self, tx: Tx, writing: Writing, item: Item) -> tuple[Record, str]:
-        """A new record and its ETag, within a write. Raises InvalidRecord, QuotaExceeded."""
+        """A new record and its ETag, within a write. Raises InvalidRecord, LimitExceeded, QuotaExceeded."""
         await require(tx, writing.scope, writing.quotas, [item], rows=1)
+        check_rows(writing.head.dataset.rows + 1, self._limits.max_rows)
         await self._grow(tx, writing, item)
-        values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+        values, errors = record_values.check(item, writing.by_name, writing.columns, "", longest=self._limits.max_cell)
         refuse_values(errors)
         made = await small_writes.add(tx, writing.target, _publication(writing, "create"), values)
         if made is None:
@@ -137,7 +139,7 @@ class RecordWriteService:
             if holds_object(item):
                 stored = await record_images.values(tx, writing.target, [record_id])
                 item = merged_item(stored.get(record_id, {}), item, writing.by_name)
-            values, gone, errors = record_values.check_change(item, writing.by_name, "")
+            values, gone, errors = record_values.check_change(item, writing.by_name, "", longest=self._limits.max_cell)
             await _refuse(tx, writing, record_id, errors)
             return await _written(tx, writing, Edit(record_id, gone, values), dry_run=dry_run)
 
@@ -168,7 +170,7 @@ class RecordWriteService:
         await _require_current(tx, writing, record_id, whole, if_match, merge=False)
         await require(tx, writing.scope, writing.quotas, [item])
         await self._grow(tx, writing, item)
-        values, errors = record_values.check(item, writing.by_name, writing.columns, "")
+        values, errors = record_values.check(item, writing.by_name, writing.columns, "", longest=self._limits.max_cell)
         await _refuse(tx, writing, record_id, errors)
         return await _written(tx, writing, Edit.whole(record_id, values, writing.columns), dry_run=dry_run)
 
@@ -199,7 +201,7 @@ class RecordWriteService:
         if not writing.head.open_schema:
             return
         refuse_values(unnameable(item, ""))
-        await grow(tx, writing, [item], max_columns=self._max_columns)
+        await grow(tx, writing, [item], max_columns=self._limits.max_columns)
 
 
 async def _require_current(

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from backend.errors import DatasetNotFound, LimitExceeded
+from backend.errors import DatasetNotFound
 from backend.readers.base import ReadLimits, Source
 from backend.repositories import datasets, lookup, records, staging, versions
 from backend.repositories.database import Database, Tx, translating
@@ -24,7 +24,7 @@ from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
 from backend.services.preconditions import require_match
 from backend.services.prefetch import prefetch
-from backend.services.quotas import Room, room
+from backend.services.quotas import Room, check_rows, room
 from backend.services.reimport_plans import as_before, plan
 from backend.services.reimport_stage import pair, stage_rows
 from backend.services.reimport_targets import (
@@ -128,9 +128,7 @@ class Reimports:
 
     def _columns(self, aimed: Aim, load: Load, changes: Changes) -> tuple[Column, ...]:
         """The columns afterwards. Raises LimitExceeded, also for too many records."""
-        rows, most = aimed.head.dataset.rows + changes.added - changes.removed, self._limits.max_rows
-        if rows > most:
-            raise LimitExceeded(f"The dataset would have {rows:,} records; SHEAF_MAX_ROWS is {most:,}.")
+        check_rows(aimed.head.dataset.rows + changes.added - changes.removed, self._limits.max_rows)
         return columns_after(aimed, load, self._limits.max_columns)
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import structs
 
 from backend.errors import DatasetNotFound, DuplicateKeys, InvalidRecord
+from backend.readers.base import ReadLimits
 from backend.repositories import lookup, small_writes
 from backend.repositories.committing import lasting
 from backend.repositories.database import Database, Tx, translating
@@ -36,17 +37,18 @@ Work = Callable[[Tx, Target, Publication], Awaitable[tuple[T, bool] | None]]
 
 
 class SmallWrites:
-    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS) -> None:
-        """`quotas`: what one workspace may hold."""
+    def __init__(self, database: Database, quotas: Quotas = NO_QUOTAS, *, limits: ReadLimits) -> None:
+        """`quotas`: what one workspace may hold; `limits`: of a dataset and its values."""
         self._database = database
         self._quotas = quotas
+        self._limits = limits
 
     async def add(self, caller: Caller, ref: str, workspace: str | None, item: Item) -> tuple[UUID, Record, str] | None:
         """The dataset's id, the new record and its ETag; None: not by this way."""
 
         async def work(tx: Tx, target: Target, made: Publication) -> tuple[tuple[UUID, Record, str], bool] | None:
             by_name = {column.name: column for column in target.columns}
-            values, errors = record_values.check(item, by_name, target.columns, "")
+            values, errors = record_values.check(item, by_name, target.columns, "", longest=self._limits.max_cell)
             if errors:
                 return None
             await require(tx, target.scope, self._quotas, [item], rows=1)
@@ -64,7 +66,7 @@ class SmallWrites:
             return None
 
         def edit(target: Target, by_name: Mapping[str, Column]) -> Edit | None:
-            values, gone, errors = record_values.check_change(item, by_name, "")
+            values, gone, errors = record_values.check_change(item, by_name, "", longest=self._limits.max_cell)
             return None if errors else Edit(record_id, gone, values)
 
         return await self._changed(caller, ref, workspace, item, edit, if_match)
@@ -75,7 +77,7 @@ class SmallWrites:
         """Answers as `patch` does."""
 
         def edit(target: Target, by_name: Mapping[str, Column]) -> Edit | None:
-            values, errors = record_values.check(item, by_name, target.columns, "")
+            values, errors = record_values.check(item, by_name, target.columns, "", longest=self._limits.max_cell)
             return None if errors else Edit.whole(record_id, values, target.columns)
 
         return await self._changed(caller, ref, workspace, item, edit, if_match)
@@ -119,14 +121,19 @@ class SmallWrites:
             return None
         async with turn(self._database, caller, ref, workspace), self._database.read() as tx:
             known = lookup.remembered(caller, ref, workspace, at=None)
+            if known is not None and self._is_full(known[1], more):
+                return None
             if known is not None and (done := await _done(tx, caller, ref, workspace, operation, work, known, more)):
                 return done[0]
             scope, head = await lookup.head(tx, caller, ref, workspace)
             found = scope, await lookup.snapshot(tx, scope, head)
-            if found == known:
+            if found == known or self._is_full(found[1], more):
                 return None
             done = await _done(tx, caller, ref, workspace, operation, work, found, more)
             return done and done[0]
+
+    def _is_full(self, snapshot: Snapshot, more: int) -> bool:
+        return more > 0 and snapshot.rows + more > self._limits.max_rows
 
 
 async def _done(

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 
 from backend.errors import BadRequest, DuplicateKeys, UnknownColumn
 from backend.query.text import nearest, shown
+from backend.readers.base import ReadLimits
 from backend.repositories import record_keys
 from backend.repositories.database import Tx
 from backend.schemas.batches import Batch, Item, Places, RecordChange
@@ -34,10 +35,10 @@ class Wanted(Struct, frozen=True):
 
 
 class UpsertService:
-    def __init__(self, writers: Writers, *, max_columns: int) -> None:
-        """`max_columns`: how far a schemaless dataset may grow."""
+    def __init__(self, writers: Writers, *, limits: ReadLimits) -> None:
+        """`limits`: of a dataset and its values."""
         self._writers = writers
-        self._max_columns = max_columns
+        self._limits = limits
 
     async def upsert(
         self, caller: Caller, ref: str, workspace: str | None, items: Sequence[Item], wanted: Wanted
@@ -50,7 +51,7 @@ class UpsertService:
             require_match(wanted.if_match, writing.head.etag, writing.head.dataset.version)
             if writing.head.open_schema:
                 refuse_values([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
-                await grow(tx, writing, items, max_columns=self._max_columns)
+                await grow(tx, writing, items, max_columns=self._limits.max_columns)
             found = await _found(tx, writing, _columns(writing, wanted.keys), items)
             new = [at for at, record in enumerate(found) if record is None]
             old = [(at, record) for at, record in enumerate(found) if record is not None]
@@ -59,9 +60,7 @@ class UpsertService:
                 [RecordChange(record, dict(items[at])) for at, record in old],
                 places=_places(new, [at for at, _ in old]),
             )
-            done = await apply(
-                tx, writing, batch, max_columns=self._max_columns, answer=wanted.answer, operation="upsert"
-            )
+            done = await apply(tx, writing, batch, limits=self._limits, answer=wanted.answer, operation="upsert")
         told = done.told(answer=wanted.answer, dry_run=wanted.dry_run)
         if wanted.answer:
             made = [*zip(new, done.created, strict=True), *zip((at for at, _ in old), done.changed, strict=True)]

@@ -95,9 +95,10 @@ async def both(
     service: ASGITransport, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Both]:
     database = await Database(postgres_url, size=3, bulk_size=1, prepare=True).open()
+    limits = ReadLimits(max_columns=1000)
     writers, folder = Writers(database), UploadFolder(tmp_path_factory.mktemp("spool"), 1 << 30, 1 << 20)
-    writes = RecordWriteService(writers, SmallWrites(database), max_columns=1000)
-    streams = RecordStreams(database, writers, writes, folder, ReadLimits(), short=Short(0, -1))
+    writes = RecordWriteService(writers, SmallWrites(database, limits=limits), limits=limits)
+    streams = RecordStreams(database, writers, writes, folder, limits, short=Short(0, -1))
     async with AsyncClient(transport=service, base_url=ADDRESS) as client:
         key = (await client.post("/users", json={"name": "Ada"})).json()["api_key"]
         client.headers["X-API-Key"] = key

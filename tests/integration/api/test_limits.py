@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 from support.archives import bring, copied
 from support.calls import make
+from support.client import problem
 from support.service import ADDRESS, User, running
 
 from backend.app import create_app
-from backend.settings import Settings
+from backend.settings import Settings, Size
 
 pytestmark = pytest.mark.anyio
+LONGEST, MOST_ROWS = 8, 3
+JSON, LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/x-ndjson"}
+Write = Callable[[AsyncClient, Any], Awaitable[Response]]
 
 
 @pytest.fixture
@@ -30,7 +35,15 @@ async def limits(client: AsyncClient) -> dict[str, Any]:
 async def small(postgres_url: str, user: User, tmp_path: Path) -> AsyncIterator[AsyncClient]:
     """Calls a service with other settings."""
     app = create_app(
-        Settings(database_url=postgres_url, data=tmp_path, log_level="error", max_columns=3, workspace_rows=5)
+        Settings(
+            database_url=postgres_url,
+            data=tmp_path,
+            log_level="error",
+            max_columns=3,
+            max_cell=Size(LONGEST),
+            max_rows=MOST_ROWS,
+            workspace_rows=5,
+        )
     )
     headers = {"X-API-Key": user.key}
     async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS, headers=headers) as client:
@@ -44,7 +57,7 @@ async def test_a_setting_goes_by_its_name(limits: dict[str, Any], small: AsyncCl
     assert (limits["exports_per_user"], limits["exports_per_workspace"]) == (10, 100)
     other = (await small.get("/limits")).json()
     changed = {name for name, value in limits.items() if other[name] != value}
-    assert changed == {"max_columns", "workspace_rows"}
+    assert changed == {"max_columns", "max_cell", "max_rows", "workspace_rows"}
     assert (other["max_columns"], other["workspace_rows"]) == (3, 5)
 
 
@@ -73,6 +86,69 @@ async def test_what_is_told_holds(client: AsyncClient, limits: dict[str, Any]) -
     for method, path, body, expected in most + over:
         answer = await client.request(method, path, json=body)
         assert answer.status_code == (expected or 200), (path[:60], answer.text[:300])
+
+
+WRITES: dict[str, tuple[Write, str]] = {
+    "one": (lambda c, v: c.post("/datasets/x/records", json={"a": v}), "/a"),
+    "several": (lambda c, v: c.post("/datasets/x/records", json=[{"a": "b"}, {"a": v}]), "/1/a"),
+    "lines": (lambda c, v: c.post("/datasets/x/records", content=lines({"a": "b"}, {"a": v}), headers=LINES), "/1/a"),
+    "batch": (lambda c, v: c.patch("/datasets/x/records", json={"creates": [{"a": v}]}), "/creates/0/a"),
+    "upsert": (lambda c, v: c.put("/datasets/x/records?key=a", json=[{"a": v}]), "/0/a"),
+}
+CHANGES: dict[str, tuple[Write, str]] = {
+    "patch": (lambda c, v: c.patch("/datasets/x/records/1", json={"a": v}), "/a"),
+    "put": (lambda c, v: c.put("/datasets/x/records/1", json={"a": v}), "/a"),
+    "merge": (lambda c, v: c.patch("/datasets/x/records/1", json={"o": {"n": v}}), "/o"),
+    "change": (lambda c, v: c.patch("/datasets/x/records", json=change(v)), "/changes/0/set/a"),
+    "filtered": (lambda c, v: c.patch("/datasets/x/records", json={"where": {}, "set": {"a": v}}), "/set/a"),
+}
+
+
+def lines(*items: Any) -> bytes:
+    return b"".join(msgspec.json.encode(item) + b"\n" for item in items)
+
+
+def change(value: Any) -> Any:
+    return {"changes": [{"id": 1, "set": {"a": value}}]}
+
+
+@pytest.fixture
+async def two(small: AsyncClient) -> AsyncClient:
+    """Two records lie in a dataset that takes three."""
+    await make(small, "x", columns=[{"name": "a"}, {"name": "o", "type": "json"}])
+    answer = await small.post("/datasets/x/records", json=[{"a": "1", "o": {}}, {"a": "2"}])
+    assert answer.status_code == 201, answer.text
+    return small
+
+
+async def version(client: AsyncClient) -> tuple[int, int]:
+    told = (await client.get("/datasets/x")).json()
+    return told["version"], told["rows"]
+
+
+async def test_a_value_that_is_too_long_is_refused_whichever_way_it_comes(two: AsyncClient) -> None:
+    before = await version(two)
+    for way, (write, place) in {**WRITES, **CHANGES}.items():
+        refused = problem(await write(two, "v" * (LONGEST + 1)), 422)
+        assert refused["error_code"] == "LIMIT_EXCEEDED", way
+        assert f"SHEAF_MAX_CELL, {LONGEST} bytes" in refused["detail"], way
+        assert [(each["pointer"], each["code"]) for each in refused["errors"]] == [(place, "MAX_CELL")], way
+        assert await version(two) == before
+    as_a_file_holds_it = b'{"a": "\\u00e9\\u00e9\\u00e9\\u00e9"}'
+    assert (await two.post("/datasets/x/records", content=as_a_file_holds_it, headers=JSON)).status_code == 201
+
+
+async def test_more_records_than_a_dataset_may_have_are_refused(two: AsyncClient) -> None:
+    assert (await two.post("/datasets/x/records", json={"a": "3"})).status_code == 201
+    before = await version(two)
+    for way, (write, _) in WRITES.items():
+        refused = problem(await write(two, "4"), 422)
+        assert refused["error_code"] == "LIMIT_EXCEEDED", way
+        assert f"SHEAF_MAX_ROWS is {MOST_ROWS}" in refused["detail"], way
+        assert await version(two) == before
+    assert (await two.patch("/datasets/x/records/1", json={"a": "one"})).status_code == 200
+    swapped = await two.patch("/datasets/x/records", json={"deletes": [{"id": 2}], "creates": [{"a": "4"}]})
+    assert swapped.status_code == 200, swapped.text
 
 
 async def test_what_is_told_of_archives_holds(user: User, archive: bytes, limits: dict[str, Any]) -> None:

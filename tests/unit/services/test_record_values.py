@@ -75,7 +75,7 @@ def test_a_record_is_told_all_that_is_wrong_with_it() -> None:
     ]
     by_name = {column.name: column for column in columns}
     data = {"a/b": Raw(b'"x"'), "c~d": Raw(b"null"), "e": Raw(b'"ok"'), "f": Raw(b"1")}
-    values, errors = check(data, by_name, columns, "/3")
+    values, errors = check(data, by_name, columns, "/3", longest=99)
     assert values == {"k3": Raw(b'"ok"')}
     assert [(error.pointer, error.code) for error in errors] == [
         ("/3/a~1b", "INVALID_VALUE"),
