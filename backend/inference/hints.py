@@ -142,7 +142,7 @@ class Hints:
         `shapes`: those of the datetimes or times among them; `comma`: numbers among them have a decimal comma.
         """
         typed = {"number" if name == "integer" and counts.get("number") else name for name in counts} - {"text"}
-        found = self._writing(typed) if self._others else self._typed(typed, shapes, comma=comma)
+        found = self._writing(typed) if self._others else self._typed(typed, shapes)
         if found is None or (comma and found.comma):
             return None
         nulls = tuple(sorted(self._nulls))
@@ -151,7 +151,7 @@ class Hints:
         )
         return found.words + (f", null for {', '.join(nulls)}" if nulls else ""), change
 
-    def _typed(self, typed: Collection[str], shapes: Collection[str | None], *, comma: bool) -> Form | None:
+    def _typed(self, typed: Collection[str], shapes: Collection[str | None]) -> Form | None:
         """Nothing but null words beside values of one type, or booleans in several casings."""
         if len(typed) != 1 or len(shapes) > 1 or not (self._nulls or typed == {"boolean"}):
             return None

@@ -49,13 +49,13 @@ class RecordParser:
         self._reader = RecordReader(text, dialect, final=final, longest=longest, widest=widest)
         self._others: dict[Dialect, RecordReader] = {}
 
-    def parse(self, *, start: int = 0, budget: int | None = None, most: int | None = None) -> Records:
-        """Records from `start` on, until the text ends, `budget` characters are passed or `most` records are read.
+    def parse(self, *, budget: int | None = None, most: int | None = None) -> Records:
+        """Records, until the text ends, `budget` characters are passed or `most` records are read.
 
         Raises TooWideError.
         """
-        result = Records(end=start)
-        stop_at = self._size if budget is None else min(self._size, start + budget)
+        result = Records(end=0)
+        stop_at = self._size if budget is None else min(self._size, budget)
         while result.end < stop_at and (most is None or len(result.cells) < most):
             empty = _EMPTY_LINES.match(self._text, result.end)
             if empty:

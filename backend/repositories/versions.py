@@ -115,8 +115,8 @@ async def publish(
     columns: int,
     next_id: int,
     size: int,
-) -> int:
-    """Makes the next version, the dataset's newest from now on; answers its number.
+) -> None:
+    """Makes the next version, the dataset's newest from now on.
 
     The caller holds the head row's lock. `size` is what the records take on disk, in bytes. Raises RecordIdsUsedUp.
     """
@@ -131,4 +131,3 @@ async def publish(
     ).format(table(scope, "datasets"))
     await tx.execute(query, (version, token, rows, columns, next_id, size, at, head.dataset.id))
     await pruning.published(tx, scope, head.dataset, newest=version, at=at)
-    return version

@@ -137,18 +137,17 @@ class Attempt:
 
 
 class IdempotencyService:
-    def __init__(self, database: Database, *, lease: timedelta = LEASE, keep: timedelta = KEEP) -> None:
-        """`lease`: so long after its last sign of life a running call is another's to run; `keep`: of answers."""
+    def __init__(self, database: Database, *, lease: timedelta = LEASE) -> None:
+        """`lease`: so long after its last sign of life a running call is another's to run."""
         self._database = database
         self._lease = lease
-        self._keep = keep
 
     async def begin(self, caller: Caller, method: str, path: str, key: str) -> Attempt | Told:
         """The right to run a call, or what was answered to it. Raises IdempotencyKeyInUse while it runs."""
         call = Call(caller.user_id, method, path, key)
         attempt = Attempt(self._database, call, lease=self._lease)
         async with self._database.read() as tx:
-            if await idempotency.reserve(tx, call, attempt.id, lease=self._lease, keep=self._keep):
+            if await idempotency.reserve(tx, call, attempt.id, lease=self._lease, keep=KEEP):
                 return attempt
             told = await idempotency.find(tx, call)
         if told is None:
@@ -159,7 +158,7 @@ class IdempotencyService:
     async def sweep(self) -> None:
         """Forgets the answers that were kept long enough."""
         async with self._database.read() as tx:
-            await idempotency.sweep(tx, self._keep)
+            await idempotency.sweep(tx, KEEP)
 
 
 def _may_still(caller: Caller, workspace_id: UUID | None) -> bool:
