@@ -75,11 +75,22 @@ class ExportController(Controller):
 
     @head("/", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
-        self, request: CallerRequest, ref: Ref, exports: NamedDependency[ExportService]
+        self,
+        request: CallerRequest,
+        ref: Ref,
+        exports: NamedDependency[ExportService],
+        explanations: NamedDependency[ExplanationService],
     ) -> Response[None]:
-        """What an export would say of its file; none is made."""
-        workspace, query = query_from_string(request, OPTIONS, max_limit=None)
-        asked = Asked(ref, workspace, query, export_options(string_members(request, OPTIONS)))
+        """What an export would say of its file; none is made, or prepared."""
+        workspace, query = query_from_string(request, _ASKED, max_limit=None)
+        options = string_members(request, _ASKED)
+        if explain_asked(options):
+            await explanations.explain(request.user, ref, workspace, query, "export")
+            return Response(None, media_type=JSON)
+        asked, prepare = _asked(ref, workspace, query, options)
+        if prepare:
+            await exports.plan(request.user, asked)
+            return Response(None, status_code=202, media_type=JSON)
         known = request.headers.get("if-none-match")
         told, etag = await exports.announce(request.user, asked, if_none_match=known)
         if told is None:

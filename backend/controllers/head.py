@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from litestar.enums import ScopeType
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-_STREAMS = ("/export", "/stream", "/events", "/file")
-"""Ends of addresses whose GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says."""
+_STREAMS = re.compile(
+    "/api/v1/((datasets|workspaces)/[^/]+/export|datasets/[^/]+/records/stream|imports/[^/]+/events|exports/[^/]+/file)/*"
+)
+"""Where GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says."""
 
 
 def with_head(app: ASGIApp) -> ASGIApp:
@@ -27,7 +30,7 @@ def with_head(app: ASGIApp) -> ASGIApp:
 
         if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
             await app(scope, receive, send)
-        elif scope["path"].endswith(_STREAMS):
+        elif _STREAMS.fullmatch(scope["path"]):
             await app(scope, receive, send_head)
         else:
             await app({**scope, "method": "GET"}, receive, send_head)
