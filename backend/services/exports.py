@@ -147,8 +147,9 @@ async def _checked(tx: Tx, found: _Found, asked: Asked) -> Plan:
     """Raises LimitExceeded."""
     query = asked.query
     await check_limits(tx, found.chosen, query, found.writer, asked.options, newest=found.newest)
-    rows = max(await selections.count(tx, found.chosen, newest=found.newest) - query.offset, 0)
-    rows = rows if query.limit is None else min(rows, query.limit)
+    most = None if query.limit is None else query.offset + query.limit
+    matching = await selections.count(tx, found.chosen, newest=found.newest, at_most=most)
+    rows = max((matching if most is None else min(matching, most)) - query.offset, 0)
     return Plan(found.chosen, query, asked.options, found.writer, rows)
 
 

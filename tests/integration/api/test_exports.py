@@ -62,6 +62,12 @@ class TestCsv:
             ({"select": "sku", "sku": "nobody"}, "sku\r\n"),
             ({"select": "sku,ok", "format": "tsv", "limit": 1}, "sku\tok\r\n007\tTRUE\r\n"),
             ({"select": "sku", "limit": 5000}, "sku\r\n007\r\n1\r\nx\r\n"),
+            ({"select": "sku", "price": "is_not_null", "limit": 1, "offset": 1}, "sku\r\n1\r\n"),
+            ({"select": "sku", "price": "is_not_null", "limit": 7, "offset": 1}, "sku\r\n1\r\n"),
+            ({"select": "sku", "price": "is_not_null", "limit": 1}, "sku\r\n007\r\n"),
+            ({"select": "sku", "price": "is_not_null", "limit": 1, "offset": 9}, "sku\r\n"),
+            ({"select": "sku", "limit": 10**18 - 1, "offset": 10**18 - 1}, "sku\r\n"),
+            ({"select": "sku", "price": "is_not_null", "limit": 10**18 - 1, "offset": 10**18 - 1}, "sku\r\n"),
         ],
         ids=str,
     )
