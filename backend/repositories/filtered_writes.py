@@ -47,13 +47,29 @@ async def remove(tx: Tx, matching: Matching, version: int) -> int:
     return (await tx.execute(query, matching.params)).rowcount
 
 
+_OTHERWISE = (
+    "{live} AND NOT (SELECT record_image_eq(ROW(x.after), ROW(r.data))"
+    " OR (x.after = r.data AND x.after::text = r.data::text) FROM (SELECT {after} AS after OFFSET 0) x)"
+)
+"""Matching records that are not the same with the changes in them, to the digit."""
+
+
+async def count_patched(tx: Tx, matching: Matching, changes: MergePatch) -> int:
+    """How many of the matching records `patch` would change."""
+    query = _filled(
+        f"SELECT count(*) FROM {{source}} r WHERE {_OTHERWISE}",  # noqa: S608
+        matching,
+        after=sql.SQL(changes.expression),
+    )
+    row = await (await tx.execute(query, {**matching.params, **changes.params})).fetchone()
+    return int(row[0]) if row else 0
+
+
 async def patch(tx: Tx, matching: Matching, version: int, changes: MergePatch) -> int:
     """The matching records have the changes in them from `version` on; how many were otherwise, to the digit."""
     after = sql.SQL(changes.expression)
     close = _filled(
-        "UPDATE {source} r SET removed_in = {version} WHERE {live} AND NOT (SELECT record_image_eq(ROW(x.after),"
-        " ROW(r.data)) OR (x.after = r.data AND x.after::text = r.data::text)"
-        " FROM (SELECT {after} AS after OFFSET 0) x)",
+        f"UPDATE {{source}} r SET removed_in = {{version}} WHERE {_OTHERWISE}",  # noqa: S608
         matching,
         version,
         after=after,

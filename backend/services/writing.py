@@ -108,9 +108,14 @@ class Writers:
             await lease.release(tx)
 
 
-async def begin(tx: Tx, caller: Caller, ref: str, workspace: str | None, quotas: Quotas) -> Writing:
-    """Locks the dataset's head row. Raises DatasetNotFound, and DatasetBusy while a long write has it to itself."""
-    scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
+async def begin(
+    tx: Tx, caller: Caller, ref: str, workspace: str | None, quotas: Quotas, *, lock: bool = True
+) -> Writing:
+    """Locks the dataset's head row, unless it is only to be looked at.
+
+    Raises DatasetNotFound, and DatasetBusy while a long write has it to itself.
+    """
+    scope, head = await lookup.head(tx, caller, ref, workspace, lock=lock)
     refuse_busy(head)
     snapshot = await lookup.snapshot(tx, scope, head)
     return Writing(caller, scope, head, snapshot, snapshot.columns, quotas)

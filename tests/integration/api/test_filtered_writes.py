@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 from httpx import AsyncClient, Response
+from psycopg import AsyncConnection, sql
 from support.calls import make, pointers, raw, records, schema, send, version
 from support.service import exact
 
@@ -147,6 +150,33 @@ class TestPatch:
         assert answer.headers["etag"] == (await sales.get("/datasets/sales")).headers["etag"]
         assert (await sales.get("/datasets/sales")).json()["version"] == 1
         assert await column(sales, "amount") == ["1", "2", "3", None]
+
+    async def test_a_dry_run_waits_for_nobody(self, sales: AsyncClient, postgres_url: str) -> None:
+        """Nor does anybody for it."""
+        dataset = (await sales.get("/datasets/sales")).json()
+        heads = sql.Identifier(f"ws_{UUID(dataset['workspace']).hex}", "datasets")
+        async with await AsyncConnection.connect(postgres_url) as connection, asyncio.timeout(30):
+            await connection.execute(sql.SQL("SELECT FROM {} WHERE id = %s FOR UPDATE").format(heads), (dataset["id"],))
+            told = (await patch(sales, {"status": "new"}, {"amount": 2}, params={"dry_run": True})).json()
+            assert (told["version"], told["changed"], told["unchanged"]) == (2, 1, 1)
+            assert (await delete(sales, status="new", dry_run=True)).json()["removed"] == 2
+            none = (await delete(sales, status="none", dry_run=True)).json()
+            assert (none["version"], none["removed"], none["dry_run"]) == (1, 0, True)
+
+    async def test_a_dry_run_finds_what_the_write_would(self, sales: AsyncClient) -> None:
+        await sales.patch("/datasets/sales", json={"key": "name"})
+        etag = (await sales.get("/datasets/sales")).headers["etag"]
+        for changes, headers, more in (
+            ({"name": "Ann"}, {}, {}), ({"name": "Eve"}, {}, {}), ({"amount": "x"}, {}, {}), ({"no": 1}, {}, {}),
+            ({"amount": 9}, {"If-Match": '"old"'}, {}), ({"amount": 9}, {}, {"max_affected": 1}),
+        ):  # fmt: skip
+            answers = [
+                await patch(sales, {"status": "new"}, changes, headers=headers, params={**more, **dry})
+                for dry in ({"dry_run": True}, {})
+            ]
+            dry, real = ({**answer.json(), "request_id": ""} for answer in answers)
+            assert (answers[0].status_code >= 400, dry) == (True, real), changes
+        assert (await sales.get("/datasets/sales")).headers["etag"] == etag
 
     async def test_only_at_the_version_that_was_read(self, sales: AsyncClient) -> None:
         etag = (await sales.get("/datasets/sales")).headers["etag"]
