@@ -86,7 +86,8 @@ def _by_operator(condition: Condition, field: Field, fold: str) -> Iterator[Acce
     operator, longest = condition.operator, max(map(len, texts), default=0)
     short = field.kind not in {"id", "json"} and (not field.is_text or longest < SORTED)
     begins = operator == "starts" and field.is_text and longest > 0
-    if short and texts and (operator in _RANGES or begins):
+    by_null = operator == "is_null" or (operator == "is_not_null" and field.is_text)
+    if short and (by_null or begins or (operator in _RANGES and condition.values)):
         yield _ordered(field, "asc")
     elif operator == "regex" or (operator in _LETTERS | _FOLDED and _has_letters(operator, texts)):
         expression = field.folded(fold) if operator in _FOLDED else field.letters(fold)

@@ -63,10 +63,6 @@ def _in(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
     return field.among(values, bindings)
 
 
-def _is_null(field: Field, _values: tuple[Value, ...], _bindings: Bindings) -> str:
-    return f"{field.text} IS NULL"
-
-
 OPERATORS: dict[str, Operator] = {
     "eq": Operator("one", _compare("=")),
     "ne": Operator("one", _not(_compare("="))),
@@ -84,6 +80,6 @@ OPERATORS: dict[str, Operator] = {
     "starts": Operator("one", _starts),
     "ends": Operator("one", _like(lambda text: f"%{literal_pattern(text)}")),
     "regex": Operator("one", _regex),
-    "is_null": Operator("none", _is_null),
-    "is_not_null": Operator("none", lambda field, _values, _bindings: f"{field.text} IS NOT NULL"),
+    "is_null": Operator("none", lambda field, _values, _bindings: field.is_null()),
+    "is_not_null": Operator("none", lambda field, _values, _bindings: field.is_not_null()),
 }

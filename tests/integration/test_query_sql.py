@@ -246,6 +246,9 @@ def test_old_images_of_another_type_are_no_obstacle(records: RecordTable) -> Non
     query = records.compiled(parse_params([("name", "gt:0"), ("sort", "amount,name")]), was_text)
     assert records.ids(query) == []
     assert records.ids(records.compiled(parse_params([("sort", "amount,name")]), was_text)) == [1, 2, 3, 4, 5]
+    for name in ("name", "amount"):
+        found = [records.ids(records.compiled(parse_params([(name, "is_null")]), each)) for each in (COLUMNS, was_text)]
+        assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +257,8 @@ def test_old_images_of_another_type_are_no_obstacle(records: RecordTable) -> Non
         (("amount", "gt:5"), "amount", COLUMNS[0]),
         (("name", "x"), "name", COLUMNS[1]),
         (("paid", "true"), "paid", COLUMNS[2]),
+        (("amount", "is_null"), "amount", COLUMNS[0]),
+        (("name", "is_not_null"), "name", COLUMNS[1]),
     ],
 )
 def test_an_index_on_the_value_serves_filter_and_sort(
