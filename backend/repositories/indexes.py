@@ -40,7 +40,7 @@ _MOVE = """
 WITH gone AS (DELETE FROM sheaf.indexes WHERE store = %(before)s RETURNING *)
 INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, uses, used_at, state, problem)
 SELECT %(after)s, digest, workspace_id, form, expression, whole, uses, used_at,
-    CASE state WHEN 'refused' THEN state ELSE 'noted' END, problem FROM gone
+    CASE state WHEN 'refused' THEN state ELSE 'noted' END, CASE state WHEN 'refused' THEN problem END FROM gone
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses,
     state = CASE i.state WHEN 'noted' THEN excluded.state ELSE i.state END,
     problem = CASE i.state WHEN 'noted' THEN excluded.problem ELSE i.problem END
@@ -83,7 +83,7 @@ class Use(Struct, frozen=True):
 
 
 class Index(Struct, frozen=True):
-    """One that is there, or may come to be. `bytes`: what it takes on disk."""
+    """One that is there, or may come to be. `bytes`: what it takes on disk, or took when it found no room."""
 
     store: Store
     digest: str

@@ -131,8 +131,8 @@ class IndexService:
         if there is False:
             await indexes.drop(tx, index)
         if not there:
-            if not await self._make_room(tx, index):
-                await self._settle(index, "noted", problem=NO_ROOM, wait=_RESTED)
+            if not await self._make_room(tx, index, index.bytes):
+                await self._settle(index, "noted", problem=NO_ROOM, size=index.bytes, wait=_RESTED)
                 return
             trigrams = await indexes.find_trigrams(tx) if index.form == "trigram" else None
             if index.form == "trigram" and trigrams is None:
@@ -141,7 +141,8 @@ class IndexService:
             await indexes.build(tx, index, trigrams=trigrams)
         size = await indexes.index_bytes(tx, index)
         if not await self._make_room(tx, index, size):
-            await self._refuse(index, NO_ROOM)
+            await indexes.drop(tx, index)
+            await self._settle(index, "noted", problem=NO_ROOM, size=size, wait=_RESTED)
             return
         await indexes.measure(tx, index)
         await self._settle(index, "ready", size=size)

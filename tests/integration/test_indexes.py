@@ -46,6 +46,8 @@ ORDERED = [
     {"sku": "in:s00007,s02999,nothing"},
     {"sku": "starts:s0012"},
     {"sku": "gt:s02990"},
+    {"amount": "is_null"},
+    {"word": "is_null"},
 ]
 LETTERS = [
     {"word": "icontains:ÉLAN 12"},
@@ -306,6 +308,18 @@ class TestKeeping:
         assert told["indexes"][0]["state"] == "refused"
         assert "no room" in told["text"]
 
+    async def test_one_that_turns_out_too_large_is_tried_again_where_there_is_room(
+        self, user: User, dataset: dict[str, Any], ready: Ready, database: Database, postgres_url: str
+    ) -> None:
+        await asked_twice(user, dataset, sort="amount")
+        for _ in range(2):  # the second time it is known how large it is
+            change(postgres_url, dataset, "wait_until = NULL")
+            await IndexService(database, IndexLimits(1, budget=0.01)).tend()
+            assert "no room" in (await explained(user, dataset, sort="amount"))["text"]
+            assert ours(postgres_url, dataset) == {}
+        change(postgres_url, dataset, "wait_until = NULL")
+        assert (await ready(sort="amount"))["access"] == "index"
+
 
 class TestFaults:
     async def test_a_torso_is_mended(
@@ -449,7 +463,7 @@ class TestExplain:
             "text"
         ] == "Reads the records where they lie, in the order of their ids."
         assert (await explained(user, dataset, "records/count"))["access"] == "none"
-        told = await explained(user, dataset, "records/count", word="is_null")
+        told = await explained(user, dataset, "records/count", word="ne:x")
         assert told["text"] == "Scans 3,000 rows. No index serves this kind of condition or order."
         told = await explained(user, dataset, "export", sort="-amount")
         assert (told["access"], told["version"], told["rows"]) == ("scan", 1, 3_000)
