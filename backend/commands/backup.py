@@ -14,7 +14,7 @@ from backend.services.backups import Manifest, back_up, created
 from backend.settings import Settings
 from backend.supervisor.reaching import reached
 
-STANDARD_OUTPUT = "-"
+_STANDARD_OUTPUT = "-"
 
 
 def add_command(commands: Any) -> None:
@@ -22,16 +22,18 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser("backup", help=does, description=does)
     parser.add_argument("file", metavar="FILE", help="the file; - for standard output")
     parser.add_argument("--data", help="data folder, where SHEAF_DATABASE_URL is not set (data)")
+    parser.add_argument("--force", action="store_true", help="in place of a file that is there already")
     parser.set_defaults(run=_backup)
 
 
 def _backup(settings: Settings, given: argparse.Namespace) -> None:
     with told("The backup cannot be made"), contextlib.ExitStack() as stack:
-        if given.file == STANDARD_OUTPUT and sys.stdout.isatty():
+        if given.file == _STANDARD_OUTPUT and sys.stdout.isatty():
             raise Failure("A backup is no text for a terminal: name a file, or send the output into one.")
+        to_file = given.file != _STANDARD_OUTPUT
+        file = created(Path(given.file), replace=given.force)
+        target = stack.enter_context(file) if to_file else sys.stdout.buffer
         ready = stack.enter_context(reached(settings))
-        to_file = given.file != STANDARD_OUTPUT
-        target = stack.enter_context(created(Path(given.file))) if to_file else sys.stdout.buffer
         made = back_up(ready.database_url, target, operator=_operator(ready))
         target.flush()
     if to_file:

@@ -112,24 +112,29 @@ def last_words(said: IO[bytes]) -> str:
     return (errors or lines or ["it ended without a word"])[0].strip()
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a backup that is whole: every byte is read and compared. Raises Failure."""
+def read_manifest(path: Path, called: str) -> Manifest:
+    """The manifest of a backup that is whole: every byte is read and compared.
+
+    Raises Failure, in which the file is so called.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _LONGEST_LINE))
             found = _LAST_LINE.search(file.read())
             if found is None:
-                raise Failure(f"{path} is no backup that `sheaf backup` made, or its end is missing.")
+                raise Failure(f"{called} is no backup that `sheaf backup` made, or its end is missing.")
             manifest = msgspec.json.decode(found[1], type=Manifest)
             file.seek(0)
             digest = _digest(file, manifest.bytes)
     except OSError as error:
-        raise Failure(f"{path} cannot be read: {error.strerror}.") from error
+        raise Failure(f"{called} cannot be read: {error.strerror}.") from error
     except msgspec.MsgspecError as error:
-        raise Failure(f"{path} was made by another release of Sheaf, whose backups this one does not know.") from error
+        raise Failure(
+            f"{called} was made by another release of Sheaf, whose backups this one does not know."
+        ) from error
     if digest != manifest.sha256 or size != manifest.bytes + len(found[0]):
-        raise Failure(f"{path} is damaged: it is not what `sheaf backup` wrote.")
+        raise Failure(f"{called} is damaged: it is not what `sheaf backup` wrote.")
     return manifest
 
 
@@ -142,12 +147,17 @@ def _digest(file: IO[bytes], size: int) -> str:
 
 
 @contextmanager
-def created(path: Path) -> Iterator[IO[bytes]]:
-    """A file that only its owner can read, and that takes its name once the block has ended well. Raises Failure."""
+def created(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
+    """A file that only its owner can read, and that takes its name once the block has ended well.
+
+    Raises Failure, also where there is such a file already, unless `replace`.
+    """
     if path.exists() and not path.is_file():  # a device or a pipe
         with path.open("wb") as file:
             yield file
         return
+    if path.exists() and not replace:
+        raise Failure(f"{path} is there already: name another file, or let --force replace it.")
     try:
         handle, name = mkstemp(prefix=f"{path.name}.", suffix=".partial", dir=path.parent)
     except OSError as error:

@@ -40,25 +40,25 @@ class Checked(Struct, frozen=True):
     locks: int
 
 
-def check(path: Path) -> Checked:
-    """Looks at a backup, before any database is. Raises Failure."""
-    manifest = read_manifest(path)
+def check(path: Path, called: str) -> Checked:
+    """Looks at a backup, which messages call so, before any database is. Raises Failure."""
+    manifest = read_manifest(path, called)
     known = migrate.known_migrations()
     if manifest.migration not in known:
         raise Failure(
-            f"{path} was made by Sheaf {manifest.sheaf} with migration {manifest.migration}, which this release does"
+            f"{called} was made by Sheaf {manifest.sheaf} with migration {manifest.migration}, which this release does"
             f" not know (its newest is {known[-1]}); restore it with that release or a newer one."
         )
-    return Checked(path, manifest, _locks(path, manifest))
+    return Checked(path, manifest, _locks(path, manifest, called))
 
 
-def _locks(path: Path, manifest: Manifest) -> int:
+def _locks(path: Path, manifest: Manifest, called: str) -> int:
     """How many tables and indexes are made, each table with two more for its long values."""
     command = [Clients.for_server(0, at_least=manifest.pg_dump).path("pg_restore"), "--list", str(path)]
     with TemporaryFile() as said, run(command, {}, stdout=PIPE, stderr=said) as program:
         listed = program.communicate()[0].splitlines()
         if not ended_well(program):
-            raise Failure(f"{path} cannot be read: {last_words(said)}")
+            raise Failure(f"{called} cannot be read: {last_words(said)}")
     kinds = [line.split()[3:4] for line in listed if not line.startswith(b";")]
     return 3 * kinds.count([b"TABLE"]) + kinds.count([b"INDEX"]) + kinds.count([b"CONSTRAINT"])
 

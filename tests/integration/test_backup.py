@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -211,6 +212,18 @@ class TestRefused:
         assert "--force" in Beside(database).refused("restore", filled)
         Beside(database)("user", "create", "Ben")
         Beside(database)("restore", filled, "--force")
+        assert users(database) == ["Ann"]
+        assert "is there already" in Beside(database).refused("backup", filled)
+
+    def test_what_comes_through_a_pipe(self, database: str, filled: Path, tmp_path: Path) -> None:
+        place = ("--force", "--data", tmp_path / "data")
+        for content, said in ((filled.read_bytes()[:-1], "sheaf: What came is no backup"), (filled.read_bytes(), "")):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("sys.stdin", TextIOWrapper(BytesIO(content)))
+                printed, refused = Beside(database).run("restore", "-", *place)
+            assert str(refused or "").startswith(said)
+            assert bool(refused) == bool(said) != printed.startswith("Restored 1 workspace, 0 datasets, 1 user; ")
+            assert list((tmp_path / "data").iterdir()) == []
         assert users(database) == ["Ann"]
 
     def test_a_file_that_is_not_whole(self, database: str, filled: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.embedded.failure import Failure
 from backend.services.backups import created
 from backend.services.restoring import _outcome
 
@@ -16,7 +17,7 @@ def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     target.touch()
     target.chmod(0o666)
     (tmp_path / "x.partial").symlink_to(elsewhere)
-    with created(target) as file:
+    with created(target, replace=True) as file:
         file.write(b"all")
     assert (target.read_bytes(), target.stat().st_mode & 0o777) == (b"all", 0o600)
     assert not elsewhere.exists()
@@ -26,10 +27,19 @@ def test_two_at_a_time_write_two_files(tmp_path: Path) -> None:
     target = tmp_path / "x"
     with created(target) as first:
         first.write(b"first")
-        with created(target) as second:
+        with created(target, replace=True) as second:
             second.write(b"second, which is longer")
         assert target.read_bytes() == b"second, which is longer"
     assert target.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_is_there_stays_there(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    target.write_bytes(b"of yesterday")
+    with pytest.raises(Failure, match=r"is there already: .* --force"), created(target):
+        pass
+    assert target.read_bytes() == b"of yesterday"
     assert list(tmp_path.iterdir()) == [target]
 
 
