@@ -195,7 +195,8 @@ def _importers(settings: Settings, database: Database, leases: Leases) -> Import
         database, _limits(settings), concurrency=settings.concurrent_imports, quotas=_quotas(settings)
     )
     folder = _folder(settings)
-    uploads = KeptUploads(database, folder, keep=timedelta(hours=settings.upload_hours))
+    keep = timedelta(hours=settings.upload_hours)
+    uploads = KeptUploads(database, folder, keep=keep, most_bytes=settings.workspace_upload_bytes)
     queue = ImportQueue(database, service, leases, uploads, places=settings.concurrent_imports)
     return Importers(service, folder, ImportRuns(database, service, leases), queue, uploads)
 

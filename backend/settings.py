@@ -112,6 +112,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Most bytes that the datasets of a workspace may take; 0: any number."""
     workspace_export_bytes: Size = Size(10 * 2**30)
     """Most bytes that the files of a workspace's prepared exports may take; 0: any number."""
+    workspace_upload_bytes: Size = Size(20 * 2**30)
+    """Most bytes that a workspace's kept files, and those that wait for their import, may take; 0: any number."""
     workbook_memory: Size = Size(2 * 2**30)
     """Memory that reading one workbook or Parquet file may take, in bytes."""
     workbook_seconds: Count = 300

@@ -42,6 +42,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     workspace_rows: int | None
     workspace_bytes: int | None
     workspace_export_bytes: int | None
+    workspace_upload_bytes: int | None
     workbook_memory: int
     workbook_seconds: int
     upload_hours: int

@@ -23,6 +23,7 @@ SELECT id, workspace_id, filename, media_type, charset, format, size, sha256, ex
 FROM sheaf.uploads WHERE id = %s AND workspace_id = ANY(%s) AND (%s OR expires_at > now())
 FOR KEY SHARE
 """
+_STORED = "SELECT coalesce(sum(size), 0)::bigint FROM sheaf.uploads WHERE workspace_id = %s"
 _EXPIRE = """
 UPDATE sheaf.uploads SET expires_at = now()
 WHERE id = %s AND workspace_id = %s AND kept AND expires_at > now()
@@ -66,6 +67,17 @@ async def add(
         raise WorkspaceNotFound
     moment: datetime = added[0]
     return moment
+
+
+async def stored(tx: Tx, workspace_id: UUID) -> int:
+    """The bytes of a workspace's files."""
+    row = await (await tx.execute(_STORED, (workspace_id,))).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def take_turn(tx: Tx, workspace_id: UUID) -> None:
+    """Until the transaction ends, nobody else who does this adds files to the workspace."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"uploads {workspace_id}",))
 
 
 async def add_chunks(tx: Tx, upload_id: UUID, chunks: AsyncIterable[bytes]) -> None:

@@ -59,7 +59,7 @@ class ImportQueue:
     async def add(self, caller: Caller, upload: Upload | UUID, request: ImportRequest) -> ImportStatus:
         """Promises an import of a received file, or of one that is kept; both are stored when this returns.
 
-        Raises UploadNotFound, WorkspaceNotFound, DatasetNotFound.
+        Raises UploadNotFound, WorkspaceNotFound, DatasetNotFound, LimitExceeded.
         """
         async with self._database.publishing() as tx:
             scope = await target(tx, caller, request)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import BinaryIO
 from uuid import UUID
 
-from backend.errors import UnreadableFile, UploadNotFound
+from backend.errors import LimitExceeded, UnreadableFile, UploadNotFound
 from backend.repositories import lookup, uploads
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import Caller, WorkspaceScope
@@ -20,15 +20,18 @@ _CHUNK = 2**20
 
 
 class KeptUploads:
-    """`keep`: how long a file is kept for the one who sent it."""
+    """`keep`: how long a file is kept for the one who sent it; `most_bytes`: of all files of a workspace, 0 for any
+    number.
+    """
 
-    def __init__(self, database: Database, folder: UploadFolder, *, keep: timedelta) -> None:
+    def __init__(self, database: Database, folder: UploadFolder, *, keep: timedelta, most_bytes: int) -> None:
         self._database = database
         self._folder = folder
         self._keep = keep
+        self._most_bytes = most_bytes
 
     async def keep(self, caller: Caller, workspace: str | None, upload: Upload) -> tuple[UUID, datetime]:
-        """Keeps a received file; answers its id and when it expires. Raises WorkspaceNotFound."""
+        """Keeps a received file; answers its id and when it expires. Raises WorkspaceNotFound, LimitExceeded."""
         scope = lookup.workspace(caller, workspace)
         async with self._database.publishing() as tx:
             return await self.store(tx, caller, scope, upload, kept=True)
@@ -42,8 +45,19 @@ class KeptUploads:
             upload.filename, upload.media_type, upload.charset, upload.format, upload.size, upload.sha256
         )
         expires_at = await uploads.add(tx, upload_id, scope.id, caller.user_id, facts, kept=kept, keep=self._keep)
+        await self._check_room(tx, scope)
         await uploads.add_chunks(tx, upload_id, _chunks(upload.file))
+        await uploads.take_turn(tx, scope.id)
+        await self._check_room(tx, scope)
         return upload_id, expires_at
+
+    async def _check_room(self, tx: Tx, scope: WorkspaceScope) -> None:
+        """Raises LimitExceeded where the files are too many with the one that was added."""
+        if self._most_bytes and await uploads.stored(tx, scope.id) > self._most_bytes:
+            raise LimitExceeded(
+                "The files that are kept for this workspace, or wait for their import, would take more bytes than"
+                f" SHEAF_WORKSPACE_UPLOAD_BYTES, {self._most_bytes:,}; delete one, or wait until one is imported."
+            )
 
     @staticmethod
     async def find(tx: Tx, caller: Caller, upload_id: UUID, *, even_expired: bool = False) -> uploads.Stored:

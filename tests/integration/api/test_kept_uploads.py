@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -11,6 +12,7 @@ from httpx import AsyncClient, Response
 from support.calls import CSV, ORDERS, raw, records
 
 pytestmark = pytest.mark.anyio
+MOST_BYTES = 20 * 2**30
 DAYS = b"name;day\nAnn;03/04/2025\nBob;05/04/2025\n"
 
 
@@ -74,6 +76,27 @@ async def test_it_can_be_imported_again_and_later(client: AsyncClient) -> None:
     await client.get(f"/imports/{promised.json()['id']}/events")
     assert [each["name"] for each in await records(client, "two")] == ["Ann", "Bob"]
     assert (await client.get(f"/uploads/{told['id']}")).status_code == 200
+
+
+async def test_a_workspace_keeps_no_more_bytes_than_it_may(client: AsyncClient, postgres_url: str) -> None:
+    told = await keep(client)
+
+    def fill(size: int) -> None:
+        with psycopg.connect(postgres_url) as connection:
+            connection.execute("UPDATE sheaf.uploads SET size = %s WHERE id = %s", (size, told["id"]))
+
+    fill(MOST_BYTES)
+    ways = ("/uploads", {}), ("/datasets?name=later", {"Prefer": "respond-async"})
+    for path, more in ways:
+        refused = await client.post(path, content=ORDERS, headers={**CSV, **more})
+        assert error(refused) == (422, "LIMIT_EXCEEDED")
+        assert f"SHEAF_WORKSPACE_UPLOAD_BYTES, {MOST_BYTES:,}" in refused.json()["detail"]
+    assert (await raw(client, ORDERS, name="at once")).status_code == 201
+    fill(MOST_BYTES - len(ORDERS))
+    both = await asyncio.gather(*(client.post("/uploads", content=ORDERS, headers=CSV) for _ in range(2)))
+    assert sorted(each.status_code for each in both) == [201, 422]
+    assert (await client.delete(f"/uploads/{told['id']}")).status_code == 204
+    await keep(client)
 
 
 async def test_it_goes_into_a_dataset_that_is_there(client: AsyncClient) -> None:

@@ -54,6 +54,7 @@ async def test_a_setting_goes_by_its_name(limits: dict[str, Any], small: AsyncCl
     assert (limits["max_columns"], limits["max_upload"], limits["undelete_days"]) == (16_384, 10 * 2**30, 30)
     assert (limits["workspace_datasets"], limits["workspace_rows"], limits["workspace_bytes"]) == (None, None, None)
     assert (limits["export_hours"], limits["workspace_export_bytes"]) == (24, 10 * 2**30)
+    assert limits["workspace_upload_bytes"] == 20 * 2**30
     assert (limits["exports_per_user"], limits["exports_per_workspace"]) == (10, 100)
     other = (await small.get("/limits")).json()
     changed = {name for name, value in limits.items() if other[name] != value}
