@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from backend.settings import SECRETS, Settings
+from backend.settings import SECRETS, Settings, load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -50,6 +50,17 @@ def test_what_a_service_names_is_there(service: dict[str, Any]) -> None:
     assert files == set(service.get("secrets", ()))
 
 
+def test_variables_reach_the_program_and_are_as_without_them() -> None:
+    told = SERVICES["sheaf"]["environment"]
+    named = {name: re.fullmatch(r"\$\{(\w+):-(.*)\}", value) for name, value in told.items() if value.startswith("$")}
+    defaults = {name: found[2] for name, found in named.items() if found and found[1] == name}
+    assert defaults.keys() == named.keys()
+    quotas = {name for name in SETTINGS if name.startswith("SHEAF_WORKSPACE_")}
+    assert quotas | {"SHEAF_RATE_LIMIT", "SHEAF_TRUSTED_PROXIES", "SHEAF_CORS_ORIGINS"} <= defaults.keys()
+    assert load(defaults, workers=1) == Settings()
+    assert SERVICES["sheaf"]["stop_grace_period"] == f"1m{told['SHEAF_DRAIN_SECONDS']}s"
+
+
 def test_only_the_application_can_be_reached() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert [name for name, each in SERVICES.items() if each["networks"] != ["inside"] or "ports" in each] == ["sheaf"]
@@ -64,6 +75,7 @@ def test_the_image_is_a_plain_users_and_listens_to_signals() -> None:
     ]
     (check,) = re.findall(r"HEALTHCHECK .*?CMD (\[.*\])", DOCKERFILE)
     compile(json.loads(check)[2], "health check", "exec")
+    assert "os.environ['SHEAF_PORT']" in check
 
 
 def test_the_image_gets_what_it_copies_and_knows_its_settings() -> None:
