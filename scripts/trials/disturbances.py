@@ -23,27 +23,13 @@ _PIECE = bytes(1 << 20)
 
 
 class Disturbances:
-    """The kinds of faults, by name; each returns when it is over, before the service has recovered from it."""
+    """What is done; each returns when it is over, before the service has recovered from it."""
 
     def __init__(
-        self, service: Service, connections: Sequence[Connection], chance: random.Random, *, pause: float, disk: bool
+        self, service: Service, connections: Sequence[Connection], chance: random.Random, *, pause: float
     ) -> None:
-        """`pause`: seconds for which servers stand still; `disk`: the data folder is a disk that may be filled."""
+        """`pause`: seconds for which servers stand still."""
         self._service, self._connections, self._chance, self._pause = service, connections, chance, pause
-        self.kinds: dict[str, Callable[[], Awaitable[None]]] = {
-            "worker killed": self.kill_worker,
-            "service killed": self.kill_service,
-            "service stopped and started": self.restart_service,
-            "PostgreSQL killed": self.kill_postgres,
-            "PostgreSQL restarted": self.restart_postgres,
-            "PostgreSQL paused": self.pause_postgres,
-            "database connections cut": self.cut_connections,
-            "clients cut": self.cut_clients,
-            "Valkey killed": self.kill_valkey,
-            "Valkey paused": self.pause_valkey,
-        }
-        if disk:
-            self.kinds[DISK_FULL] = self.fill_disk
 
     async def kill_worker(self) -> None:
         _signal([self._chance.choice(sorted(self._service.workers))], signal.SIGKILL)
@@ -114,6 +100,22 @@ class Disturbances:
                     await asyncio.sleep(self._pause / 10)
         finally:
             filler.unlink()
+
+
+KINDS: dict[str, Callable[[Disturbances], Awaitable[None]]] = {
+    "worker killed": Disturbances.kill_worker,
+    "service killed": Disturbances.kill_service,
+    "service stopped and started": Disturbances.restart_service,
+    "PostgreSQL killed": Disturbances.kill_postgres,
+    "PostgreSQL restarted": Disturbances.restart_postgres,
+    "PostgreSQL paused": Disturbances.pause_postgres,
+    "database connections cut": Disturbances.cut_connections,
+    "clients cut": Disturbances.cut_clients,
+    "Valkey killed": Disturbances.kill_valkey,
+    "Valkey paused": Disturbances.pause_valkey,
+    DISK_FULL: Disturbances.fill_disk,
+}
+"""The kinds of faults, by name; the last one needs a disk of its own."""
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:

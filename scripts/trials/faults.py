@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,13 +20,13 @@ import uvloop
 from msgspec import Struct, field
 
 from scripts.trials.audit import Audit
-from scripts.trials.disturbances import DISK_FULL, Disturbances, small_disk
+from scripts.trials.disturbances import DISK_FULL, KINDS, Disturbances, small_disk
 from scripts.trials.journal import Findings, Journal
 from scripts.trials.leftovers import left_over, orphans
 from scripts.trials.service import Service, until
 from scripts.trials.wire import Connection
 from scripts.trials.wishes import COLUMNS, JSON, Desk
-from scripts.trials.writers import UNKNOWN, Gate, Writer
+from scripts.trials.writers import RETRIES, UNKNOWN, Gate, Writer
 
 _USERS = 2
 _CLEAN_WITHIN = 60.0
@@ -33,9 +34,10 @@ _CLEAN_WITHIN = 60.0
 
 
 class Plan(Struct):
-    """`kinds`: names of faults, one after the other; empty for random ones. `seconds`: all of it, at least.
+    """`kinds`: names of faults, each once in this order and then at random; empty for all that are possible, at random.
 
-    `calm`: seconds ahead of a fault, about; `pause`: seconds for which servers stand still; `writers`: of each user.
+    `seconds`: all of it, at least; `calm`: those ahead of a fault, about; `pause`: those for which servers stand still.
+    `writers`: of each user; `retries`: so often is a write with a key sent again.
     """
 
     seconds: float
@@ -43,7 +45,12 @@ class Plan(Struct):
     calm: float = 3.0
     pause: float = 10.0
     writers: int = 6
+    retries: int = RETRIES
     kinds: list[str] = field(default_factory=list)
+
+
+class Impossible(Exception):
+    """A fault that this machine or this user does not allow."""
 
 
 class Result(Struct):
@@ -65,12 +72,19 @@ class Result(Struct):
         """Answers of 500: the service's own mistakes."""
         return sum(count for answer, count in self.answers.items() if answer.startswith("500"))
 
+    @property
+    def wrong(self) -> list[str]:
+        """What a run must not end with, in words: also that it has shown nothing."""
+        nothing = [] if self.faults and self.outcomes["done"] else ["no fault was tried, or no write was done"]
+        return [*self.findings.all, *([f"{self.errors} answers of 500"] if self.errors else []), *nothing]
+
 
 class Trial:
     """One run on one service."""
 
-    def __init__(self, service: Service, plan: Plan, folder: Path, *, disk: bool) -> None:
-        self._service, self._plan, self._disk = service, plan, disk
+    def __init__(self, service: Service, plan: Plan, folder: Path, kinds: Sequence[str]) -> None:
+        """`kinds`: those that are possible."""
+        self._service, self._plan, self._kinds = service, plan, kinds
         self._chance = random.Random(plan.seed)
         self._gate = Gate()
         self._journals = [Journal(folder / f"journal-{number}.ndjson") for number in range(_USERS)]
@@ -90,12 +104,9 @@ class Trial:
         for journal in self._journals:
             await self._add_user(journal)
         connections = [writer.connection for writer in self._writers]
-        faults = Disturbances(self._service, connections, self._chance, pause=self._plan.pause, disk=self._disk)
+        faults = Disturbances(self._service, connections, self._chance, pause=self._plan.pause)
         tasks = [asyncio.create_task(writer.run(self._gate)) for writer in self._writers]
-        begun = time.monotonic()
-        left = [kind for kind in self._plan.kinds if kind in faults.kinds]
-        while left or (not self._plan.kinds and time.monotonic() - begun < self._plan.seconds):
-            kind = left.pop(0) if left else self._chance.choice(sorted(faults.kinds))
+        for kind in self._drawn():
             await self._disturb(kind, faults)
             for task in tasks:
                 if task.done():
@@ -107,6 +118,15 @@ class Trial:
         await self._clean()
         self.result.orphans = orphans(self._service)
         return self._figures()
+
+    def _drawn(self) -> Iterator[str]:
+        """Those that are asked for; then all, shuffled like cards, again and again until the time is up."""
+        ends = time.monotonic() + self._plan.seconds
+        yield from self._plan.kinds
+        cards: list[str] = []
+        while time.monotonic() < ends:
+            cards = cards or self._chance.sample(self._kinds, len(self._kinds))
+            yield cards.pop()
 
     def close(self) -> None:
         """Ends its connections and journals."""
@@ -132,13 +152,15 @@ class Trial:
             datasets.append(await dataset(f"own {number}"))
             chance = random.Random(self._chance.random())
             desk = Desk(str(number), journal, chance, shared=shared, own=datasets[-1])
-            self._writers.append(Writer(desk, Connection(self._service.port, key), journal, chance, shared))
+            self._writers.append(
+                Writer(desk, Connection(self._service.port, key), journal, chance, shared, self._plan.retries)
+            )
         self._audits.append(Audit(journal, first, self._chance, datasets))
 
     async def _disturb(self, kind: str, faults: Disturbances) -> None:
         self._gate.open()
         await asyncio.sleep(self._chance.uniform(0.5, 1.5) * self._plan.calm)
-        await faults.kinds[kind]()
+        await KINDS[kind](faults)
         begun = time.monotonic()
         await asyncio.to_thread(until, self._service.is_whole, f"the service recovers ({kind})")
         took = time.monotonic() - begun
@@ -174,14 +196,17 @@ class Trial:
 
 
 def try_faults(folder: Path, plan: Plan) -> Result:
-    """A run on a service of its own in a folder, on a disk of its own where that may be mounted."""
+    """A run on a service of its own in a folder, on a disk of its own where that may be mounted. Raises Impossible."""
     place = folder / "disk"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     with small_disk(place) if not plan.kinds or DISK_FULL in plan.kinds else nullcontext(False) as disk:
+        if DISK_FULL in plan.kinds and not disk:
+            raise Impossible(f"{DISK_FULL}: no file system may be mounted here")
+        kinds = plan.kinds or [kind for kind in KINDS if disk or kind != DISK_FULL]
         service = Service(place / "data", place / "service.log")
         try:
             service.start()
-            return uvloop.run(Trial(service, plan, folder, disk=disk).run())
+            return uvloop.run(Trial(service, plan, folder, kinds).run())
         finally:
             service.close()
             shutil.copy(service.log, folder)
@@ -192,6 +217,7 @@ def told(result: Result, plan: Plan) -> str:
     found = result.findings
     figures = {
         "requests": result.requests,
+        "… of these never sent: nobody took the connection": result.answers["not sent"],
         "writes": result.writes,
         "faults": result.faults.total(),
         "lost": len(found.lost),
@@ -218,21 +244,24 @@ def told(result: Result, plan: Plan) -> str:
         "| fault | times | slowest recovery |",
         "| --- | ---: | ---: |",
     ]
-    return "\n".join([*parts, *kinds, "", answers, *(f"WRONG: {line}" for line in found.all)])
+    return "\n".join([*parts, *kinds, "", answers, *(f"WRONG: {line}" for line in result.wrong)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of what is random")
-    parser.add_argument("--kind", action="append", default=[], help="only this kind of fault; may be repeated")
+    parser.add_argument("--kind", action="append", default=[], choices=KINDS, help="only this one; may be repeated")
     asked = parser.parse_args()
     plan = Plan(asked.minutes * 60, asked.seed, kinds=asked.kind)
     folder = Path(mkdtemp(prefix="sheaf-faults-"))
     print(f"seed {plan.seed}; journals in {folder}", file=sys.stderr)
-    result = try_faults(folder, plan)
+    try:
+        result = try_faults(folder, plan)
+    except Impossible as error:
+        sys.exit(f"faults: {error}")
     print(told(result, plan))
-    sys.exit(bool(result.findings.all or result.errors))
+    sys.exit(bool(result.wrong))
 
 
 if __name__ == "__main__":

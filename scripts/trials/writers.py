@@ -16,7 +16,8 @@ from scripts.trials.wishes import Desk, Wish
 _READ, _KEYED, _CUT = 0.3, 0.35, 0.03
 UNKNOWN = "COMMIT_UNKNOWN"
 """The service says itself that it does not know whether it was written."""
-_RETRIES = 40
+RETRIES = 40
+"""So often is a write with a key sent again: for longer than the key of a process that died is in use."""
 _NOBODY = Answer(0, {"retry-after": "0.2"}, b"")
 """In place of an answer where there was nobody to ask."""
 
@@ -57,6 +58,7 @@ class Writer(Struct):
     journal: Journal
     chance: random.Random
     shared: str
+    retries: int = RETRIES
 
     async def run(self, gate: Gate) -> None:
         """Writes and reads for ever."""
@@ -107,7 +109,7 @@ class Writer(Struct):
         """With an Idempotency-Key, until it is known; what is known to be refused is not sent again."""
         headers = {**wish.headers, "Idempotency-Key": str(UUID(int=self.chance.getrandbits(128)))}
         in_doubt = False
-        for _ in range(_RETRIES):
+        for _ in range(self.retries):
             answer = await self._ask(wish, headers)
             if answer is not None and 0 < answer.status < 500 and answer.code != "IDEMPOTENCY_KEY_IN_USE":
                 self._take(wish, answer, in_doubt=False)

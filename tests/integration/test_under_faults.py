@@ -1,33 +1,30 @@
-"""Faults under load, one of each kind; `./scripts/faults` is longer."""
+"""Faults under load, four kinds and a full disk, each once; `./scripts/faults` has eleven and goes on for minutes."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.trials.faults import Plan, try_faults
+from scripts.trials.disturbances import DISK_FULL
+from scripts.trials.faults import Impossible, Plan, Result, try_faults
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-KINDS = [
-    "worker killed",
-    "database connections cut",
-    "PostgreSQL killed",
-    "service killed",
-]
+KINDS = ["worker killed", "service killed", "database connections cut", "PostgreSQL killed"]
+"""Those first that leave leases behind, which end while the others are tried."""
+
+
+def tried(folder: Path, kinds: list[str]) -> Result:
+    return try_faults(folder, Plan(0, seed=7, calm=0.8, pause=1, writers=3, retries=4, kinds=kinds))
 
 
 def test_what_was_answered_is_there_and_nothing_else(tmp_path: Path) -> None:
-    result = try_faults(tmp_path, Plan(0, seed=7, calm=0.8, pause=1, writers=3, kinds=KINDS))
-    assert result.findings.all == []
-    assert result.errors == 0
-    assert result.faults == dict.fromkeys(KINDS, 1)
-    assert result.outcomes["done"] > 0
-
-
-def test_a_full_disk_costs_nothing_that_was_answered(tmp_path: Path) -> None:
-    result = try_faults(tmp_path, Plan(0, seed=7, calm=0.8, pause=1, writers=3, kinds=["disk full"]))
-    if not result.faults:
-        pytest.skip("no disk may be mounted here, so none is filled")
-    assert result.findings.all == []
-    assert result.errors == 0
+    kinds = [*KINDS, DISK_FULL]
+    try:
+        result = tried(tmp_path, kinds)
+    except Impossible:
+        result = tried(tmp_path, kinds := KINDS)
+    assert result.wrong == []
+    assert result.faults == dict.fromkeys(kinds, 1)
+    if DISK_FULL not in kinds:
+        pytest.skip("no disk may be mounted here: all was tried but a full one")
