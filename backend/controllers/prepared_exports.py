@@ -12,18 +12,18 @@ from litestar.response import Stream
 
 from backend.controllers.answers import attachment, success
 from backend.controllers.documented import IF_NONE_MATCH, TEXT, documented, parameter
-from backend.controllers.parameters import CallerRequest
+from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
 from backend.errors import RangeNotSatisfiable
 from backend.schemas.access import Action
-from backend.schemas.prepared_exports import PreparedExport
+from backend.schemas.prepared_exports import PreparedExport, PreparedExportList
 from backend.security.auth import may
 from backend.services.preconditions import matches
 from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
 _MEDIA_TYPES = [writer.media_type.partition(";")[0] for writer in WRITERS.values()]
-_RANGE = re.compile(r"bytes=(?:([0-9]{1,1000})-([0-9]{0,1000})|-([0-9]{1,1000}))")
+_RANGE = re.compile(r"(?i:bytes)=(?:([0-9]{1,1000})-([0-9]{0,1000})|-([0-9]{1,1000}))")
 _HEADERS = (
     parameter("Range", TEXT, "One range of bytes: `bytes=1000-`; the answer is 206.", where="header"),
     parameter("If-Range", TEXT, "The ETag of the file that the range is of.", where="header"),
@@ -32,11 +32,23 @@ _HEADERS = (
 
 
 class PreparedExportController(Controller):
-    path = "/exports/{export_id:uuid}"
+    path = "/exports"
     tags = ("exports",)
     opt = may(Action.READ_DATASETS)
 
     @get("/", responses=failures(404))
+    async def list_page(
+        self,
+        request: CallerRequest,
+        prepared: NamedDependency[PreparedExportService],
+        workspace: Workspace = None,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> PreparedExportList:
+        """The prepared exports of one workspace, the newest first."""
+        return await prepared.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+
+    @get("/{export_id:uuid}", responses=failures(404))
     async def read(
         self, request: CallerRequest, export_id: FromPath[UUID], prepared: NamedDependency[PreparedExportService]
     ) -> PreparedExport:
@@ -44,7 +56,7 @@ class PreparedExportController(Controller):
         return await prepared.get(request.user, export_id)
 
     @get(
-        "/file",
+        "/{export_id:uuid}/file",
         responses={206: success(None, "The range that was asked for"), **failures(304, 404, 409, 416)},
         operation_class=documented(parameters=_HEADERS, files=_MEDIA_TYPES),
     )
@@ -67,7 +79,7 @@ class PreparedExportController(Controller):
             headers={**headers, "Content-Length": str(stop - start)},
         )
 
-    @head("/file", include_in_schema=False)
+    @head("/{export_id:uuid}/file", include_in_schema=False)
     async def announce(
         self, request: CallerRequest, export_id: FromPath[UUID], prepared: NamedDependency[PreparedExportService]
     ) -> Response[None]:
@@ -79,7 +91,7 @@ class PreparedExportController(Controller):
         told = {"Content-Type": export.media_type, "Content-Length": str(export.bytes)}
         return Response(None, headers={**headers, **told})
 
-    @delete("/", opt=may(Action.DELETE_OWN_EXPORTS), responses=failures(403, 404))
+    @delete("/{export_id:uuid}", opt=may(Action.DELETE_OWN_EXPORTS), responses=failures(403, 404))
     async def remove(
         self, request: CallerRequest, export_id: FromPath[UUID], prepared: NamedDependency[PreparedExportService]
     ) -> None:

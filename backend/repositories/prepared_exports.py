@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Json
 
 from backend.repositories.database import Database, Tx
-from backend.repositories.workspaces import table
+from backend.repositories.workspaces import has_schema, table
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.prepared_exports import PreparedExport
 
@@ -43,11 +43,16 @@ _READABLE = sql.SQL(
 _STATUS = sql.SQL(
     f"SELECT {_COLUMNS} FROM sheaf.exports e WHERE id = %s AND workspace_id = %s AND {_LIVE} AND {{}}"  # noqa: S608
 )
+_LISTED = f"FROM sheaf.exports e WHERE workspace_id = %s AND {_LIVE} AND {{}}"
+_LIST = sql.SQL(f"SELECT {_COLUMNS} {_LISTED} ORDER BY created_at DESC, id DESC LIMIT %s OFFSET %s")
+_COUNT_LISTED = sql.SQL(f"SELECT count(*) {_LISTED}")
 _SENT = f"SELECT workspace_id, user_id FROM sheaf.exports WHERE id = %s AND workspace_id = ANY(%s) AND {_LIVE}"  # noqa: S608
 _SWEEP = sql.SQL("DELETE FROM sheaf.exports e WHERE workspace_id = %s AND NOT {}")
 _SAME = f"""
-SELECT {_COLUMNS} FROM sheaf.exports
-WHERE workspace_id = %s AND fingerprint = %s AND state <> 'failed' AND {_LIVE} ORDER BY created_at LIMIT 1
+UPDATE sheaf.exports SET expires_at = CASE WHEN state = 'done' THEN now() + %s END WHERE id = (
+    SELECT id FROM sheaf.exports
+    WHERE workspace_id = %s AND fingerprint = %s AND state <> 'failed' AND {_LIVE} ORDER BY created_at LIMIT 1
+) RETURNING {_COLUMNS}
 """  # noqa: S608
 _COUNT = f"""
 SELECT count(*) FILTER (WHERE workspace_id = %(workspace)s), count(*) FILTER (WHERE user_id = %(user)s)
@@ -146,10 +151,22 @@ def _readable(scope: WorkspaceScope) -> sql.Composed:
     return _READABLE.format(table(scope, "datasets"), table(scope, "versions"))
 
 
-async def find_same(tx: Tx, workspace_id: UUID, fingerprint: str) -> PreparedExport | None:
-    """One that makes, or made, the same file."""
+async def list_page(tx: Tx, scope: WorkspaceScope, *, limit: int, offset: int) -> tuple[list[PreparedExport], int]:
+    """Those of a workspace that `find` would find, the newest first, and how many there are."""
+    if not await has_schema(tx, scope):
+        return [], 0
+    readable = _readable(scope)
     async with tx.cursor(row_factory=class_row(PreparedExport)) as cursor:
-        await cursor.execute(_SAME, (workspace_id, fingerprint))
+        await cursor.execute(_LIST.format(readable), (scope.id, limit, offset))
+        found = await cursor.fetchall()
+    row = await (await tx.execute(_COUNT_LISTED.format(readable), (scope.id,))).fetchone()
+    return found, row[0] if row else 0
+
+
+async def find_same(tx: Tx, workspace_id: UUID, fingerprint: str, keep: timedelta) -> PreparedExport | None:
+    """One that makes, or made, the same file; that is kept for so long from now on."""
+    async with tx.cursor(row_factory=class_row(PreparedExport)) as cursor:
+        await cursor.execute(_SAME, (keep, workspace_id, fingerprint))
         return await cursor.fetchone()
 
 

@@ -31,3 +31,9 @@ class PreparedExport(Struct, frozen=True, omit_defaults=True):
     expires_at: datetime | None
     url: str | None = None
     problem: Problem | None = None
+
+
+class PreparedExportList(Struct, frozen=True):
+    data: tuple[PreparedExport, ...]
+    total: int
+    has_more: bool

@@ -29,7 +29,7 @@ from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExpo
 from backend.schemas.access import Action, permit
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
-from backend.schemas.prepared_exports import PreparedExport
+from backend.schemas.prepared_exports import PreparedExport, PreparedExportList
 from backend.services.exports import Asked, ExportService, Plan
 from backend.services.failures import problem_json
 from backend.services.identifiers import uuid7
@@ -81,7 +81,7 @@ class PreparedExportService:
         async with self._database.publishing() as tx:
             await workspaces.lock(tx, scope)
             await members.lock_users(tx, [caller.user_id])
-            if (same := await prepared_exports.find_same(tx, scope.id, etag)) is not None:
+            if (same := await prepared_exports.find_same(tx, scope.id, etag, self._keep)) is not None:
                 return _with_url(same)
             await self._require_room(tx, scope.id, caller.user_id)
             pinned = structs.replace(plan.query, version=None, as_of=None)
@@ -108,6 +108,13 @@ class PreparedExportService:
         if self._most_bytes and await prepared_exports.stored(tx, workspace_id) + more > self._most_bytes:
             limit = f"SHEAF_WORKSPACE_EXPORT_BYTES, {self._most_bytes:,}"
             raise LimitExceeded(f"The workspace's prepared exports would take more bytes than {limit}; {_MAKE_ROOM}")
+
+    async def list_page(self, caller: Caller, *, workspace: str | None, limit: int, offset: int) -> PreparedExportList:
+        """Those of one workspace, the newest first. Raises WorkspaceNotFound."""
+        async with self._database.read() as tx:
+            scope = lookup.workspace(caller, workspace)
+            found, total = await prepared_exports.list_page(tx, scope, limit=limit, offset=offset)
+        return PreparedExportList(tuple(map(_with_url, found)), total, offset + len(found) < total)
 
     async def get(self, caller: Caller, export_id: UUID) -> PreparedExport:
         """How far it is. Raises ExportNotFound, also where its dataset is deleted or its version pruned."""

@@ -208,6 +208,7 @@ CALLS = {
     "DELETE /datasets/{ref}/records/{record_id}": How(),
     "GET /datasets/{ref}/export": How(),
     "POST /datasets/{ref}/export": How({}),
+    "GET /exports": How(query=IN_WORKSPACE),
     "GET /exports/{export_id}": How(),
     "GET /exports/{export_id}/file": How(),
     "DELETE /exports/{export_id}": How(),

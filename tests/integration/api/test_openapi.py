@@ -69,6 +69,7 @@ DELETE /datasets/{ref}/records/{record_id}
 POST /datasets/{ref}/query
 GET /datasets/{ref}/export
 POST /datasets/{ref}/export
+GET /exports
 GET /exports/{export_id}
 GET /exports/{export_id}/file
 DELETE /exports/{export_id}

@@ -94,15 +94,32 @@ class TestPreparing:
             status = await ended(client, answer.json()["id"])
             assert (await file(client, status)).text == "word\r\nword 1\r\n"
 
-    async def test_the_same_request_finds_the_same_file_and_a_newer_version_another(self, client: AsyncClient) -> None:
+    async def test_the_same_request_finds_the_same_file_and_a_newer_version_another(
+        self, client: AsyncClient, database: psycopg.Connection
+    ) -> None:
         first = await made(client)
-        assert (await prepare(client))["id"] == first["id"]
+        database.execute("UPDATE sheaf.exports SET expires_at = now() + interval '1 minute'")
+        again = await prepare(client)
+        assert (again["id"], again["expires_at"] > first["expires_at"]) == (first["id"], True)
         assert (await prepare(client, limit=5))["id"] != first["id"]
         await client.delete("/datasets/words/records/1")
         second = await made(client)
         assert second["id"] != first["id"]
         assert (await file(client, second)).text == TEXT.replace("1,word 1\r\n", "", 1)
         assert (await file(client, first)).text == TEXT
+
+    async def test_they_are_listed(self, client: AsyncClient, make_user: MakeUser) -> None:
+        first, second = await made(client), await made(client, limit=5)
+        listed = (await client.get("/exports")).json()
+        assert listed == {"data": [second, first], "total": 2, "has_more": False}
+        page = (await client.get("/exports", params={"limit": 1, "offset": 1})).json()
+        assert page == {"data": [first], "total": 2, "has_more": False}
+        assert (await client.get("/exports", params={"limit": 1})).json()["has_more"]
+        stranger = (await make_user("Eve")).client
+        assert (await stranger.get("/exports")).json() == {"data": [], "total": 0, "has_more": False}
+        assert (await stranger.get("/exports", params={"workspace": listed["data"][0]["id"]})).status_code == 404
+        await client.delete("/datasets/words")
+        assert (await client.get("/exports")).json()["total"] == 0
 
     async def test_what_is_wrong_is_told_at_once(self, client: AsyncClient) -> None:
         for params, status in (({"format": "docx"}, 400), ({"select": "no"}, 400), ({"prepare": "maybe"}, 400)):
@@ -119,7 +136,7 @@ class TestPreparing:
 class TestRanges:
     @pytest.mark.parametrize(
         ("asked", "start", "stop"),
-        [("bytes=0-0", 0, 1), ("bytes=100-", 100, None), ("bytes=-7", -7, None), ("bytes=5-9", 5, 10),
+        [("bytes=0-0", 0, 1), ("Bytes=100-", 100, None), ("bytes=-7", -7, None), ("bytes=5-9", 5, 10),
          ("bytes=0-999999999", 0, None), ("bytes=-999999999", 0, None),
          ("bytes=0-99999999999999999999", 0, None), ("bytes=-99999999999999999999", 0, None)],
     )  # fmt: skip
