@@ -87,6 +87,6 @@ def shortened(app: ASGIApp, users: UserService, queries: QueryService) -> ASGIAp
             return
         await app(scope, receive, send)
         if (told := scope["state"].pop(_ASKED, None)) is not None:
-            known.put(address, told, len(address[0]) + len(address[1]) + 500)
+            known.put(address, told, len(address[0]) + len(address[1]) + 500 + told.query.weight)
 
     return call

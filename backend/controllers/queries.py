@@ -24,6 +24,8 @@ DESCRIPTION = (
     "`count`, `q`, `version`, `as_of`, `workspace`, `explain`."
 )
 MOST_PARAMETERS = 1_000
+_SHORT = 500
+"""Bytes of a query string that is kept parsed: a long one takes many times as much then."""
 _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 
@@ -38,7 +40,9 @@ def query_from_string(
     request: CallerRequest, extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
 ) -> tuple[str | None, Query]:
     """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
-    return _parsed(request.scope["query_string"], extra | {"workspace"}, max_limit)
+    query_string = request.scope["query_string"]
+    parsed = _parsed if len(query_string) <= _SHORT else _parsed.__wrapped__
+    return parsed(query_string, extra | {"workspace"}, max_limit)
 
 
 EXPLAIN = frozenset({"explain"})
@@ -61,7 +65,7 @@ def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, d
     return query.version, query.as_of
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _parsed(query_string: bytes, extra: frozenset[str], max_limit: int | None) -> tuple[str | None, Query]:
     pairs = _pairs(query_string)
     refuse_repeated(name for name, _ in pairs if name == "workspace")

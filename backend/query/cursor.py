@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
@@ -38,14 +37,12 @@ class Cursor(Struct, frozen=True, array_like=True, tag=_TAG):
 _decoder = msgspec.msgpack.Decoder(Cursor)
 
 
-@lru_cache(maxsize=4096)
 def fingerprint(query: Query) -> bytes:
     """16 bytes that are equal for queries that mean the same, whatever page or version they ask for."""
     plain = structs.replace(query, cursor=None, version=None, as_of=None, given=frozenset(), where=_sorted(query.where))
     return blake2b(_encoder.encode(plain), digest_size=16).digest()
 
 
-@lru_cache(maxsize=4096)
 def matching(query: Query) -> bytes:
     """16 bytes that are equal for queries that the same records match, whichever of them they show and how."""
     return fingerprint(Query(query.where, q=query.q))
@@ -72,7 +69,6 @@ def encode(cursor: Cursor, seal: Seal) -> str:
     return seal.sealed(_encoder.encode((_TAG, *before, carried, total, total_is)))
 
 
-@lru_cache(maxsize=4096)
 def _carried(query: Query) -> msgspec.Raw | None:
     """A query as it travels in tokens; None for a long one."""
     carried = _encoder.encode(structs.replace(query, cursor=None, given=frozenset()))

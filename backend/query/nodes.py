@@ -79,3 +79,22 @@ class Query(Struct, frozen=True, array_like=True, cache_hash=True):
     def page_size(self) -> int:
         """How many records a page of this query holds at most."""
         return self.limit or DEFAULT_LIMIT
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes in memory, about."""
+        texts = (self.q, self.cursor, self.version, *(self.select or ()), *(each.column for each in self.sort))
+        return 1_000 + _weight(self.where) + sum(100 + len(text or "") for text in texts)
+
+
+def _weight(node: Node | None) -> int:
+    match node:
+        case And() | Or():
+            return sum(100 + _weight(item) for item in node.items)
+        case Not():
+            return 100 + _weight(node.item)
+        case Condition():
+            texts = (value.text if isinstance(value, Json) else value or "" for value in node.values)
+            return 200 + sum(150 + len(text) for text in texts)
+        case None:
+            return 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 from psycopg import ClientCursor, sql
 
 from backend.errors import VersionPruned
+from backend.query import cursor as cursors
 from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select, record_json
 from backend.query.indexing import Access, accesses
 from backend.query.nodes import Query
@@ -38,6 +39,8 @@ class Selection(Struct, frozen=True):
     next_page: bytes
     newest_next: bytes
     accesses: tuple[Access, ...]
+    fingerprint: bytes
+    matching: bytes
 
     @property
     def prepared(self) -> bool | None:
@@ -45,8 +48,8 @@ class Selection(Struct, frozen=True):
         return False if self.compiled.params else None
 
 
-_selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](32 * 2**20)
-"""By the bytes of their statements."""
+_selections = Remembered[tuple[WorkspaceScope, Snapshot, Query, str], Selection](8 * 2**20)
+"""By their bytes: each version of a dataset that is asked for has its own, so what is here is seldom asked for long."""
 
 
 class Page(Struct, frozen=True):
@@ -59,11 +62,11 @@ class Page(Struct, frozen=True):
 
 def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     """`query` over `snapshot`. Raises InvalidQuery and its kin for what does not fit the columns."""
-    key = (scope, snapshot, query, fold)
+    key = (scope, snapshot, query if query.cursor is None else structs.replace(query, cursor=None), fold)
     if (known := _selections.get(key)) is None:
         known = new_selection(*key)
-        weight = len(known.first_page) + len(known.newest_page) + len(known.next_page) + len(known.newest_next)
-        _selections.put(key, known, weight)
+        statements = (known.first_page, known.newest_page, known.next_page, known.newest_next)
+        _selections.put(key, known, query.weight + sum(map(len, statements)))
     return known
 
 
@@ -93,6 +96,8 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
         _named(scope, snapshot, _kept(scope, snapshot), following),
         _named(scope, snapshot, is_newest, newest_following),
         accesses(query, snapshot.columns, fold),
+        cursors.fingerprint(query),
+        cursors.matching(query),
     )
 
 

@@ -8,12 +8,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from backend.query import cursor as cursors
+from backend.errors import InvalidQuery
 from backend.query.cursor import Cursor
 from backend.query.nodes import Query
 from backend.repositories.current import Found
 from backend.repositories.selections import Page, Selection
 from backend.schemas.datasets import Snapshot
+from backend.schemas.records import RecordCount
 from backend.services.records import means_one
 
 BOUNDED = 10_000
@@ -46,7 +47,7 @@ class Reading(Struct, frozen=True):
     @property
     def etag(self) -> str:
         at = "" if self.place is None else f".{self.place.last}"
-        return f'W/"{self.snapshot.token}.{cursors.fingerprint(self.query).hex()}{at}"'
+        return f'W/"{self.snapshot.token}.{self.chosen.fingerprint.hex()}{at}"'
 
     @property
     def light(self) -> bool:
@@ -73,9 +74,9 @@ def key(kind: bytes, reading: Reading, fold: str) -> bytes:
     said = (snapshot.dataset_id, snapshot.token, fold)
     if kind == b"page":
         at = None if place is None else (place.last, place.total, place.total_is)
-        parts: object = (said, cursors.fingerprint(query), query.version, query.as_of, at)
+        parts: object = (said, reading.chosen.fingerprint, query.version, query.as_of, at)
     else:
-        parts = (said, cursors.matching(query))
+        parts = (said, reading.chosen.matching)
     return kind + b":" + blake2b(_encoder.encode(parts), digest_size=24).hexdigest().encode()
 
 
@@ -93,7 +94,22 @@ def told(reading: Reading, page: Page) -> Total | None:
     return None
 
 
-def counted_to(counted: int, most: int | None) -> Total:
+def check_countable(query: Query) -> None:
+    """Raises InvalidQuery for what means nothing to a count: it has no pages, no order and no columns."""
+    given = query.given if query.cursor is None else query.given | {"cursor"}
+    if unused := given & {"cursor", "limit", "offset", "select", "sort"}:
+        raise InvalidQuery(f"A count has no pages, order or columns; leave `{min(unused)}` out.")
+    if query.count == "none":
+        raise InvalidQuery("With count=none there would be nothing to answer; a count is exact or bounded.")
+
+
+def record_count(reading: Reading, counted: int, most: int | None) -> RecordCount:
+    """`most`: where counting stops; how many records a version has is known without."""
+    total, total_is = counted_to(counted, None if reading.chosen.unfiltered else most)
+    return RecordCount(total, reading.snapshot.version, total_is)
+
+
+def counted_to(counted: int, most: int | None) -> tuple[int, TotalIs]:
     return counted, "at_least" if counted == most else None
 
 
@@ -101,4 +117,4 @@ def following(reading: Reading, last: int, total: Total) -> Cursor:
     """Where the next page begins."""
     snapshot, query = reading.snapshot, reading.query
     said = snapshot.dataset_id, snapshot.version, snapshot.token
-    return Cursor(*said, last, cursors.fingerprint(query), query, *total)
+    return Cursor(*said, last, reading.chosen.fingerprint, query, *total)
