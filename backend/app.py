@@ -25,7 +25,7 @@ from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
 from backend.controllers.schema_page import SchemaPage
 from backend.logs import configure_logging
-from backend.observing import observed
+from backend.observing import observed, readable
 from backend.repositories import secrets
 from backend.security.auth import PUBLIC, Authentication
 from backend.security.concurrency import bounded
@@ -77,7 +77,7 @@ def application(settings: Settings, made: Assembled, telemetry: Telemetry | None
     app = bounded(app, settings.concurrency)
     if settings.origins:
         app = readable_from(settings.origins, app)
-    app = observed(protected(app, page=SCHEMA))
+    app = observed(protected(readable(app), page=SCHEMA))
     app = with_head(app if telemetry is None else telemetry.traced(app))
     return behind(settings.trusted_proxies, app) if settings.trusted_proxies else app
 

@@ -5,37 +5,7 @@ The class's name gives the `error_code`, such as `DATASET_NOT_FOUND`, its docstr
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
-
-from backend.schemas.problems import Current, ErrorItem
-
-
-class AppError(Exception):
-    """Something went wrong on our side."""
-
-    status: ClassVar[int] = 500
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        errors: Sequence[ErrorItem] = (),
-        headers: Mapping[str, str] | None = None,
-        current: Sequence[Current] = (),
-        version: int | None = None,
-    ) -> None:
-        """`current`: what the records in conflict hold now. `version`: of the dataset in conflict, its newest one."""
-        super().__init__(message or self.__doc__)
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
-        self.current = tuple(current)
-        self.version = version
-
-    @classmethod
-    def code(cls) -> str:
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+from backend.app_error import AppError as AppError  # noqa: PLC0414 everybody takes it from here
 
 
 class BadRequest(AppError):
@@ -218,6 +188,12 @@ class TooLarge(AppError):
     """The file or request is larger than this server's limit."""
 
     status = 413
+
+
+class HeadTooLarge(AppError):
+    """The address and the header fields of a request may take 64 KiB together."""
+
+    status = 431
 
 
 class UnsupportedFormat(AppError):

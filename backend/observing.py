@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from litestar.enums import ScopeType
@@ -19,6 +19,7 @@ from backend.errors import AppError, CommitUnknown, Unavailable
 from backend.logs import RequestLine, log_request
 from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
 from backend.schemas.problems import Problem
+from backend.serving import UNREADABLE
 from backend.timings import Timings, timings
 
 if TYPE_CHECKING:
@@ -99,6 +100,19 @@ def _may_have_written(scope: HTTPScope) -> bool:
         return False
     action: Action | None = handler.opt.get("action")
     return action is None or action.writes
+
+
+def readable(app: ASGIApp) -> ASGIApp:
+    """`app` for what could be read as a request; the rest is refused."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        error = scope.get("state", {}).get(UNREADABLE) if scope["type"] == ScopeType.HTTP else None
+        if error is None:
+            await app(scope, receive, send)
+        else:
+            await refuse(error, cast("HTTPScope", scope), send)
+
+    return call
 
 
 async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from backend.errors import AppError, BadRequest, HeadTooLarge
 
 _REQUEST_LINE = re.compile(rb"^[A-Z]+ [^ \r\n]+ HTTP/1\.[01](?=\r\n)")
 _ASCII = bytes(range(128))
@@ -18,6 +20,16 @@ LONGEST_HEAD = 64 * 2**10
 """Bytes that an address and all header fields, or what stands between two parts of a body, may take."""
 GRACE = 3
 """Seconds that requests get to end when the service stops."""
+UNREADABLE = "unreadable"
+"""In the state of a request that has none of its own parts: the error that says why it could not be read."""
+_NOTHING = {
+    "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "root_path": "",
+    "method": "unknown", "path": "", "raw_path": b"", "query_string": b"",
+}  # fmt: skip
+_LINGER = 2.0
+"""Seconds for which the connection stays after such a request, so that the answer can be read."""
+_PASSED_OVER = 2**20
+"""Bytes that may still come in that time."""
 
 
 class _Protocol(HttpToolsProtocol):
@@ -28,35 +40,88 @@ class _Protocol(HttpToolsProtocol):
 
     _waiting = 0
     """Bytes that have come since the last ones that meant something."""
+    _refused = False
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._pass_over(data)
+            return
         between = self.cycle is None or self.cycle.response_complete
         if between and not data.isascii():
             data = _REQUEST_LINE.sub(lambda line: quote(line[0], safe=_ASCII).encode(), data, count=1)
         self._waiting += len(data)
         super().data_received(data)
         if self._waiting > LONGEST_HEAD:
-            self._refuse()
+            self._refuse(HeadTooLarge())
 
     def on_headers_complete(self) -> None:
         long = self._waiting > LONGEST_HEAD
         self._waiting = 0
         if long and len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
-            self._refuse()
-        else:
+            self._refuse(HeadTooLarge())
+        elif not self._refused:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._waiting = 0
-        if self.cycle is not None:
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._waiting = 0
-        super().on_message_complete()
+        if not self._refused:
+            super().on_message_complete()
 
-    def _refuse(self) -> None:
-        self.send_400_response(f"The head of the request is longer than {LONGEST_HEAD:,} bytes.")
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(BadRequest("This is no request that the server can read: it is not HTTP/1.1, or it is damaged."))
+
+    def _refuse(self, error: AppError) -> None:
+        """Lets the application answer, as to any request; what came before on this connection is not answered."""
+        if self._refused:
+            return
+        self._refused, self._waiting = True, 0
+        begun = self.cycle
+        if begun is not None and not begun.response_complete:
+            begun.disconnected = True
+            begun.message_event.set()
+            if begun.response_started:
+                self.transport.close()
+                return
+        task = self.loop.create_task(self._answer(error))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(self, error: AppError) -> None:
+        scope: dict[str, Any] = {
+            **_NOTHING, "server": self.server, "client": self.client, "scheme": self.scheme, "headers": [],
+            "state": {**self.app_state, UNREADABLE: error},
+        }  # fmt: skip
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = (*self.server_state.default_headers, *message["headers"], (b"connection", b"close"))
+                self.transport.write(STATUS_LINE[message["status"]])
+                self.transport.write(b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n")
+            else:
+                self.transport.write(message["body"])
+
+        await self.app(scope, receive, send)
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER, self.transport.close)
+
+    def _pass_over(self, data: bytes) -> None:
+        """Who is still sending could not read the answer if the connection just ended; for ever he may not send."""
+        self._waiting += len(data)
+        if self._waiting > _PASSED_OVER:
+            self.transport.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # uvicorn says less than asyncio takes
+        """Whether the answer is still to come."""
+        return self._refused
 
 
 class Stopping:

@@ -2,10 +2,11 @@
 
 from contextlib import suppress
 
+import httpx
 import pytest
 from support.client import Client, problem
 from support.hostile import rows, xlsx
-from support.wire import answer, connected, head
+from support.wire import Answer, answer, connected, head
 from support.workbooks import zipped
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -48,7 +49,7 @@ def test_a_body_longer_than_announced_stores_nothing(caller: Client) -> None:
     with connected(caller) as plain:
         plain.sendall(head(caller, "/datasets?name=long", "Content-Type: text/csv", "Content-Length: 10") + CSV)
         found = answer(plain)
-    assert found.status == 400
+    assert refused(found, 400) == "BAD_REQUEST"
     assert caller.names() == []
 
 
@@ -127,8 +128,32 @@ def test_a_member_of_a_zip_that_leads_out_is_only_a_name(caller: Client, member:
 def test_a_head_beyond_all_bounds_is_refused(caller: Client, header: str) -> None:
     with connected(caller) as plain:
         plain.sendall(head(caller, "/datasets?name=head", "Content-Length: 3", f"{header}: {'x' * 70_000}") + b"a\n1")
-        assert answer(plain).status in {0, 400}
+        found = answer(plain)
+    assert refused(found, 431) == "HEAD_TOO_LARGE"
     assert caller.names() == []
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+)
+def test_what_is_no_request_gets_an_answer_like_any_other(caller: Client, sent: bytes) -> None:
+    with connected(caller) as plain:
+        plain.sendall(sent)
+        plain.shutdown(1)
+        found = answer(plain)
+    assert refused(found, 400) == "BAD_REQUEST"
+    counted = httpx.get(f"{caller.base}/metrics").text
+    assert 'sheaf_request_duration_seconds_count{method="other",path="unknown",status="400"}' in counted
+
+
+def refused(found: Answer, status: int) -> str:
+    """Its code; what every answer has is there."""
+    assert (found.status, found.problem["status"]) == (status, status)
+    assert found.headers["content-type"] == "application/problem+json"
+    assert found.headers["x-request-id"] == found.problem["request_id"]
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert found.headers["connection"] == "close"
+    return str(found.problem["error_code"])
 
 
 @pytest.mark.parametrize("start", ["", "Transfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n0\r\n"], ids=["before", "behind"])

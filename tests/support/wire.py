@@ -15,6 +15,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    headers: dict[str, str]
 
     @property
     def problem(self) -> dict[str, Any]:
@@ -41,10 +42,11 @@ def answer(plain: socket.socket) -> Answer:
     with plain.makefile("rb") as stream:
         try:
             status = stream.readline().split()
-            length = 0
-            while line := stream.readline().strip():
-                name, _, value = line.partition(b":")
-                length = int(value) if name.lower() == b"content-length" else length
-            return Answer(int(status[1]), stream.read(length)) if status else Answer(0, b"")
+            headers = {}
+            while line := stream.readline().decode().strip():
+                name, _, value = line.partition(":")
+                headers[name.lower()] = value.strip()
+            body = stream.read(int(headers.get("content-length", "0")))
+            return Answer(int(status[1]), body, headers) if status else Answer(0, b"", {})
         except ConnectionError:
-            return Answer(0, b"")
+            return Answer(0, b"", {})
