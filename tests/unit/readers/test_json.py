@@ -145,7 +145,7 @@ class TestForms:
 
     @pytest.mark.parametrize("form", ["array", "lines", "pretty", "nested"])
     def test_more_than_one_piece(self, form: str) -> None:
-        made = [{"id": at, "s": '},{"a" : "' + str(at), "n": {"x": [at, "},"]}} for at in range(30_000)]
+        made = [{"id": at, "s": '},{"a" : "' * 40 + str(at), "n": {"x": [at, "},"]}} for at in range(3_000)]
         text = {
             "array": json.dumps(made),
             "lines": "\n".join(map(json.dumps, made)),
@@ -155,10 +155,10 @@ class TestForms:
         assert len(text) > PIECE
         source = opened(text)
         found = cells(source)
-        assert [int(cell or "") for cell in found["id"]] == list(range(30_000))
+        assert [int(cell or "") for cell in found["id"]] == list(range(3_000))
         assert found["s"] == [each["s"] for each in made]
         assert [json.loads(cell or "") for cell in found["n"]] == [each["n"] for each in made]
-        assert rows(source) == list(range(1, 30_001))
+        assert rows(source) == list(range(1, 3_001))
         assert source.share == 1
 
     def test_a_record_larger_than_a_piece(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 
 import pytest
@@ -15,8 +16,7 @@ from scripts.benchmarks.pollution_tables import loans, people, readings
 pytestmark = pytest.mark.no_cover  # thousands of files: measured, they take more than twice as long
 
 TABLES = {"loans": loans(), "people": people(), "readings": readings()}
-ALL = list(pollution.polluted(TABLES["loans"]))
-OF_FILES = [each for each in ALL if each.name == each.kind]
+OF_FILES = list(pollution.of_files(TABLES["loans"]))
 OTHERWISE = {
     "no_header": "the columns get made-up names, where the benchmark wants none",
     "second_table_same": "records below a header that stands again belong to the table",
@@ -25,8 +25,15 @@ OTHERWISE = {
 }
 
 
+@cache
+def polluted(table: str) -> list[Polluted]:
+    """All pollutions of a table."""
+    return list(pollution.polluted(TABLES[table]))
+
+
 def test_there_are_as_many_as_in_the_benchmark() -> None:
-    assert len(ALL) == len({each.name for each in ALL}) == 2290
+    assert len(polluted("loans")) == len({each.name for each in polluted("loans")}) == 2290
+    assert [each.name for each in polluted("loans") if each.name == each.kind] == [each.name for each in OF_FILES]
     assert len(OF_FILES) == 22
 
 
@@ -47,11 +54,7 @@ def test_what_is_read_otherwise_keeps_every_record() -> None:
 @pytest.mark.parametrize("kind", ["more_cells", "fewer_cells", "extra_quote", "spaced_row"])
 @pytest.mark.parametrize("table", TABLES)
 def test_a_damaged_row_costs_no_other(kind: str, table: str) -> None:
-    files = [
-        each
-        for each in pollution.polluted(TABLES[table])
-        if each.kind == kind and not each.name.startswith(f"{kind}_0_")
-    ]
+    files = [each for each in polluted(table) if each.kind == kind and not each.name.startswith(f"{kind}_0_")]
     for each in files[:: max(1, len(files) // 12)]:
         found = read_alone(each)
         assert found is not None
@@ -61,7 +64,7 @@ def test_a_damaged_row_costs_no_other(kind: str, table: str) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_the_score_is_kept(table: str) -> None:
-    kinds = groupby(pollution.polluted(TABLES[table]), key=lambda each: each.weight >= 1 or each.name == each.kind)
+    kinds = groupby(polluted(table), key=lambda each: each.weight >= 1 or each.name == each.kind)
     files = [each for whole, found in kinds for at, each in enumerate(found) if whole or at % 60 == 0]
     simple, weighted = means([(each, score(each.expected, read_alone(each))) for each in files])
     assert simple >= 9.90

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -24,8 +25,14 @@ from backend.readers.base import ReadLimits
 from backend.readers.workbook_child import Child
 from backend.sheets.protocol import Job
 
-ROWS = "".join(f'<row r="{row}"><c s="0" r="A{row}"><v>{row}</v></c></row>' for row in range(1, 400_000))
 JOB = Job(format="xlsx", sheet=None, fill_merged=False, memory=2**30, seconds=60)
+
+
+@cache
+def long() -> bytes:
+    """A workbook that takes more than a second to read."""
+    row = '<row r="{0}"><c s="0" r="A{0}"><v>{0}</v></c></row>'
+    return xlsx(sheet("".join(map(row.format, range(1, 400_000)))))
 
 
 def readers() -> set[int]:
@@ -37,16 +44,14 @@ def test_beyond_its_time() -> None:
     limits = ReadLimits(workbook_seconds=1)
     with (
         pytest.raises(TooLarge, match=r"SHEAF_WORKBOOK_SECONDS \(1 s\)"),
-        opened(xlsx(sheet(ROWS)), limits=limits) as source,
+        opened(long(), limits=limits) as source,
     ):
         records(source)
     assert not readers()
 
 
 def test_beyond_its_memory() -> None:
-    made = xlsx(
-        sheet("<row><c t='s'><v>0</v></c></row>"), shared=strings("<t>" + os.urandom(15_000_000).hex() + "</t>")
-    )
+    made = xlsx(sheet("<row><c t='s'><v>0</v></c></row>"), shared=strings("<t>" + os.urandom(9_000_000).hex() + "</t>"))
     limits = ReadLimits(workbook_memory=2**24)
     with pytest.raises(TooLarge, match=r"SHEAF_WORKBOOK_MEMORY \(16,777,216 bytes\)"), opened(made, limits=limits):
         pass
@@ -55,7 +60,7 @@ def test_beyond_its_memory() -> None:
 
 def test_killed_from_outside() -> None:
     with TemporaryFile() as file:
-        file.write(xlsx(sheet(ROWS)))
+        file.write(long())
         file.flush()
         child = Child(JOB, file, ReadLimits())
         assert readers() == {child.pid}
@@ -67,7 +72,7 @@ def test_killed_from_outside() -> None:
 
 def test_stopped_is_beyond_its_time() -> None:
     with TemporaryFile() as file:
-        file.write(xlsx(sheet(ROWS)))
+        file.write(long())
         file.flush()
         child = Child(JOB, file, ReadLimits(workbook_seconds=1))
         os.kill(child.pid, signal.SIGSTOP)
@@ -78,7 +83,7 @@ def test_stopped_is_beyond_its_time() -> None:
 
 
 def test_left_before_its_end() -> None:
-    with opened(xlsx(sheet(ROWS))) as source:
+    with opened(long()) as source:
         next(source.batches())
     assert not readers()
 
@@ -127,7 +132,7 @@ time.sleep(60)
 
 def test_dies_with_its_parent(tmp_path: Path) -> None:
     path = tmp_path / "big.xlsx"
-    path.write_bytes(xlsx(sheet(ROWS * 3)))
+    path.write_bytes(long())
     with subprocess.Popen([sys.executable, "-c", PARENT, path], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())

@@ -7,6 +7,7 @@ from support.sheets import read
 from support.workbooks import sheet, xlsx
 
 from backend.errors import Invalid, TooLarge, UnreadableFile
+from backend.sheets import child, grid
 from backend.sheets.protocol import SheetInfo, column_letters
 
 ONE = sheet('<row r="1"><c r="A1"><v>1</v></c></row>')
@@ -107,20 +108,22 @@ def test_merged_areas_beyond_measure() -> None:
 
 
 @pytest.mark.no_cover
-def test_cells_spread_over_too_large_an_area() -> None:
+def test_cells_spread_over_too_large_an_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "AREA", 1_500_000)
     rows = "".join(
-        f'<row r="{row + 1}"><c r="{column_letters(row)}{row + 1}"><v>1</v></c></row>' for row in range(7200)
+        f'<row r="{row + 1}"><c r="{column_letters(row)}{row + 1}"><v>1</v></c></row>' for row in range(1300)
     )
     with pytest.raises(TooLarge, match="spreads"):
         read(xlsx(sheet(rows)))
 
 
 @pytest.mark.no_cover
-def test_texts_that_are_repeated_without_end() -> None:
+def test_texts_that_are_repeated_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "TEXT", 2 * 2**20)
     rows = "".join(f'<row r="{row}"><c r="A{row}" t="s"><v>0</v></c></row>' for row in range(1, 400))
-    shared = f"<sst><si><t>{'x' * 2**20}</t></si></sst>"
+    shared = f"<sst><si><t>{'x' * 2**16}</t></si></sst>"
     with pytest.raises(TooLarge, match="SHEAF_WORKBOOK_MEMORY"):
-        read(xlsx(sheet(rows), shared=shared), memory=64 * 2**20)
+        read(xlsx(sheet(rows), shared=shared), memory=4 * 2**20)
     assert len(read(xlsx(sheet(rows), shared=shared)).parts) > 10
 
 
