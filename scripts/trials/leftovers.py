@@ -11,8 +11,10 @@ from psycopg import sql
 
 from backend.assembly import most_connections
 from backend.settings import Settings
-from scripts.trials.service import Service
+from scripts.trials.service import WORKERS, Service
 
+POOL = 10
+"""SHEAF_DATABASE_POOL as it is from the start."""
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'ws\\_%'"
 _TABLES = """
 SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p') AND nspname = %s
@@ -53,9 +55,14 @@ def left_over(service: Service) -> list[str]:
         for what, query in _OTHERS.items():
             if rows := connection.execute(query.encode()).fetchall():
                 found.append(f"{what}: {len(rows)}, such as {rows[0][0]}")
-        if (count := connections(connection)) > _MOST_CONNECTIONS * service.count:
+        if (count := connections(connection)) > most_connections(POOL):
             found.append(f"database connections: {count}")
     return [*found, *_files(service)]
+
+
+def most_connections(pool: int) -> int:
+    """Of all workers: each has `pool` for requests and as many for exports, one for its figures, two for indexes."""
+    return WORKERS * (2 * pool + 3)
 
 
 def connections(connection: psycopg.Connection[Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import re
 import sys
@@ -15,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvloop
-from msgspec import Struct, field
 
 from scripts.trials.leftovers import busy
+from scripts.trials.load_figures import OVERLOAD, SLOW, TIMES, Phase, Plan, Result, told, wrong
 from scripts.trials.mix import ROWS, Customer, Tally, table
 from scripts.trials.service import Service
 from scripts.trials.watch import Watch
@@ -25,54 +24,7 @@ from scripts.trials.wire import Connection, Lost
 from scripts.trials.wishes import CSV, JSON
 
 _USERS = 4
-_SLOW = 4
-"""Slow readers, and as many slow uploaders."""
-_LARGE = 400_000
-"""Rows of what slow readers take."""
-_TIMES = 10
-"""So many times as many connections are an overload."""
-_CACHE = "4MiB"
-"""So that what is kept on purpose has reached its bound when the measuring begins."""
 _LOGGED = re.compile(rb'"status":(\d+).*"request_id":"(load-\d+)"')
-
-
-class Plan(Struct):
-    seconds: float
-    connections: int = 64
-    seed: int = 0
-    overload: bool = False
-    slow_seconds: float = 20.0
-    large: int = _LARGE
-
-
-class Phase(Struct):
-    """A while of one load: how many connections, for how long, and what came of it."""
-
-    name: str
-    connections: int
-    seconds: float
-    tally: Tally
-
-
-class Result(Struct):
-    """`held`: database connections that slow clients had to themselves.
-
-    `cut_off`: requests that the service had begun when it was told to stop, and that got no answer in full.
-    """
-
-    phases: list[Phase] = field(default_factory=list)
-    memory: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
-    connections: tuple[int, int, int] = (0, 0, 0)
-    held: int = 0
-    slow: int = 0
-    slow_errors: list[str] = field(default_factory=list)
-    stopped_in: float = 0.0
-    at_the_end: int = 0
-    cut_off: list[str] = field(default_factory=list)
-
-    @property
-    def errors(self) -> list[str]:
-        return [*(each for phase in self.phases for each in phase.tally.errors), *self.slow_errors]
 
 
 class Trial:
@@ -99,8 +51,8 @@ class Trial:
         watching = asyncio.create_task(watch.run())
         await self._phase("load", plan.seconds)
         if plan.overload:
-            more = self._begin((_TIMES - 1) * plan.connections, refusals=True)
-            await self._phase("overload", plan.seconds)
+            more = self._begin((TIMES - 1) * plan.connections, refusals=True)
+            await self._phase(OVERLOAD, plan.seconds)
             await self._end(more)
             await self._phase("calm again", plan.seconds)
         watching.cancel()
@@ -153,7 +105,7 @@ class Trial:
 
     def _slow(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Readers and uploaders that take their time, beside all the others."""
-        for number in range(_SLOW):
+        for number in range(SLOW):
             yield self._sip()
             yield self._drip(number)
 
@@ -184,7 +136,7 @@ class Trial:
 
     async def _held(self, slow: Sequence[asyncio.Task[None]]) -> int:
         """Database connections that are held as long as all the slow clients are there: the least seen at once."""
-        least = 2 * _SLOW
+        least = 2 * SLOW
         await asyncio.sleep(self._plan.slow_seconds / 4)
         with self._service.connect() as connection:
             while least and not any(task.done() for task in slow):
@@ -219,52 +171,15 @@ class Trial:
         self.result.cut_off = [f"{number}, logged as {begun[number]}" for number in sorted(cut)]
 
 
-def try_load(folder: Path, plan: Plan, **settings: str) -> Result:
-    """A run on a service of its own in a folder; `settings` as `Service` takes them."""
-    service = Service(folder / "data", folder / "service.log", cache_memory=_CACHE, **settings)
+def try_load(folder: Path, plan: Plan) -> Result:
+    """A run on a service of its own in a folder."""
+    settings = {"cache_memory": plan.cache, "concurrency": str(plan.concurrency), "database_pool": str(plan.pool)}
+    service = Service(folder / "data", folder / "service.log", **settings)
     try:
         service.start()
         return uvloop.run(Trial(service, plan).run())
     finally:
         service.close()
-
-
-def told(result: Result, plan: Plan) -> str:
-    """The figures as Markdown."""
-    lines = [f"seed {plan.seed}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}", ""]
-    lines += ["| | connections | seconds | answers a second | p50 | p99 | refused | errors |"]
-    lines += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
-    for phase in result.phases:
-        tally = phase.tally
-        times = f"{tally.quantile(0.5) * 1000:.0f} ms | {tally.quantile(0.99) * 1000:.0f} ms"
-        figures = f"{phase.connections} | {phase.seconds:.0f} | {tally.good / phase.seconds:.0f} | {times}"
-        lines.append(f"| {phase.name} | {figures} | {tally.refused.total()} | {len(tally.errors)} |")
-    lines += ["", "| kind | answers | p50 | p95 | p99 |", "| --- | ---: | ---: | ---: | ---: |"]
-    measured = result.phases[1].tally
-    for kind, seconds in sorted(measured.seconds.items()):
-        parts = " | ".join(f"{measured.quantile(part, kind) * 1000:.0f} ms" for part in (0.5, 0.95, 0.99))
-        lines.append(f"| {kind} | {len(seconds)} | {parts} |")
-    lines += [
-        "",
-        "| memory of a worker | first | half-way | last | MB a minute since |",
-        "| --- | ---: | ---: | ---: | ---: |",
-    ]
-    for pid, (*held, slope) in sorted(result.memory.items()):
-        lines.append(f"| {pid} | {' | '.join(f'{each:.0f} MB' for each in held)} | {slope:+.2f} |")
-    first, last, most = result.connections
-    lines += ["", f"database connections: first {first}, last {last}, most {most}"]
-    lines += [f"slow readers and uploaders: {result.slow} of {2 * _SLOW} done, {result.held} database connections held"]
-    lines += [f"stopped in {result.stopped_in:.1f} s; {result.at_the_end} requests ended after the signal, "]
-    lines[-1] += f"{len(result.cut_off)} of them cut off"
-    for phase in result.phases:
-        if refused := phase.tally.refused:
-            within = f"{_p99(phase.tally.refused_seconds) * 1000:.0f} ms"
-            lines.append(f"{phase.name}: {dict(refused)}, p99 {within}, {phase.tally.without_retry_after} silent")
-    return "\n".join([*lines, *(f"WRONG: {each}" for each in [*result.errors[:20], *result.cut_off[:20]])])
-
-
-def _p99(seconds: Sequence[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.99)] if seconds else 0.0
 
 
 def main() -> None:
@@ -273,13 +188,15 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64, help="at once (64)")
     parser.add_argument("--seed", type=int, default=1, help="of what is random")
     parser.add_argument("--overload", action="store_true", help="then ten times as many, as long; then as before")
-    parser.add_argument("--concurrency", type=int, default=500, help="SHEAF_CONCURRENCY of each worker (500)")
+    parser.add_argument("--concurrency", type=int, default=256, help="SHEAF_CONCURRENCY of each worker (256)")
+    parser.add_argument("--cache-memory", default="4MiB", help="SHEAF_CACHE_MEMORY of each worker (4MiB)")
     asked = parser.parse_args()
-    plan = Plan(asked.minutes * 60, asked.connections, asked.seed, asked.overload)
+    settings = {"concurrency": asked.concurrency, "cache": asked.cache_memory}
+    plan = Plan(asked.minutes * 60, asked.connections, asked.seed, asked.overload, **settings)
     with TemporaryDirectory(prefix="sheaf-load-") as folder:
-        result = try_load(Path(folder), plan, concurrency=str(asked.concurrency))
+        result = try_load(Path(folder), plan)
     print(told(result, plan))
-    sys.exit(bool(result.errors or result.cut_off))
+    sys.exit(any(wrong(result, plan)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from backend.embedded import launch
 from scripts.benchmarks.processes import children
 
 T = TypeVar("T")
+WORKERS = 2
 _PATIENCE = 90.0
 _NOT_PASSED_ON = ("SHEAF_", "COVERAGE_")
 """Settings of others, and the measuring of tests, which takes as much processor time again."""
@@ -32,7 +33,6 @@ class Service:
     def __init__(self, data: Path, log: Path, **settings: str) -> None:
         """`settings`: `SHEAF_…` variables without the prefix, in lower case."""
         self.data, self.log = data, log
-        self.count = 2
         self.port = _free_port()
         told = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
         given = {f"SHEAF_{name.upper()}": value for name, value in settings.items()}
@@ -44,7 +44,7 @@ class Service:
         """Start it and wait until it says that it is ready."""
         begin = self.log.stat().st_size if self.log.exists() else 0
         serve = [sys.executable, "-m", "backend", "serve", "--data", str(self.data)]
-        flags = ["--port", str(self.port), "--workers", str(self.count)]
+        flags = ["--port", str(self.port), "--workers", str(WORKERS)]
         ours = map(str, (os.getpid(), int(signal.SIGTERM), os.geteuid(), os.getegid()))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -114,10 +114,10 @@ class Service:
 
     def is_whole(self) -> bool:
         """Whether all workers serve, and say that the database and the cache answer."""
-        if len(self.workers) < self.count:
+        if len(self.workers) < WORKERS:
             return False
         with suppress(OSError, ValueError):
-            return all(b'"cache":"ok"' in self._health() for _ in range(4 * self.count))
+            return all(b'"cache":"ok"' in self._health() for _ in range(4 * WORKERS))
         return False
 
     def _health(self) -> bytes:
