@@ -15,6 +15,7 @@ _SHORT, _LONG = 18, 38
 """Digits of decimals that take 8 bytes, and 16."""
 _DEFAULT_SHAPE = "0000-00-00T00:00:00Z"
 _SHAPE = re.compile(r"0000-00-00(?P<between>[T ])00:00(?P<seconds>:00)?(?:\.(?P<digits>0{1,9}))?(?P<zone>|Z|[+-].*)")
+_TIME_SHAPE = re.compile(r"00:00(?P<seconds>:00)?(?P<digits>\.0{1,9})?")
 _ZONE = re.compile("(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})")
 _FIRST_NS, _BEHIND_NS = "1677-09-22", "2262-04-11"
 _FIRST_MOVABLE, _BEHIND_MOVABLE = "0001-01-02", "9999-12-31"
@@ -32,8 +33,17 @@ class Moment(Struct, frozen=True):
     offset: int | None
 
 
-Recipe = type[pl.DataType] | pl.DataType | Moment
-"""A polars type that text is cast to, or how datetimes are read."""
+class Clock(Struct, frozen=True):
+    """How times of day are written."""
+
+    pattern: str
+
+
+Recipe = type[pl.DataType] | pl.DataType | Moment | Clock
+"""A polars type that text is cast to, or how datetimes and times are read."""
+
+
+_PLAIN = {"boolean": pl.Boolean, "date": pl.Date}
 
 
 def recipe(column: Column, extent: Extent | None) -> Recipe:
@@ -43,14 +53,12 @@ def recipe(column: Column, extent: Extent | None) -> Recipe:
             return _integer(extent)
         case "number":
             return _decimal(extent)
-        case "boolean":
-            return pl.Boolean
-        case "date":
-            return pl.Date
         case "datetime":
             return _moment(column.format or _DEFAULT_SHAPE, extent) or pl.String
+        case "time":
+            return _clock(column.format or "00:00:00") or pl.String
         case _:
-            return pl.String
+            return _PLAIN.get(column.type, pl.String)
 
 
 def needs_extent(column: Column) -> bool:
@@ -91,6 +99,11 @@ def _moment(shape: str, extent: Extent | None) -> Moment | None:
     return Moment(pattern, len(shape) - len(parts["zone"]), unit, offset)
 
 
+def _clock(shape: str) -> Clock | None:
+    parts = _TIME_SHAPE.fullmatch(shape)
+    return parts and Clock(f"%H:%M{':%S' if parts['seconds'] else ''}{'%.f' if parts['digits'] else ''}")
+
+
 def _offset(zone: str) -> int | None:
     """Minutes east of UTC."""
     if (parts := _ZONE.fullmatch(zone)) is None:
@@ -103,6 +116,8 @@ def typed(text: pl.Series, how: Recipe, _: list[int] | None = None) -> pl.Series
     """The values of these texts. Raises `PolarsError` for a text that is no such value."""
     if isinstance(how, Moment):
         return _datetimes(text, how)
+    if isinstance(how, Clock):
+        return text.str.to_time(how.pattern)
     if how == pl.Boolean:
         return text.str.to_lowercase() == "true"
     if how == pl.Date:

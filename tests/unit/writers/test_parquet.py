@@ -109,7 +109,24 @@ class TestTypes:
         found = values("datetime", text.encode(), b"", shape=shape, extent=Span(text, text))
         assert found.to_list() == [text, None]
 
-    @pytest.mark.parametrize("kind", ["text", "time", "json"])
+    @pytest.mark.parametrize(
+        ("shape", "text", "nanoseconds"),
+        [
+            (None, "00:00:01", 1_000_000_000),
+            ("00:00", "23:59", 86_340_000_000_000),
+            ("00:00:00.0", "00:00:00.5", 500_000_000),
+            ("00:00:00.000000000", "00:00:00.000000001", 1),
+        ],
+    )
+    def test_times(self, shape: str | None, text: str, nanoseconds: int) -> None:
+        found = values("time", text.encode(), b"", shape=shape)
+        assert (found.dtype, found.to_physical().to_list()) == (pl.Time(), [nanoseconds, None])
+
+    def test_times_that_are_too_fine_are_text(self) -> None:
+        text = "10:20:30.0123456789"
+        assert values("time", text.encode(), b"", shape="00:00:00.0000000000").to_list() == [text, None]
+
+    @pytest.mark.parametrize("kind", ["text", "json"])
     def test_all_else_is_text(self, kind: str) -> None:
         found = values(kind, b'"a ""b"", \nc"', b'""', b"", "é".encode())
         assert found.to_list() == ['a "b", \nc', "", None, "é"]
