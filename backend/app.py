@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar, Router
@@ -138,7 +139,7 @@ def _openapi() -> DocumentConfig:
     bearer = SecurityScheme(type="http", scheme="bearer")
     return DocumentConfig(
         title="Sheaf",
-        version="0.1.0",
+        version=version("sheaf"),
         description="Spreadsheets in, versioned datasets, spreadsheets out.",
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],

@@ -93,7 +93,7 @@ class Telemetry:
 
 
 def telemetry(environment: Mapping[str, str]) -> Telemetry:
-    """As the variables say; for those for which `wanted` is true."""
+    """As the standard variables say, where one of them asks for spans."""
     to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
     return Telemetry(ConsoleSpanExporter if to_console else _otlp, environment)
 

@@ -29,6 +29,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     rate_limit: str | None
     concurrency: int
+    concurrent_exports: int
     wait_seconds: int
     statement_seconds: int
     max_upload: int

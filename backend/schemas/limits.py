@@ -22,8 +22,10 @@ class Rate(Struct, frozen=True):
         """Those of a text such as `600/minute, 10/second`; an empty one has none. Raises ValueError."""
         found = [_RATE.fullmatch(part.strip()) for part in text.split(",")] if text.strip() else []
         rates = [cls(int(each[1]), _SECONDS[each[2]], f"{each[1]}/{each[2]}") for each in found if each]
-        if len(rates) != len(found) or len({rate.seconds for rate in rates}) != len(rates):
+        if len(rates) != len(found):
             raise ValueError(f"{text!r} is no rate; write for example 600/minute, or 10/second,600/minute")
+        if len({rate.seconds for rate in rates}) != len(rates):
+            raise ValueError(f"{text!r} has two rates for one length of time; leave out one of them")
         return tuple(rates)
 
 

@@ -179,16 +179,17 @@ class _Collected(Collector):
 
 def _queued(queues: list[Queued]) -> Iterator[Metric]:
     states = {"imports": ("queued", "running"), "exports": ("queued", "running", "done", "failed")}
+    about = {"imports": "Imports that wait and run, by state.", "exports": "Prepared exports by state."}
     found = {(each.queue, each.state): each for each in queues}
     for queue, names in states.items():
-        jobs = GaugeMetricFamily(f"sheaf_{queue}_jobs", f"Prepared {queue} by state.", labels=["state"])
+        jobs = GaugeMetricFamily(f"sheaf_{queue}_jobs", about[queue], labels=["state"])
         for state in names:
             each = found.get((queue, state))
             jobs.add_metric([state], each.number if each else 0)
         yield jobs
         oldest = found.get((queue, "queued"))
-        about = f"Age of the {queue[:-1]} that has waited longest; 0 where none waits."
-        yield GaugeMetricFamily(f"sheaf_{queue}_oldest_waiting_seconds", about, value=oldest.oldest if oldest else 0)
+        waited = f"Age of the {queue[:-1]} that has waited longest; 0 where none waits."
+        yield GaugeMetricFamily(f"sheaf_{queue}_oldest_waiting_seconds", waited, value=oldest.oldest if oldest else 0)
 
 
 def _read(path: Path) -> Told | None:

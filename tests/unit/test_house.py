@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def test_imports_point_down_only() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
     checked = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_page_about_layers_has_those_of_the_contract() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    layers = [layer.split(" | ") for layer in contract["layers"] if layer != "__main__"]
+    page = (ROOT / "docs/decisions/0003-layers.md").read_text().split("```text\n")[1].split("\n```")[0]
+    assert [line.split("  ")[0].split(" · ") for line in page.splitlines()] == layers
 
 
 def test_alembic_folder_is_no_package() -> None:

@@ -42,6 +42,7 @@ def test_sizes_take_units(text: str, size: int) -> None:
         ("SHEAF_MAX_UPLOAD", "2 parsecs", "is no size"),
         ("SHEAF_REGISTRATION", "maybe", "SHEAF_REGISTRATION cannot be 'maybe'"),
         ("SHEAF_RATE_LIMIT", "600", "SHEAF_RATE_LIMIT: '600' is no rate; write for example 600/minute"),
+        ("SHEAF_RATE_LIMIT", "5/minute,6/minute", "has two rates for one length of time"),
         ("SHEAF_CORS_ORIGINS", "https://a.example/", "SHEAF_CORS_ORIGINS: 'https://a.example/' is no origin"),
         ("SHEAF_CORS_ORIGINS", "https://*.example", "SHEAF_CORS_ORIGINS: 'https://\\*.example' is no origin"),
         ("SHEAF_CORS_ORIGINS", "https://a.example,", "SHEAF_CORS_ORIGINS: '' is no origin"),
