@@ -183,6 +183,7 @@ def _exports(
         concurrency=settings.concurrent_exports,
         wait=settings.wait_seconds,
         page=settings.statement_seconds,
+        disk=settings.spool_bytes,
     )
     exports = ExportService(database, streams, indexing)
     keep = timedelta(hours=settings.export_hours)

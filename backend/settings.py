@@ -90,6 +90,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """Imports that one worker runs at the same time; more wait."""
     concurrent_exports: Count = 8
     """Exports that one worker runs at the same time; more wait."""
+    spool_bytes: Size = Size(16 * 2**30)
+    """What may wait on disk for slow readers, in bytes per worker; beyond it exports and streams go at their pace."""
     max_upload: Size = Size(10 * 2**30)
     """Largest uploaded file, in bytes."""
     max_inflated: Size = Size(10 * 2**30)

@@ -93,7 +93,8 @@ class ExportService:
             if plan is None:
                 return None, etag
             told = plan.announced()
-            return Export(told.filename, told.media_type, told.version, told.rows, await self.made(plan)), etag
+            chunks = await self.made(plan, caller)
+            return Export(told.filename, told.media_type, told.version, told.rows, chunks), etag
 
     async def announce(
         self, caller: Caller, asked: Asked, *, if_none_match: str | None
@@ -128,8 +129,13 @@ class ExportService:
         self._indexing.note(chosen, newest=snapshot.token == head.token)
         return _Found(chosen, writer, etag, snapshot.token == head.token)
 
-    async def made(self, plan: Plan, *, on_rows: Callable[[int], object] | None = None) -> AsyncGenerator[bytes]:
-        """The file in chunks, once the first is there; `on_rows` is told of each few records, from a thread."""
+    async def made(
+        self, plan: Plan, caller: Caller | None = None, *, on_rows: Callable[[int], object] | None = None
+    ) -> AsyncGenerator[bytes]:
+        """The file in chunks, once the first is there; `on_rows` is told of each few records, from a thread.
+
+        `caller`: who takes it; None: the service itself.
+        """
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
@@ -140,7 +146,7 @@ class ExportService:
             EXPORTS.labels(plan.options.format).inc()
             ROWS_EXPORTED.labels(plan.options.format).inc(plan.rows)
 
-        return await self._streams.start(produce)
+        return await self._streams.start(produce, None if caller is None else caller.user_id)
 
 
 async def _checked(tx: Tx, found: _Found, asked: Asked) -> Plan:

@@ -39,5 +39,5 @@ class RejectedFiles:
                 for chunk in writer.write(copy_out(tx, statement), table, options):
                     out.put(chunk)
 
-        chunks = await self._streams.start(produce)
+        chunks = await self._streams.start(produce, caller.user_id)
         return Export(f"rejected-{import_id}.{writer.extension}", writer.media_type, 0, rows, chunks)

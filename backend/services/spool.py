@@ -1,25 +1,28 @@
 """Between a thread that makes bytes and a client that takes them: the thread goes at its own speed."""
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
-from tempfile import TemporaryFile
+from uuid import UUID
 
-from backend.errors import LimitExceeded, Unavailable
+from backend.errors import LimitExceeded, TooManyRequests, Unavailable
+from backend.services.overflow import TAKE, Disk, Overflow
 
 MEMORY = 8 << 20
 DISK = 16 << 30
-_TAKE = 1 << 20
 PATIENCE = 10
 """A first byte may take so many times as long as a page."""
 _OPEN = 4
 """Streams that may be open for each that may be made."""
 _FULL = "As many files and streams are on their way as this server sends at a time; try again in a moment."
+_YOURS = (
+    "{} files and streams are on their way to you, as many as this server sends to one user at a time; read one of them"
+    " to its end, or try again in a moment."
+)
 
 
 class SpoolClosed(Exception):
@@ -29,17 +32,22 @@ class SpoolClosed(Exception):
 class Streams:
     """The streams of one process, of which so many are made at a time; further ones wait for their turn.
 
-    What is made, and waits for slow readers, takes no place, but memory and disk: so many are open for each place.
+    What is made, and waits for slow readers, takes no place, but memory and disk: so many are open for each place. One
+    user has at most half of all.
     """
 
-    def __init__(self, folder: Path, *, concurrency: int, wait: float = 10, page: float = 30) -> None:
-        """`wait`: seconds for which a stream waits for its turn; `page`: those that a page may take."""
+    def __init__(self, folder: Path, *, concurrency: int, wait: float = 10, page: float = 30, disk: int = DISK) -> None:
+        """`wait`: seconds for which a stream waits for its turn; `page`: those that a page may take; `disk`: the bytes
+        that wait for readers there.
+        """
         self._folder = folder
+        self._disk = Disk(disk)
         self._places = asyncio.Semaphore(concurrency)
         self._wait = wait
         self._page = page
-        self._most = _OPEN * concurrency
+        self._concurrency = concurrency
         self._open = 0
+        self._shares: dict[UUID | None, _Share] = {}
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
@@ -58,12 +66,13 @@ class Streams:
                 " seconds; filter or sort by fewer or simpler conditions, or let an export be prepared: prepare=true."
             ) from error
 
-    async def start(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
+    async def start(self, produce: Callable[["Spool"], None], user: UUID | None = None) -> AsyncGenerator[bytes]:
         """What `produce` puts into a spool, once its first chunk is there: what fails before that is raised here.
 
-        Raises Unavailable where there is no place in time.
+        `user`: for whom it is; None: the service itself. Raises Unavailable where there is no place in time, and
+        TooManyRequests where the user has too many.
         """
-        chunks = self._in_turn(produce)
+        chunks = self._in_turn(produce, user)
         first = await anext(chunks, b"")
 
         async def all_chunks() -> AsyncGenerator[bytes]:
@@ -74,22 +83,37 @@ class Streams:
 
         return all_chunks()
 
-    async def _in_turn(self, produce: Callable[["Spool"], None]) -> AsyncGenerator[bytes]:
-        if self._open >= self._most:
-            raise Unavailable(_FULL, headers={"Retry-After": "10"})
-        self._open += 1
-        try:
-            async with aclosing((await self._begun(produce)).read()) as chunks:
+    async def _in_turn(self, produce: Callable[["Spool"], None], user: UUID | None) -> AsyncGenerator[bytes]:
+        with self._counted(user) as share:
+            async with aclosing((await self._begun(produce, share)).read()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+
+    @contextmanager
+    def _counted(self, user: UUID | None) -> Iterator["_Share"]:
+        """One more that is open, of all and of the user's. Raises Unavailable, TooManyRequests."""
+        share = self._shares.get(user) or _Share(self._concurrency if user is None else max(1, self._concurrency // 2))
+        if share.open >= _OPEN * self._concurrency // 2:
+            raise TooManyRequests(_YOURS.format(share.open), headers={"Retry-After": "10"})
+        if self._open >= _OPEN * self._concurrency:
+            raise Unavailable(_FULL, headers={"Retry-After": "10"})
+        if user is not None:
+            self._shares[user] = share
+        self._open += 1
+        share.open += 1
+        try:
+            yield share
         finally:
             self._open -= 1
+            share.open -= 1
+            if not share.open:
+                self._shares.pop(user, None)
 
-    async def _begun(self, produce: Callable[["Spool"], None]) -> "Spool":
+    async def _begun(self, produce: Callable[["Spool"], None], share: "_Share") -> "Spool":
         """What `produce` fills, which has a place until it has ended. Raises Unavailable."""
         try:
             async with asyncio.timeout(self._wait):
-                await self._places.acquire()
+                await self._take_place(share)
         except TimeoutError:
             raise Unavailable(_FULL, headers={"Retry-After": "10"}) from None
         loop = asyncio.get_running_loop()
@@ -99,32 +123,53 @@ class Streams:
                 produce(spool)
             finally:
                 with suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(self._places.release)
+                    loop.call_soon_threadsafe(self._leave_place, share)
 
         try:
-            return Spool(self._folder).begin(placed)
+            return Spool(self._folder, self._disk).begin(placed)
         except RuntimeError as error:
-            self._places.release()
+            self._leave_place(share)
             raise Unavailable(_FULL, headers={"Retry-After": "10"}) from error
+
+    async def _take_place(self, share: "_Share") -> None:
+        """The user's first, so that who has to wait for that one keeps none from others."""
+        await share.places.acquire()
+        try:
+            await self._places.acquire()
+        except BaseException:
+            share.places.release()
+            raise
+
+    def _leave_place(self, share: "_Share") -> None:
+        self._places.release()
+        share.places.release()
+
+
+class _Share:
+    """What one user has: streams that are `open`, and `places` for those that are being made."""
+
+    def __init__(self, places: int) -> None:
+        self.open = 0
+        self.places = asyncio.Semaphore(places)
 
 
 class Spool:
     """Bytes in order, from one thread to one event loop.
 
     About `memory` bytes wait in memory, what comes after them in an unlinked file in `folder`. The producer waits only
-    when that file has grown to `disk` bytes.
+    while the `disk` is full.
     """
 
-    def __init__(self, folder: Path, *, memory: int = MEMORY, disk: int = DISK) -> None:
+    def __init__(self, folder: Path, disk: Disk, *, memory: int = MEMORY) -> None:
         self._folder, self._memory, self._disk = folder, memory, disk
         self._loop = asyncio.get_running_loop()
         self._filled = asyncio.Event()
-        self._changed = threading.Condition()
+        self._changing = threading.Lock()
         self._interrupting = threading.Lock()
         self._interrupt: Callable[[], object] | None = None
         self._chunks: deque[bytes] = deque()
         self._held = 0
-        self._overflow: _Overflow | None = None
+        self._overflow: Overflow | None = None
         self._closed = self._done = False
         self._error: BaseException | None = None
 
@@ -147,18 +192,17 @@ class Spool:
 
     def put(self, chunk: bytes) -> None:
         """Add bytes, from the producer's thread. Raises `SpoolClosed` when the reader has gone away."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._overflow is None or self._overflow.size < self._disk)
+        with self._changing:
             if self._closed:
                 raise SpoolClosed
             if self._overflow is None and self._held >= self._memory:
-                self._overflow = _Overflow(self._folder)
+                self._overflow = Overflow(self._folder, self._disk)
             overflow = self._overflow
             if overflow is None:
                 self._chunks.append(chunk)
                 self._held += len(chunk)
-        if overflow is not None:
-            overflow.append(chunk)
+        if overflow is not None and not overflow.append(chunk):
+            raise SpoolClosed
         self._wake()
 
     @contextmanager
@@ -197,8 +241,6 @@ class Spool:
             if taken := self._take():
                 return taken
             if self._overflow is not None and (taken := await asyncio.to_thread(self._overflow.take)):
-                with self._changed:
-                    self._changed.notify()
                 return taken
             if done:
                 return b""
@@ -206,18 +248,17 @@ class Spool:
 
     def close(self) -> None:
         """Nobody reads any more: let the producer end, and forget what waits."""
-        with self._changed:
+        with self._changing:
             self._closed = True
             self._chunks.clear()
-            self._changed.notify()
         if self._overflow is not None or not self._done:
             threading.Thread(target=self._abandon, name="spool-end", daemon=True).start()
 
     def _take(self) -> bytes:
         taken = []
         size = 0
-        with self._changed:
-            while self._chunks and size < _TAKE:
+        with self._changing:
+            while self._chunks and size < TAKE:
                 taken.append(self._chunks.popleft())
                 size += len(taken[-1])
             self._held -= size
@@ -233,38 +274,3 @@ class Spool:
                 self._interrupt()
         if self._overflow is not None:
             self._overflow.close()
-
-
-class _Overflow:
-    """An unlinked file that is written at its end and read from its beginning, by two threads."""
-
-    def __init__(self, folder: Path) -> None:
-        self.size = 0
-        self._taken = 0
-        self._lock = threading.Lock()
-        self._file = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (closed by close)
-
-    def append(self, chunk: bytes) -> None:
-        """Raises `OSError` when the disk is full, `SpoolClosed` after `close`."""
-        with self._lock, memoryview(chunk) as rest:
-            if self._file.closed:
-                raise SpoolClosed
-            written = 0
-            while written < len(rest):
-                written += os.pwrite(self._file.fileno(), rest[written:], self.size + written)
-            self.size += written
-
-    def take(self) -> bytes:
-        """What comes next, up to 1 MB; empty when nothing waits. Once all is taken the file begins anew."""
-        with self._lock:
-            if self._file.closed:
-                return b""
-            taken = os.pread(self._file.fileno(), min(_TAKE, self.size - self._taken), self._taken)
-            self._taken += len(taken)
-            if self._taken == self.size:
-                self.size = self._taken = 0
-            return taken
-
-    def close(self) -> None:
-        with self._lock:
-            self._file.close()

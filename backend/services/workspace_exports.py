@@ -88,7 +88,7 @@ class WorkspaceExportService:
             self._write(plan, out)
 
         told = plan.announced()
-        chunks = await self._streams.start(produce)
+        chunks = await self._streams.start(produce, caller.user_id)
         return ArchiveExport(told.filename, told.rows, chunks)
 
     async def announce(self, caller: Caller, ref: str, options: ExportOptions) -> AnnouncedArchive:

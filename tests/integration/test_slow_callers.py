@@ -1,4 +1,4 @@
-"""Callers who send or read slowly, of a real service with one connection and one place: nobody waits for them."""
+"""Callers who send or read slowly, of a real service with one connection and two places: nobody waits for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORM = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bounds = {"database_pool": "1", "concurrent_exports": "1", "concurrent_imports": "1", "wait_seconds": "5"}
+    bounds = {"database_pool": "1", "concurrent_exports": "2", "concurrent_imports": "1", "wait_seconds": "5"}
     with Server(tmp_path_factory.mktemp("slow"), ephemeral=True, **bounds) as running:
         yield running
 
@@ -93,18 +93,23 @@ def test_slow_uploads(client: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["records/stream", "export?format=ndjson"])
 def test_slow_readers(client: httpx.Client, path: str) -> None:
     with ExitStack() as stack:
-        for _ in range(2):
+        for _ in range(3):
             slow = stack.enter_context(Slow(client, "GET", f"/datasets/big/{path}"))
             assert slow.read().startswith(b"HTTP/1.1 200 ")
         check_that_all_goes_on(client)
 
 
-def test_more_open_streams_than_there_may_be_are_refused_at_once(client: httpx.Client) -> None:
+def test_more_open_streams_than_one_user_may_have_are_refused_at_once_and_hinder_nobody(client: httpx.Client) -> None:
     with ExitStack() as stack:
+        other = stack.enter_context(httpx.Client(base_url=client.base_url, timeout=30))
+        other.headers["X-API-Key"] = client.post("/users", json={"name": "Bob"}).json()["api_key"]
+        made = other.post("/datasets?name=small", content="a\n1\n", headers={"Content-Type": "text/csv"})
+        assert made.status_code == 201
         for _ in range(4):
             slow = stack.enter_context(Slow(client, "GET", "/datasets/big/records/stream"))
             assert slow.read().startswith(b"HTTP/1.1 200 ")
         answer = client.get("/datasets/big/export?format=csv")
-        assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
+        assert (answer.status_code, answer.json()["error_code"]) == (429, "TOO_MANY_REQUESTS")
         assert int(answer.headers["retry-after"]) > 0
         assert client.get("/datasets/big/records?limit=2").status_code == 200
+        assert other.get("/datasets/small/export?format=csv").text == "a\r\n1\r\n"

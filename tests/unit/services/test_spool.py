@@ -5,10 +5,12 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from backend.errors import Unavailable
+from backend.errors import TooManyRequests, Unavailable
+from backend.services.overflow import Disk
 from backend.services.spool import DISK, MEMORY, Spool, SpoolClosed, Streams
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +35,7 @@ def putting(chunks: list[bytes], ended: threading.Event | None = None) -> Callab
 def stream(
     produce: Callable[[Spool], None], folder: Path, *, memory: int = MEMORY, disk: int = DISK
 ) -> AsyncGenerator[bytes]:
-    return Spool(folder, memory=memory, disk=disk).begin(produce).read()
+    return Spool(folder, Disk(disk), memory=memory).begin(produce).read()
 
 
 def names_in(folder: Path) -> list[str]:
@@ -102,6 +104,24 @@ async def test_a_full_file_makes_the_producer_wait(tmp_path: Path) -> None:
     assert len(put) <= 8
     got += b"".join([chunk async for chunk in reader])
     assert got == b"".join(chunks)
+
+
+async def test_all_spools_share_the_disk_and_each_reader_goes_on(tmp_path: Path) -> None:
+    """One that is not read fills the disk; others get all that is theirs, and more room once it is read."""
+    disk, chunks, ended = Disk(50_000), chunks_of(*[1000] * 100), [threading.Event() for _ in range(4)]
+    slow = Spool(tmp_path, disk, memory=1).begin(putting(chunks[:50], ended[0])).read()
+    slow_got = await anext(slow)
+    await asyncio.to_thread(ended[0].wait)
+    quick, gone = (Spool(tmp_path, disk, memory=1).begin(putting(chunks, each)).read() for each in ended[1:3])
+    assert await anext(gone)
+    await gone.aclose()
+    assert await asyncio.to_thread(ended[2].wait, 10)
+    assert b"".join([chunk async for chunk in quick]) == b"".join(chunks)
+    assert slow_got + b"".join([chunk async for chunk in slow]) == b"".join(chunks[:50])
+    late = Spool(tmp_path, disk, memory=1).begin(putting(chunks[:40], ended[3])).read()
+    await anext(late)
+    assert await asyncio.to_thread(ended[3].wait, 10)
+    await late.aclose()
 
 
 async def test_what_the_producer_raises_breaks_the_transfer(tmp_path: Path) -> None:
@@ -239,3 +259,30 @@ class TestStreams:
         for _ in range(6):
             with pytest.raises(ValueError, match=r"^$"):
                 await streams.start(produce)
+
+    async def test_a_user_has_half_of_the_open_ones_and_of_the_places(self, tmp_path: Path) -> None:
+        streams, go_on = Streams(tmp_path, concurrency=2, wait=0.05), threading.Event()
+
+        def produce(spool: Spool) -> None:
+            spool.put(b"first")
+            go_on.wait()
+
+        greedy, other = UUID(int=1), UUID(int=2)
+        making = await streams.start(produce, greedy)
+        with pytest.raises(Unavailable):
+            await streams.start(putting([b"a"]), greedy)
+        assert [chunk async for chunk in await streams.start(putting([b"a"]), other)] == [b"a"]
+        go_on.set()
+        assert [chunk async for chunk in making] == [b"first"]
+        many = putting(chunks_of(*[100_000] * 20))
+        open_ones = [await streams.start(many, greedy) for _ in range(4)]
+        with pytest.raises(TooManyRequests) as refused:
+            await streams.start(putting([b"a"]), greedy)
+        assert refused.value.headers == {"Retry-After": "10"}
+        open_ones += [await streams.start(many, user) for user in (other, other, None, None)]
+        with pytest.raises(Unavailable):
+            await streams.start(putting([b"a"]), UUID(int=3))
+        for each in open_ones:
+            await anext(each)
+            await each.aclose()
+        assert [chunk async for chunk in await streams.start(putting([b"a"]), greedy)] == [b"a"]
