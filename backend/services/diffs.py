@@ -116,7 +116,7 @@ class DiffService:
                 for lines in copy_out(tx, diffs.stream_statement(tx, told)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
-        return told.before.version, told.after.version, await self._streams.start(produce)
+        return told.before.version, told.after.version, await self._streams.start(produce, caller.user_id)
 
 
 async def _between(

@@ -141,7 +141,7 @@ class QueryService:
                     out.put(b"".join(lines))
 
         async with self._streams.in_time():
-            return snapshot.version, await self._streams.start(produce)
+            return snapshot.version, await self._streams.start(produce, caller.user_id)
 
     async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
         """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""
