@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
+from anyio import to_thread
 from httpx import ASGITransport, AsyncClient
 from litestar import Litestar, get
 from litestar.exceptions import LitestarException
@@ -19,7 +23,7 @@ from support.service import ADDRESS, running
 from backend.app import application, create_app
 from backend.assembly import assemble
 from backend.settings import Settings, SettingsError
-from backend.telemetry import Telemetry
+from backend.telemetry import Telemetry, telemetry
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET = "cell-of-somebody"
@@ -42,8 +46,8 @@ async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.Temp
     exporter, data = InMemorySpanExporter(), tmp_path_factory.mktemp("traced")
     (data / "spool").mkdir()
     settings = Settings(database_url=postgres_url, redis_url=redis_url, data=data, registration="open")
-    telemetry = Telemetry(lambda: exporter, {})
-    app = application(settings, assemble(settings), telemetry)
+    traces = Telemetry(lambda: exporter, {})
+    app = application(settings, assemble(settings), traces)
     async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
         client.headers["X-API-Key"] = (await client.post("/users", json={"name": SECRET})).json()["api_key"]
         client.headers["traceparent"] = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -59,7 +63,7 @@ async def spans(postgres_url: str, redis_url: str, tmp_path_factory: pytest.Temp
         await client.head(address)
         twice = await client.post(f"{address}/records", json={"sku": SECRET})
         assert twice.status_code == 422, twice.text
-        broken = ASGITransport(telemetry.traced(Litestar([broken_off], logging_config=None)))
+        broken = ASGITransport(traces.traced(Litestar([broken_off], logging_config=None)))
         async with AsyncClient(transport=broken, base_url=ADDRESS, headers=client.headers) as other:
             with pytest.raises(LitestarException):
                 await other.get("http://sheaf.test/broken-off")
@@ -111,3 +115,36 @@ def test_without_the_exporter_it_is_said_what_is_missing(tmp_path: Path, monkeyp
         create_app(settings)
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     create_app(settings)
+
+
+class _Collector(BaseHTTPRequestHandler):
+    """Takes spans as a collector of OpenTelemetry does."""
+
+    taken: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.taken.append((self.path, body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on standard error."""
+
+
+@pytest.mark.anyio
+async def test_spans_arrive_at_the_address_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    with HTTPServer(("127.0.0.1", 0), _Collector) as collector:
+        Thread(target=collector.serve_forever).start()
+        address = f"http://127.0.0.1:{collector.server_port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        traces = telemetry({"OTEL_EXPORTER_OTLP_ENDPOINT": address})
+        app = Litestar([broken_off])
+        async with AsyncClient(transport=ASGITransport(traces.traced(app)), base_url=ADDRESS) as client:
+            await client.get("/nowhere")
+        await to_thread.run_sync(traces.close)
+        collector.shutdown()
+    ((path, body),) = _Collector.taken
+    assert path == "/v1/traces"
+    assert b"GET unknown" in body
