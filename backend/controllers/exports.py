@@ -86,11 +86,11 @@ class ExportController(Controller):
         options = string_members(request, _ASKED)
         if explain_asked(options):
             await explanations.explain(request.user, ref, workspace, query, "export")
-            return Response(None, media_type=JSON)
+            return Response(None, headers={"Content-Type": JSON})
         asked, prepare = _asked(ref, workspace, query, options)
         if prepare:
             await exports.plan(request.user, asked)
-            return Response(None, status_code=202, media_type=JSON)
+            return Response(None, status_code=202, headers={"Content-Type": JSON})
         known = request.headers.get("if-none-match")
         told, etag = await exports.announce(request.user, asked, if_none_match=known)
         if told is None:

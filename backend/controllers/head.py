@@ -14,23 +14,32 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _STREAMS = re.compile(
-    "/api/v1/((datasets|workspaces)/[^/]+/export|datasets/[^/]+/records/stream|imports/[^/]+/events|exports/[^/]+/file)/*"
+    "/api/v1/((datasets|workspaces)/[^/]+/export|datasets/[^/]+/records/stream|imports/[^/]+/events"
+    "|exports/[^/]+/(?P<file>file))/*"
 )
-"""Where GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says."""
+"""Where GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says.
+
+How long the answer to GET would be nobody knows, but of a file that is there.
+"""
 
 
 def with_head(app: ASGIApp) -> ASGIApp:
     """`app` with HEAD wherever it takes GET."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        stream = _STREAMS.fullmatch(scope["path"])
+
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message["body"] = b""
+            elif message["type"] == "http.response.start" and stream and not stream["file"]:
+                message["headers"] = [each for each in message["headers"] if each[0] != b"content-length"]
             await send(message)
 
-        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
-            await app(scope, receive, send)
-        elif _STREAMS.fullmatch(scope["path"]):
+        if stream:
             await app(scope, receive, send_head)
         else:
             await app({**scope, "method": "GET"}, receive, send_head)
