@@ -16,7 +16,7 @@ MEMORY = 8 << 20
 DISK = 16 << 30
 PATIENCE = 10
 """A first byte may take so many times as long as a page."""
-_OPEN = 4
+_OPEN = 8
 """Streams that may be open for each that may be made."""
 _FULL = "As many files and streams are on their way as this server sends at a time; try again in a moment."
 _YOURS = (

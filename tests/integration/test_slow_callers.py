@@ -1,4 +1,4 @@
-"""Callers who send or read slowly, of a real service with one connection and two places: nobody waits for them."""
+"""Callers who send or read slowly, of a real service with one connection and one place: nobody waits for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORM = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bounds = {"database_pool": "1", "concurrent_exports": "2", "concurrent_imports": "1", "wait_seconds": "5"}
+    bounds = {"database_pool": "1", "concurrent_exports": "1", "concurrent_imports": "1", "wait_seconds": "5"}
     with Server(tmp_path_factory.mktemp("slow"), ephemeral=True, **bounds) as running:
         yield running
 
@@ -93,7 +93,7 @@ def test_slow_uploads(client: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["records/stream", "export?format=ndjson"])
 def test_slow_readers(client: httpx.Client, path: str) -> None:
     with ExitStack() as stack:
-        for _ in range(3):
+        for _ in range(2):
             slow = stack.enter_context(Slow(client, "GET", f"/datasets/big/{path}"))
             assert slow.read().startswith(b"HTTP/1.1 200 ")
         check_that_all_goes_on(client)

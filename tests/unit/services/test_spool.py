@@ -214,11 +214,11 @@ async def test_a_folder_that_cannot_be_written_breaks_the_transfer(tmp_path: Pat
 class TestStreams:
     async def test_what_is_made_takes_no_place_however_slowly_it_is_read(self, tmp_path: Path) -> None:
         streams = Streams(tmp_path, concurrency=1, wait=600)
-        open_ones = [await streams.start(putting(chunks_of(*[100_000] * 20))) for _ in range(4)]
+        open_ones = [await streams.start(putting(chunks_of(*[100_000] * 20))) for _ in range(8)]
         with pytest.raises(Unavailable) as refused:
             await streams.start(putting([b"a"]))
         assert refused.value.headers == {"Retry-After": "10"}
-        assert [len(b"".join([chunk async for chunk in each])) for each in open_ones] == [2_000_000] * 4
+        assert [len(b"".join([chunk async for chunk in each])) for each in open_ones] == [2_000_000] * 8
         assert [chunk async for chunk in await streams.start(putting([b"a"]))] == [b"a"]
 
     async def test_who_gets_no_place_in_time_is_told_so(self, tmp_path: Path) -> None:
@@ -275,11 +275,11 @@ class TestStreams:
         go_on.set()
         assert [chunk async for chunk in making] == [b"first"]
         many = putting(chunks_of(*[100_000] * 20))
-        open_ones = [await streams.start(many, greedy) for _ in range(4)]
+        open_ones = [await streams.start(many, greedy) for _ in range(8)]
         with pytest.raises(TooManyRequests) as refused:
             await streams.start(putting([b"a"]), greedy)
         assert refused.value.headers == {"Retry-After": "10"}
-        open_ones += [await streams.start(many, user) for user in (other, other, None, None)]
+        open_ones += [await streams.start(many, user) for user in (*[other] * 6, None, None)]
         with pytest.raises(Unavailable):
             await streams.start(putting([b"a"]), UUID(int=3))
         for each in open_ones:
