@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from psycopg import sql
@@ -29,6 +30,7 @@ SELECT FROM sheaf.workspaces WHERE id = %s AND deleted_at <= %s FOR NO KEY UPDAT
 _SCOPE = "SELECT id, slug, name, 'owner', has_schema FROM sheaf.workspaces"
 
 _PATIENCE = "2s"
+_ANY = f"ws_{UUID(int=0).hex}"
 
 
 def in_schema(schema: str) -> MetaData:
@@ -44,16 +46,18 @@ def table(scope: WorkspaceScope, name: str) -> sql.Identifier:
     return sql.Identifier(scope.schema, name)
 
 
-def _ddl(schema: str) -> list[bytes]:
+@cache
+def _ddl() -> list[str]:
+    """What makes the schema `_ANY` with its tables: to work that out for each workspace takes longer than to do it."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    statements = [str(CreateSchema(schema, if_not_exists=True).compile(dialect=dialect))]
-    for each in in_schema(schema).sorted_tables:
+    statements = [str(CreateSchema(_ANY, if_not_exists=True).compile(dialect=dialect))]
+    for each in in_schema(_ANY).sorted_tables:
         statements.append(str(CreateTable(each, if_not_exists=True).compile(dialect=dialect)))
         statements += [
             str(CreateIndex(index, if_not_exists=True).compile(dialect=dialect))
             for index in sorted(each.indexes, key=lambda index: str(index.name))
         ]
-    return [statement.encode() for statement in statements]
+    return statements
 
 
 async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
@@ -63,8 +67,8 @@ async def ensure_schema(tx: Tx, scope: WorkspaceScope) -> None:
     """
     if await lock(tx, scope):
         return
-    for statement in _ddl(scope.schema):
-        await tx.execute(statement)
+    for statement in _ddl():
+        await tx.execute(statement.replace(_ANY, scope.schema).encode())
     await tx.execute("UPDATE sheaf.workspaces SET has_schema = true WHERE id = %s", (scope.id,))
 
 
