@@ -20,8 +20,8 @@ __all__ = [
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service of two workers to be killed; whoever kills it starts it again, or waits for another worker."""
-    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
+    """A service to be killed; whoever kills it starts it again, or waits for another worker."""
+    with Server(tmp_path_factory.mktemp("mortal")) as running:
         yield running
 
 

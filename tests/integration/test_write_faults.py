@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from support.client import Client, problem
+from support.leases import end_leases
 from support.server import Server
 from support.waiting import until
 from support.wire import connected, head
@@ -125,7 +126,7 @@ class Target:
 def mortal(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Server]:
     """A service to be killed, its database not; whoever kills it starts it again."""
     folder = tmp_path_factory.mktemp("mortal")
-    with Server(folder, workers="2", database_pool="40", database_url=postgres_url) as running:
+    with Server(folder, database_pool="40", database_url=postgres_url) as running:
         yield running
 
 
@@ -187,6 +188,7 @@ def killed(mortal: Server, user: Client, database: str, targets: list[Target]) -
             with pytest.raises(httpx.TransportError):
                 answer.result()
     without_stops(database)
+    end_leases(database)
     mortal.start()
     with Client(mortal.base, user.key) as again:
         for target in targets:
@@ -209,7 +211,7 @@ class Rewritten(Target):
         made = user.http.get(self.path).json()["version"] - 2
         assert made == 0 or (made == 1 and self.point == "in the commit"), self.name
         if not made:
-            until(lambda: WRITES["restore"](user.http, self.path).is_success, "the lease has run out")
+            assert WRITES["restore"](user.http, self.path).is_success, self.name
         counts = {"added": 0, "changed": len(MANY_ROWS.splitlines()) - 1, "removed": 0}
         for before, after in ((1, 2), (2, 3)):
             told = user.http.get(f"{self.path}/diff", params={"from": before, "to": after, "summary": True}).json()
@@ -267,7 +269,7 @@ def waits_for_a_row(database: str) -> bool:
 
 
 def test_a_killed_database_leaves_whole_writes_or_nothing(tmp_path: Path) -> None:
-    with Server(tmp_path, workers="2") as server, Client.register(server.base) as user:
+    with Server(tmp_path, database_pool="20") as server, Client.register(server.base) as user:
         targets = [Target(user, "batch", point) for point in POINTS]
         targets += [Target(user, write, "before the commit") for write in WRITES if write != "batch"]
         with stopped(server.database_url, targets, user) as answers:

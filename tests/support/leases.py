@@ -1,4 +1,4 @@
-"""What else the passing of 30 seconds does."""
+"""What else the passing of 10 or 30 seconds does."""
 
 import psycopg
 
@@ -10,3 +10,10 @@ def end_leases(database_url: str) -> None:
         for (schema,) in schemas:
             query = psycopg.sql.SQL("UPDATE {} SET busy_until = now() WHERE busy_until IS NOT NULL")
             connection.execute(query.format(psycopg.sql.Identifier(schema, "datasets")))
+
+
+def end_all_leases(database_url: str) -> None:
+    """Nor an import."""
+    end_leases(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE sheaf.imports SET lease_until = now() WHERE lease_until > now()")

@@ -11,6 +11,7 @@ import psycopg
 
 from support.processes import alive
 from support.program import Program, postmaster
+from support.ready import copy_ready
 from support.waiting import until
 
 _UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
@@ -30,6 +31,7 @@ class Server:
     def __init__(self, folder: Path, *, ephemeral: bool = False, **settings: str) -> None:
         self._data = folder / "data"
         self._place = ["--ephemeral"] if ephemeral else ["--data", self._data]
+        self._private = not ephemeral and "database_url" not in settings
         told = {"registration": "open", **settings}
         self._environment = {f"SHEAF_{name.upper()}": value for name, value in told.items()} | _UNMEASURED
         self._program: Program | None = None
@@ -41,7 +43,9 @@ class Server:
         self.stop()
 
     def start(self) -> Server:
-        """Start and wait until it says its address."""
+        """Start and wait until it says its address; the first time, with a database that has its tables already."""
+        if self._private and not self._data.exists():
+            copy_ready(self._data)
         self._program = Program(*self._place, environment=self._environment)
         return self
 
