@@ -99,6 +99,8 @@ class Package:
             yield stream.decompress(packed, _INFLATED)
             while stream.unconsumed_tail:
                 yield stream.decompress(stream.unconsumed_tail, _INFLATED)
+        while not stream.eof and (more := stream.decompress(b"", _INFLATED)):  # what it has read, but not yet given
+            yield more
         if not stream.eof:
             raise EOFError(info.filename)
 

@@ -93,3 +93,10 @@ def test_a_part_that_says_it_is_shorter() -> None:
 def test_nesting_without_end() -> None:
     with pytest.raises(UnreadableFile, match="nested too deep"):
         read(xlsx(sheet(ROW), style="<a>" * 10_000 + "</a>" * 10_000))
+
+
+@pytest.mark.parametrize("more", [1, 100, 258])
+def test_a_part_that_inflates_to_a_little_more_than_a_block(more: int) -> None:
+    """What is unpacked keeps some back when all that is packed has been read."""
+    part = b"<c/>" * 2**18 + b"x" * more
+    assert Package(io.BytesIO(zipped({"a": part})), 2**24).read("a") == part
