@@ -7,7 +7,7 @@ from support.sheets import read
 from support.workbooks import sheet, xlsx
 
 from backend.errors import Invalid, TooLarge, UnreadableFile
-from backend.sheets import child, grid
+from backend.sheets import child, grid, package, sheet_fast
 from backend.sheets.protocol import SheetInfo, column_letters
 
 ONE = sheet('<row r="1"><c r="A1"><v>1</v></c></row>')
@@ -89,15 +89,17 @@ def test_merged_cells_are_filled_where_told() -> None:
 
 
 @pytest.mark.no_cover
-def test_a_merged_area_over_several_slices() -> None:
-    rows = "".join(f'<row r="{row}"><c r="B{row}"><v>{row}</v></c></row>' for row in range(2, 120_000))
+def test_a_merged_area_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "_INFLATED", 2**15)
+    monkeypatch.setattr(sheet_fast, "CHUNK", 2**17)
+    rows = "".join(f'<row r="{row}"><c r="B{row}"><v>{row}</v></c></row>' for row in range(2, 6_000))
     part = sheet(
         f'<row r="1"><c r="A1" t="str"><v>a</v></c></row>{rows}',
-        tail='<mergeCells><mergeCell ref="A1:A110000"/></mergeCells>',
+        tail='<mergeCells><mergeCell ref="A1:A5500"/></mergeCells>',
     )
     found = read(xlsx(part), fill_merged=True)
     assert len(found.parts) > 1
-    assert [found.texts.get(f"A{row}") for row in (2, 60_000, 110_000, 110_001)] == ["a", "a", "a", None]
+    assert [found.texts.get(f"A{row}") for row in (2, 3_000, 5_500, 5_501)] == ["a", "a", "a", None]
 
 
 def test_merged_areas_beyond_measure() -> None:
