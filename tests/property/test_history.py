@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from history_life import Life
+from history_life import WAYS, Life
 from history_model import History
 from history_past import STEP, call_of
 from history_steps import ROW, Call, create
@@ -78,15 +78,15 @@ async def born(client: AsyncClient, database: Database, columns: Sequence[tuple[
 
 
 async def live(life: Life, rows: list[dict[int, int]], steps: list[tuple[Any, ...]]) -> None:
-    """Checks the newest and another version after each step, and all of the history at the end."""
+    """Checks the newest and another version after each step, in one way more, and all of the history at the end."""
     if rows:
         await life.step(create(life.model, rows, 1))
     for at, step in enumerate(steps):
         await life.step(call_of(life.model, step))
-        await life.check(life.model.number)
-        await life.check(at * 7 % life.model.number + 1)
+        await life.check(life.model.number, WAYS[at % len(WAYS)])
+        await life.check(at * 7 % life.model.number + 1, WAYS[(at + 1) % len(WAYS)])
     for number in range(1, life.model.number + 1):
-        await life.check(number)
+        await life.check(number, *WAYS)
         await life.check_diff(number, number * 5 % life.model.number + 1)
     for record in range(1, life.model.next_id):
         await life.check_record(record)
