@@ -16,8 +16,8 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Head, Snapshot
 
-_COLUMNS = 200_000
-"""So many columns are remembered: of 2,000 versions of 100 columns, say."""
+_COLUMNS = 50_000
+"""So many columns are remembered, at 100 to 200 bytes each: of 500 versions of 100 columns, say."""
 _columns = Remembered[str, tuple[Column, ...]](_COLUMNS)
 _found = Remembered[tuple[tuple[WorkspaceScope, ...], str, str | None, str | None], tuple[WorkspaceScope, Snapshot]](
     _COLUMNS
