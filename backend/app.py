@@ -54,7 +54,8 @@ def create_app(
     settings = settings or configuration.load(os.environ)
     configure_logging(settings.log_level)
     spool_folder(settings).mkdir(parents=True, exist_ok=True)
-    return application(settings, assemble(settings, stopping, place), _telemetry(os.environ))
+    stopping = stopping or Stopping()
+    return application(settings, assemble(settings, stopping, place), _telemetry(os.environ), stopping)
 
 
 def _telemetry(environment: Mapping[str, str]) -> Telemetry | None:
@@ -70,7 +71,9 @@ def _telemetry(environment: Mapping[str, str]) -> Telemetry | None:
         raise SettingsError(text) from error
 
 
-def application(settings: Settings, made: Assembled, telemetry: Telemetry | None = None) -> ASGIApp:
+def application(
+    settings: Settings, made: Assembled, telemetry: Telemetry | None = None, stopping: Stopping | None = None
+) -> ASGIApp:
     """What is around the handlers, from the outside in."""
     app = shortened(_litestar(settings, made, telemetry), made.users, made.queries)
     if settings.rates:
@@ -78,7 +81,7 @@ def application(settings: Settings, made: Assembled, telemetry: Telemetry | None
     app = bounded(app, settings.concurrency)
     if settings.origins:
         app = readable_from(settings.origins, app)
-    app = observed(protected(readable(app), page=SCHEMA))
+    app = observed(protected(readable(app), page=SCHEMA), stopping or Stopping())
     app = with_head(app if telemetry is None else telemetry.traced(app))
     return behind(settings.trusted_proxies, app) if settings.trusted_proxies else app
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
     from backend.schemas.access import Action
+    from backend.serving import Stopping
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _API = "/api/v1/"
@@ -37,45 +38,62 @@ _BY_KEY, _UNKNOWN = "{key}", "unknown"
 _random = random.Random()  # noqa: S311 request ids are no secrets
 
 
-def observed(app: ASGIApp) -> ASGIApp:
+def observed(app: ASGIApp, stopping: Stopping) -> ASGIApp:
     """Adds `X-Request-Id` (the caller's own, when well formed) and `Server-Timing` to each answer of `app`.
 
-    To those of the API also what caches may do with them, where the handler does not say.
+    To those of the API also what caches may do with them, where the handler does not say. A request whose time is up is
+    answered through `stopping`, whatever `app` does after that.
     """
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
+        if scope["type"] == ScopeType.HTTP:
+            await _observe(app, stopping, scope, receive, send)
+        else:
             await app(scope, receive, send)
-            return
-        started, status = perf_counter(), 0
-        request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        bind_contextvars(request_id=request_id)
-        timings.set(times := Timings())
-        IN_PROGRESS.inc()
-
-        async def annotate(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *_with_caching(scope, message.get("headers", ())),
-                    (b"x-request-id", request_id.encode()),
-                    (b"server-timing", _timing(perf_counter() - started, times)),
-                ]
-            await send(message)
-
-        try:
-            await app(scope, receive, annotate)
-        except asyncio.CancelledError:
-            if status:
-                raise
-            await refuse(_stopping(scope), scope, annotate)
-        finally:
-            IN_PROGRESS.dec()
-            _record(scope, status, perf_counter() - started, request_id)
 
     return call
+
+
+async def _observe(app: ASGIApp, stopping: Stopping, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    started, status, cut = perf_counter(), 0, False
+    request_id = _request_id(scope)
+    scope.setdefault("state", {})["request_id"] = request_id
+    bind_contextvars(request_id=request_id)
+    timings.set(times := Timings())
+    IN_PROGRESS.inc()
+
+    async def annotate(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            message["headers"] = [
+                *_with_caching(scope, message.get("headers", ())),
+                (b"x-request-id", request_id.encode()),
+                (b"server-timing", _timing(perf_counter() - started, times)),
+            ]
+        await send(message)
+
+    async def pass_on(message: Message) -> None:
+        if not cut:
+            await annotate(message)
+
+    async def cut_off() -> None:
+        nonlocal cut
+        if not status:
+            cut = True
+            await refuse(_stopping(scope), scope, annotate)
+
+    stopping.under_way.add(cut_off)
+    try:
+        await app(scope, receive, pass_on)
+    except asyncio.CancelledError:
+        if status:
+            raise
+        await cut_off()
+    finally:
+        stopping.under_way.discard(cut_off)
+        IN_PROGRESS.dec()
+        _record(scope, status, perf_counter() - started, request_id)
 
 
 def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from threading import Timer
 from types import FrameType
 from typing import Any
@@ -125,10 +127,19 @@ class _Protocol(HttpToolsProtocol):
 
 
 class Stopping:
-    """Whether this process was told to end; it serves on for some seconds, in which balancers take it out."""
+    """Whether this process was told to end; it serves on for some seconds, in which balancers take it out.
+
+    `under_way`: for each request, what answers it when its time is up, unless it is answered.
+    """
 
     def __init__(self) -> None:
         self.begun = False
+        self.under_way: set[Callable[[], Awaitable[None]]] = set()
+
+    async def answer_after(self, seconds: float) -> None:
+        """Waits for so long, then answers all that are under way."""
+        await asyncio.sleep(seconds)
+        await asyncio.gather(*(answer() for answer in self.under_way), return_exceptions=True)
 
 
 class _Server(uvicorn.Server):
@@ -146,6 +157,12 @@ class _Server(uvicorn.Server):
             waiting.start()
         else:
             super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What is not done in time is answered before it is broken off: to undo it may take longer than there is."""
+        answering = asyncio.create_task(self._stopping.answer_after(GRACE))
+        await super().shutdown(sockets)
+        answering.cancel()
 
 
 def http_server(app: Callable[..., Any], stopping: Stopping | None = None, *, drain: float = 0) -> uvicorn.Server:

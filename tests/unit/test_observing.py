@@ -12,15 +12,18 @@ from litestar import get, patch, post
 from backend.observing import observed
 from backend.schemas.access import Action
 from backend.security.auth import PUBLIC, may
+from backend.serving import Stopping
 
 pytestmark = pytest.mark.anyio
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
-async def cancelled(app: Any, method: str = "GET", **found: Any) -> list[dict[str, Any]]:
-    """What a request has sent that is cancelled while it waits."""
+async def cancelled(
+    app: Any, method: str = "GET", stopping: Stopping | None = None, **found: Any
+) -> list[dict[str, Any]]:
+    """What a request has sent that is cancelled while it waits; with `stopping` its time is up first."""
     sent: list[dict[str, Any]] = []
-    waiting = asyncio.Event()
+    waiting, ours = asyncio.Event(), stopping or Stopping()
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
@@ -29,8 +32,10 @@ async def cancelled(app: Any, method: str = "GET", **found: Any) -> list[dict[st
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(observed(app)({**SCOPE, "method": method, **found}, receive, send))
+    task = asyncio.create_task(observed(app, ours)({**SCOPE, "method": method, **found}, receive, send))
     await waiting.wait()
+    if stopping is not None:
+        await stopping.answer_after(0)
     task.cancel()
     await asyncio.wait([task])
     if task.cancelled():
@@ -72,8 +77,30 @@ async def test_a_request_that_the_end_of_the_process_cuts_off_is_told_to_come_ag
 
 
 async def test_an_answer_that_has_begun_is_broken_off() -> None:
-    async def app(_scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await receive()
+    assert [message["type"] for message in await cancelled(_begun)] == ["http.response.start", "cancelled"]
 
-    assert [message["type"] for message in await cancelled(app)] == ["http.response.start", "cancelled"]
+
+async def test_one_that_takes_long_to_undo_is_answered_before_that() -> None:
+    seen: list[int] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await receive()
+        finally:
+            seen.append(len(stopping.under_way))
+            await send({"type": "http.response.start", "status": 201, "headers": []})
+
+    stopping = Stopping()
+    start, body, end = await cancelled(app, "PATCH", stopping, route_handler=WRITES)
+    assert (start["status"], json.loads(body["body"])["error_code"], end["type"]) == (
+        503,
+        "COMMIT_UNKNOWN",
+        "cancelled",
+    )
+    assert (seen, len(stopping.under_way)) == ([1], 0)
+    assert [each["type"] for each in await cancelled(_begun, "GET", stopping)] == ["http.response.start", "cancelled"]
+
+
+async def _begun(_scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await receive()
