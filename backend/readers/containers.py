@@ -145,8 +145,12 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 def _is_by_the_way(member: zipfile.ZipInfo) -> bool:
     """Folders, and what macOS adds of its own."""
-    parts = PurePath(member.filename).parts
-    return member.is_dir() or "__MACOSX" in parts or (bool(parts) and parts[-1] in (".DS_Store", "Thumbs.db"))
+    parts = PurePath(member.filename).parts  # none where it has no name, which `is_dir` does not survive
+    return (
+        member.filename.endswith("/")
+        or "__MACOSX" in parts
+        or (bool(parts) and parts[-1] in (".DS_Store", "Thumbs.db"))
+    )
 
 
 def open_zip(file: BinaryIO) -> zipfile.ZipFile:

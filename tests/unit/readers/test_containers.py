@@ -69,6 +69,7 @@ def opened(
         (zipped(**{"a/orders.csv": CSV}), "orders.zip", "csv"),
         (zipped(zipfile.ZIP_STORED, **{"orders.csv": CSV}), "orders.zip", "csv"),
         (zipped(**{"x/": b"", "x/o.csv": CSV, "__MACOSX/x/._o.csv": b"\0", ".DS_Store": b"\0"}), "o.zip", "csv"),
+        (zipped(**{"o.csv": CSV}).replace(b"o.csv", b"\0.csv"), "nameless.zip", "csv"),
         (zipped(**{"o.ndjson": b'{"id": "1", "name": "Ann"}\n{"id": 2, "name": "Bo"}'}), "o.zip", "ndjson"),
     ],
 )
@@ -119,8 +120,8 @@ def zip64(data: bytes, *, directory: int) -> bytes:
 
 
 def crowded() -> tuple[bytes, int]:
-    """An archive of 50,000 files without content, and the size of its directory."""
-    data = zipped(zipfile.ZIP_STORED, **{f"{at:0100}": b"" for at in range(50_000)})
+    """An archive of 30,000 files without content, and the size of its directory."""
+    data = zipped(zipfile.ZIP_STORED, **{f"{at:0100}": b"" for at in range(30_000)})
     at = data.rfind(b"PK\x05\x06")
     return data, int.from_bytes(data[at + 12 : at + 16], "little")
 
