@@ -15,15 +15,19 @@ import httpx
 import psycopg
 import pytest
 from support.client import Client, problem
+from support.leases import end_all_leases
 from support.server import Server, copied
 from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-ROWS = 500_000
+ROWS = 200_000
 LARGE = b"id,when,city,amount\n" + b"".join(
     b"%d,2025-01-%02d,city %d,%d.50\n" % (n, n % 28 + 1, n % 97, n % 1000) for n in range(ROWS)
 )
+TIMES = 3
+LONGER = LARGE + (TIMES - 1) * LARGE.partition(b"\n")[2]
+"""Takes longer than the half second between two events, and than a few calls."""
 LATER = {"Content-Type": "text/csv", "Prefer": "respond-async"}
 
 
@@ -120,6 +124,7 @@ def test_when_its_worker_is_killed_a_dataset_gets_each_row_once(pair: Server, us
     killed = reading(pair)
     os.kill(killed, signal.SIGKILL)
     until(lambda: killed not in pair.workers, "it is gone")
+    end_all_leases(pair.database_url)
     user = Client(pair.base, user.key)
     assert ended(user, answer.json()["id"])["state"] == "done"
     assert (user.version(dataset), user.http.get(f"/datasets/{dataset}").json()["rows"]) == (2, 2 * ROWS)
@@ -131,6 +136,7 @@ def test_a_restart_of_everything_loses_nothing(pair: Server, user: Client) -> No
     rows_arrive(pair)
     pair.kill()
     pair.start()
+    end_all_leases(pair.database_url)
     again = Client(pair.base, user.key)
     assert {ended(again, each)["state"] for each in waiting} == {"done"}
     assert again.names() == ["large", "small 0", "small 1", "small 2", "there"]
@@ -163,13 +169,13 @@ def events(user: Client, import_id: str) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def test_events_tell_how_far_it_is_from_whichever_worker(pair: Server, user: Client) -> None:
-    import_id = promised(user, LARGE, "large")
+    import_id = promised(user, LONGER, "large")
     with ThreadPoolExecutor(4) as pool:
         told = list(pool.map(lambda _: list(events(user, import_id)), range(4)))
     for each in told:
         assert {name for name, _ in each[:-1]} == {"progress"}
         name, last = each[-1]
-        assert (name, last["state"], last["percent"], last["rows"]) == ("done", "done", 100, ROWS)
+        assert (name, last["state"], last["percent"], last["rows"]) == ("done", "done", 100, TIMES * ROWS)
         assert last["started_at"] < last["dataset"]["created_at"] <= last["finished_at"]
         percents = [data["percent"] for _, data in each]
         assert percents == sorted(percents)
@@ -191,7 +197,7 @@ def test_a_cancelled_import_leaves_nothing(pair: Server, user: Client) -> None:
 
 
 def test_one_that_waits_is_cancelled_at_once(pair: Server, user: Client) -> None:
-    running = [promised(user, LARGE, f"large {n}") for n in range(2)]
+    running = [promised(user, LONGER, f"large {n}") for n in range(2)]
     waits = promised(user, b"id\n1\n", "waits")
     assert user.http.delete(f"/imports/{waits}").status_code == 204
     assert status(user, waits)["state"] == "cancelled"
@@ -245,6 +251,7 @@ def test_one_whose_caller_waited_for_a_killed_process_leaves_nothing(pair: Serve
         with pytest.raises(httpx.TransportError):
             answer.result()
     pair.start()
+    end_all_leases(pair.database_url)
     query = "SELECT 1 FROM sheaf.imports WHERE state = 'running'"
     until(lambda: not asked(pair, query), "it is forgotten")
     again = Client(pair.base, user.key)

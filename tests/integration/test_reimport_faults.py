@@ -18,7 +18,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-ROWS = 300_000
+ROWS = 200_000
 FIRST = b"id,city,amount\n" + b"".join(b"%d,city %d,%d.50\n" % (n, n % 97, n % 1000) for n in range(ROWS))
 NEXT = FIRST.replace(b"city 7,", b"town 7,")
 CHANGED = NEXT.count(b"town 7,")
