@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from httpx import AsyncClient
+from httpx import ASGITransport, AsyncClient
 from psycopg import sql
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
-from support.service import User
+from support.service import ADDRESS, User, running
 
 from alembic import command
+from backend.app import create_app
 from backend.repositories.migrate import alembic_config, migration_of, upgrade
 from backend.repositories.workspaces import in_schema
+from backend.settings import Settings
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def fresh_url(empty_postgres_url: str) -> Iterator[str]:
     with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield make_url(empty_postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def tables(url: str) -> set[str]:
@@ -151,19 +154,29 @@ def record_indexes(connection: Connection, schema: str) -> set[str]:
 
 
 @pytest.mark.anyio
-async def test_workspaces_from_before_get_what_is_new(postgres_url: str, user: User, client: AsyncClient) -> None:
-    await client.post("/datasets", json={"name": "first"})
-    schema = "ws_" + user.workspace["id"].replace("-", "")
-    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
+async def test_workspaces_from_before_get_what_is_new(fresh_url: str, tmp_path: Path) -> None:
+    upgrade(fresh_url)
+    told = {"registration": "open", "log_level": "error", "database_pool": 1}
+    app = create_app(Settings(database_url=fresh_url, data=tmp_path, **told))
+    async with running(app), AsyncClient(transport=ASGITransport(app), base_url=ADDRESS) as client:
+        user = (await client.post("/users", json={"name": "Ada"})).json()
+        client.headers["X-API-Key"] = user["api_key"]
+        await client.post("/datasets", json={"name": "first"})
+        bring_up_to_date(fresh_url, "ws_" + user["workspace"]["id"].replace("-", ""))
+        assert (await client.get("/datasets/first")).json()["version"] == 1
+
+
+def bring_up_to_date(url: str, schema: str) -> None:
+    """A workspace's schema is what it was when it is taken back to an old migration and brought up again."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
         indexes = record_indexes(connection, schema)
-    command.downgrade(alembic_config(postgres_url), "0002")
+    command.downgrade(alembic_config(url), "0002")
     with engine.connect() as connection:
         assert differences(connection, schema) != []
         assert record_indexes(connection, schema) != indexes
-    upgrade(postgres_url)
+    upgrade(url)
     with engine.connect() as connection:
         assert differences(connection, schema) == []
         assert record_indexes(connection, schema) == indexes
     engine.dispose()
-    assert (await client.get("/datasets/first")).json()["version"] == 1
