@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import AppError
@@ -67,6 +67,7 @@ def cells(source: JsonSource) -> list[dict[str, Any]]:
     return found
 
 
+@settings(max_examples=60)
 @given(RECORDS, st.sampled_from(["", " ", "\n", "\t \r\n"]), st.booleans(), st.sampled_from(["array", "objects", "in"]))
 def test_every_value_comes_out(records: list[dict[str, Any]], gap: str, plain: bool, form: str) -> None:
     written = [write(record, gap, plain=plain) for record in records]
@@ -82,6 +83,7 @@ def test_every_value_comes_out(records: list[dict[str, Any]], gap: str, plain: b
     assert found[: len(records)] == trimmed
 
 
+@settings(max_examples=60)
 @given(RECORDS, st.data())
 def test_what_is_broken_is_refused(records: list[dict[str, Any]], data: st.DataObject) -> None:
     text = bytearray(write(records, " ", plain=True).encode())

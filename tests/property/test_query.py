@@ -198,7 +198,7 @@ EXAMPLES = settings(max_examples=75, deadline=None, suppress_health_check=[Healt
 def test_filters_let_through_what_the_model_does(records: RecordTable, table: Any, data: st.DataObject) -> None:
     columns, rows = table
     _fill(records, columns, rows)
-    for _ in range(5):
+    for _ in range(3):
         wanted = data.draw(st.lists(conditions(columns), min_size=1, max_size=3))
         every = [record for record, row in rows.items() if all(_met(condition, row) for condition in wanted)]
         some = [record for record, row in rows.items() if any(_met(condition, row) for condition in wanted)]

@@ -82,7 +82,7 @@ async def client(service: ASGITransport) -> AsyncIterator[AsyncClient]:
         yield caller
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(files(), min_size=1, max_size=4))
 async def test_files_do_what_a_plain_table_does(
     client: AsyncClient, steps: list[tuple[str, list[str], list[Row]]]
