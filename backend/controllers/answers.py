@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -9,8 +10,11 @@ from urllib.parse import quote
 import msgspec
 from litestar import Request, Response
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from backend.controllers.bodies import NDJSON
+from backend.controllers.head import asked_for_head
 from backend.controllers.problems import failures
 from backend.schemas.datasets import Head
 from backend.schemas.records import Changed, Record
@@ -48,6 +52,21 @@ def ready(content: Any, etag: str, *, status: int = 200, headers: tuple[tuple[by
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer
+
+
+async def streamed(
+    request: Request[Any, Any, Any],
+    begin: Callable[[], Awaitable[AsyncIterator[bytes]]],
+    etag: str,
+    headers: dict[str, str],
+) -> Stream | Response[None]:
+    """JSON lines with their ETag, or 304; they are not begun for HEAD, nor for those who have them already."""
+    headers |= {"ETag": etag}
+    if matches(request.headers.get("if-none-match"), etag, weak=True):
+        return Response(None, status_code=304, headers=headers)
+    if asked_for_head(request.scope):
+        return Response(None, headers={"Content-Type": NDJSON, **headers})
+    return Stream(await begin(), media_type=NDJSON, headers=headers)
 
 
 def attachment(filename: str) -> str:

@@ -9,11 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
-from backend.controllers.answers import success, told
+from backend.controllers.answers import streamed, success, told
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import IF_NONE_MATCH, RECORD_LINES, documented
 from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace, header
 from backend.controllers.problems import failures
+from backend.errors import InvalidParameter
 from backend.schemas.access import Action
 from backend.schemas.diffs import Diff, DiffSummary
 from backend.security.auth import may
@@ -30,7 +31,7 @@ class DiffController(Controller):
 
     @get(
         "/",
-        responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404, 410)},
+        responses={200: success(Diff | DiffSummary, "The differences"), **failures(304, 404, 410, 422)},
         operation_class=documented(parameters=[IF_NONE_MATCH], answers={NDJSON: RECORD_LINES}),
     )
     async def read(
@@ -44,17 +45,20 @@ class DiffController(Controller):
         summary: FromQuery[bool] = False,
         limit: Limit = 100,
         cursor: FromQuery[str | None] = None,
-    ) -> Response[Diff | DiffSummary | None] | Stream:
+    ) -> Response[Diff | DiffSummary | None] | Response[None] | Stream:
         """Records added, changed cell by cell and removed on the way from one version to another.
 
         Without `to` that is the newest one, without `from` the one ahead of `to`. With `Accept: application/x-ndjson`
         all of them, a record a line.
         """
         found: Diff | DiffSummary
-        if NDJSON in header(request, b"accept", "") and not summary:
-            before, after, lines = await diffs.stream(request.user, ref, workspace, from_version, to)
-            told_by = {"X-Dataset-Version": str(after), "X-From-Version": str(before)}
-            return Stream(lines, media_type=NDJSON, headers=told_by)
+        lines = NDJSON in header(request, b"accept", "") and not summary
+        if (lines or summary) and (paged := {"limit", "cursor"} & request.query_params.keys()):
+            raise InvalidParameter(f"A summary and JSON lines have no pages; leave `{min(paged)}` out.")
+        if lines:
+            asked = await diffs.stream(request.user, ref, workspace, from_version, to)
+            told_by = {"X-Dataset-Version": str(asked.after), "X-From-Version": str(asked.before)}
+            return await streamed(request, asked.begin, asked.etag, told_by)
         if summary:
             found = await diffs.summary(request.user, ref, workspace, from_version, to)
         else:

@@ -160,13 +160,16 @@ FILTERS = (
     ),
     parameter("q", TEXT, "Words that a record must hold in any column."),
 )
-_SELECTION = (
+_MATCHING = (
     *FILTERS,
+    parameter("version", TEXT, "The version to read: its number or tag."),
+    parameter("as_of", {"type": "string", "format": "date-time"}, "The moment to read the dataset as of."),
+)
+_SELECTION = (
+    *_MATCHING,
     parameter("sort", TEXT, "Columns, `-` for descending: `-amount,date`."),
     parameter("select", TEXT, "Columns to answer, in this order: `name,amount`."),
     parameter("offset", {"type": "integer", "minimum": 0}, "Records to skip."),
-    parameter("version", TEXT, "The version to read: its number or tag."),
-    parameter("as_of", {"type": "string", "format": "date-time"}, "The moment to read the dataset as of."),
 )
 _COUNT = parameter("count", {"enum": ["exact", "bounded", "none"]}, "How to find `total`.")
 _LIMIT = parameter("limit", {"type": "integer", "minimum": 1}, "Most records to answer.")
@@ -185,8 +188,13 @@ PAGE = (
     _COUNT,
     IF_NONE_MATCH,
 )
-STREAM = (*_SELECTION, _LIMIT)
-COUNT = (*_SELECTION, _EXPLAIN, IF_NONE_MATCH)
+STREAM = (*_SELECTION, _LIMIT, IF_NONE_MATCH)
+COUNT = (
+    *_MATCHING,
+    parameter("count", {"enum": ["exact", "bounded"]}, "Whether to stop at 10,000."),
+    _EXPLAIN,
+    IF_NONE_MATCH,
+)
 _PREPARE = parameter("prepare", {"type": "boolean"}, "Answer 202, and make the file beside the requests.")
 EXPORT = (*_SELECTION, _LIMIT, *_options(ExportOptions), _PREPARE, _EXPLAIN, IF_NONE_MATCH)
 EXPORT_OPTIONS = tuple(_options(ExportOptions))

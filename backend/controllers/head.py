@@ -21,6 +21,7 @@ _STREAMS = re.compile(
 
 How long the answer to GET would be nobody knows, but of a file that is there.
 """
+_ASKED = "sheaf.asked"
 
 
 def with_head(app: ASGIApp) -> ASGIApp:
@@ -42,9 +43,14 @@ def with_head(app: ASGIApp) -> ASGIApp:
         if stream:
             await app(scope, receive, send_head)
         else:
-            await app({**scope, "method": "GET"}, receive, send_head)
+            await app(cast("Scope", {**scope, "method": "GET", _ASKED: "HEAD"}), receive, send_head)
 
     return call
+
+
+def asked_for_head(scope: Scope) -> bool:
+    """Whether what looks like GET was HEAD, for answers that are too long to be made for nothing."""
+    return _ASKED in scope
 
 
 class Options(ReceiveRoutePlugin):

@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.types import ASGIApp
 
-from backend.controllers.answers import ready, success, tagged, told
+from backend.controllers.answers import ready, streamed, success, tagged, told
 from backend.controllers.bodies import NDJSON
 from backend.controllers.codings import accepted, coded
 from backend.controllers.documented import (
@@ -42,7 +42,7 @@ from backend.controllers.queries import (
     string_members,
     version_asked,
 )
-from backend.query.nodes import Query
+from backend.query.nodes import MAX_LIMIT, Query
 from backend.schemas.access import Action
 from backend.schemas.explanations import Explained
 from backend.schemas.records import Record, RecordCount, RecordHistory, RecordPage
@@ -63,7 +63,7 @@ class RecordController(Controller):
         opt=READS_PARAMETERS,
         responses={
             200: success(RecordPage | Explained, "A page of records, or with `explain` how it would be found"),
-            **failures(304, 404, 410),
+            **failures(304, 404, 410, 422),
         },
         operation_class=documented(parameters=PAGE, answers={NDJSON: RECORD_LINES}),
         description=DESCRIPTION,
@@ -76,10 +76,12 @@ class RecordController(Controller):
         explanations: NamedDependency[ExplanationService],
     ) -> ASGIApp:
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
-        workspace, query = query_from_string(request, EXPLAIN)
-        if _explains(request):
+        lines, explains = NDJSON in header(request, b"accept", ""), _explains(request)
+        most = None if lines and not explains else MAX_LIMIT
+        workspace, query = query_from_string(request, EXPLAIN, max_limit=most)
+        if explains:
             return await _explained(request, ref, workspace, query, explanations)
-        if NDJSON in header(request, b"accept", ""):
+        if lines:
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
         answer = await _page(request, ref, workspace, query, queries)
         remember(request.scope, ref, workspace, query)
@@ -104,21 +106,23 @@ class RecordController(Controller):
     ) -> ASGIApp:
         """A page of records, asked for by a JSON body."""
         members = await body_members(request)
-        query = query_from_members(members, EXPLAIN)
-        if explain_asked(members):
+        lines, explains = NDJSON in header(request, b"accept", ""), explain_asked(members)
+        query = query_from_members(members, EXPLAIN, max_limit=None if lines and not explains else MAX_LIMIT)
+        if explains:
             return await _explained(request, ref, workspace, query, explanations)
-        if NDJSON in header(request, b"accept", ""):
+        if lines:
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
         return await _page(request, ref, workspace, query, queries)
 
     @get(
         "/records/stream",
         opt=READS_PARAMETERS,
-        responses=failures(404, 410),
-        operation_class=documented(parameters=STREAM),
-        media_type=NDJSON,
+        responses=failures(304, 404, 410, 422),
+        operation_class=documented(parameters=STREAM, files={NDJSON: RECORD_LINES}),
     )
-    async def stream(self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]) -> Stream:
+    async def stream(
+        self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]
+    ) -> Stream | Response[None]:
         """All records that match, one JSON object a line."""
         workspace, query = query_from_string(request, max_limit=None)
         return await _stream(request, ref, workspace, query, queries)
@@ -126,7 +130,7 @@ class RecordController(Controller):
     @get(
         "/records/count",
         opt=READS_PARAMETERS,
-        responses=failures(304, 404, 410),
+        responses=failures(304, 404, 410, 422),
         operation_class=documented(parameters=COUNT),
     )
     async def count(
@@ -207,6 +211,6 @@ async def _page(
 
 async def _stream(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, queries: QueryService
-) -> Stream:
-    version, lines = await queries.stream(request.user, ref, workspace, query)
-    return Stream(lines, media_type=NDJSON, headers={"X-Dataset-Version": str(version)})
+) -> Stream | Response[None]:
+    lines = await queries.stream(request.user, ref, workspace, query)
+    return await streamed(request, lines.begin, lines.etag, {"X-Dataset-Version": str(lines.version)})

@@ -17,12 +17,12 @@ from backend.schemas.datasets import Snapshot
 
 _GONE = sql.SQL(
     "SELECT ctid AS place, id, data FROM {records} WHERE removed_in > {low} AND removed_in <= {high}"
-    " AND removed_in < {live} AND added_in <= {low}"
+    " AND removed_in < {live} AND added_in <= {low} AND id > {behind}"
 )
 """Images of version `low` that version `high` does not have. The index on `removed_in` is of those below `live`."""
 _COME = sql.SQL(
     "SELECT ctid AS place, id, data FROM {records} WHERE added_in > {low} AND added_in <= {high}"
-    " AND added_in > 1 AND removed_in > {high}"
+    " AND added_in > 1 AND removed_in > {high} AND id > {behind}"
 )
 """Images of version `high` that version `low` does not have. The index on `added_in` is of those above 1."""
 _COUNTS = sql.SQL(
@@ -52,13 +52,21 @@ async def between(tx: Tx, scope: WorkspaceScope, before: Snapshot, after: Snapsh
     return Between(scope, before, after, frozenset(await datasets.list_keys(tx, scope, before.dataset_id)))
 
 
-def different(told: Between) -> sql.Composed:
+def different(told: Between, *, behind: int = 0) -> sql.Composed:
     """FROM and WHERE of the records that differ: `b` is the image before, `a` the one after, each null without one.
+
+    `behind`: those with greater ids. Both sides say so: PostgreSQL takes it into neither from behind the join.
 
     A record that is in both versions is compared by what the later one's columns show, to the digit.
     """
     low, high = sorted((told.before.version, told.after.version))
-    names = {"low": low, "high": high, "live": LIVE, "records": records(told.scope, told.before.store)}
+    names = {
+        "behind": behind,
+        "low": low,
+        "high": high,
+        "live": LIVE,
+        "records": records(told.scope, told.before.store),
+    }
     sides = [_GONE.format(**names), _COME.format(**names)]
     before, after = sides if low == told.before.version else reversed(sides)
     later = {column.key for column in told.after.columns}
@@ -83,9 +91,9 @@ async def summary(tx: Tx, told: Between) -> tuple[int, int, int]:
 
 async def list_page(tx: Tx, told: Between, *, behind: int, limit: int) -> list[Images]:
     """Records that differ, in order, those behind an id."""
-    query = sql.SQL(
-        "SELECT coalesce(b.id, a.id), b.data, a.data FROM {} AND coalesce(b.id, a.id) > {} ORDER BY 1 LIMIT {}"
-    ).format(different(told), behind, limit)
+    query = sql.SQL("SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1 LIMIT {}").format(
+        different(told, behind=behind), limit
+    )
     rows = await (await tx.execute(query)).fetchall()
     return [Images(*row) for row in rows]
 

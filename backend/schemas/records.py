@@ -47,9 +47,12 @@ class RecordHistory(Struct, frozen=True):
     has_more: bool
 
 
-class RecordCount(Struct, frozen=True):
+class RecordCount(Struct, frozen=True, omit_defaults=True):
+    """`total_is`: `at_least` where counting stopped at `count`."""
+
     count: int
     version: int
+    total_is: Literal["at_least"] | None = None
 
 
 class Written(Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -25,12 +25,22 @@ _values = msgspec.json.Decoder(dict[str, Raw])
 
 
 class Place(Struct, frozen=True, array_like=True, tag="diff"):
-    """Where a page ended: between which versions of which dataset, behind which record."""
+    """Where a page ended: between which versions of which dataset, behind which record; how many differ in all."""
 
     dataset: UUID
     versions: tuple[int, int]
     tokens: tuple[str, str]
     last: int
+    counts: tuple[int, int, int]
+
+
+class Lines(Struct, frozen=True):
+    """What is different between two versions as lines, which `begin` makes."""
+
+    before: int
+    after: int
+    etag: str
+    begin: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 _places = msgspec.msgpack.Decoder(Place)
@@ -71,13 +81,13 @@ class DiffService:
             before, after = map(str, place.versions)
         async with self._database.snapshot(limited=True) as tx:
             told = await _between(tx, caller, ref, workspace, before, after, place)
-            if place is not None and place != _place(told, place.last):
+            if place is not None and place != _place(told, place.last, place.counts):
                 raise InvalidCursor
-            counts = await diffs.summary(tx, told)
+            counts = place.counts if place else await diffs.summary(tx, told)
             images = await diffs.list_page(tx, told, behind=place.last if place else 0, limit=limit + 1)
         data = tuple(map(_comparing(told), images[:limit]))
         more = len(images) > limit
-        following = self._seal.sealed(msgspec.msgpack.encode(_place(told, data[-1].id))) if more else None
+        following = self._seal.sealed(msgspec.msgpack.encode(_place(told, data[-1].id, counts))) if more else None
         return Diff(
             told.before.version,
             told.after.version,
@@ -102,8 +112,8 @@ class DiffService:
 
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
-    ) -> tuple[int, int, AsyncIterator[bytes]]:
-        """Both versions and all records that differ, a JSON object a line.
+    ) -> Lines:
+        """All records that differ, a JSON object a line, ready to begin.
 
         Raises DatasetNotFound, VersionNotFound, VersionPruned.
         """
@@ -116,7 +126,9 @@ class DiffService:
                 for lines in copy_out(tx, diffs.stream_statement(tx, told)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
-        return told.before.version, told.after.version, await self._streams.start(produce, caller.user_id)
+        earlier, later = told.before, told.after
+        etag = f'W/"{earlier.token}.{later.token}.lines"'
+        return Lines(earlier.version, later.version, etag, lambda: self._streams.start(produce, caller.user_id))
 
 
 async def _between(
@@ -140,9 +152,9 @@ async def _between(
     return await diffs.between(tx, scope, await lookup.snapshot(tx, scope, head, version=wanted), later)
 
 
-def _place(told: Between, last: int) -> Place:
+def _place(told: Between, last: int, counts: tuple[int, int, int]) -> Place:
     before, after = told.before, told.after
-    return Place(before.dataset_id, (before.version, after.version), (before.token, after.token), last)
+    return Place(before.dataset_id, (before.version, after.version), (before.token, after.token), last, counts)
 
 
 def _comparing(told: Between) -> Callable[[Images], RecordDifference]:

@@ -15,7 +15,7 @@ from backend.schemas.callers import Caller
 from backend.schemas.explanations import ExplainedIndex, Explanation, IndexState
 from backend.services.indexing import ENOUGH, IndexService
 from backend.services.queries import QueryService
-from backend.services.readings import Reading
+from backend.services.readings import BOUNDED, Reading, check_countable
 
 Call = Literal["page", "count", "export"]
 _KINDS: dict[str, Literal["ascending", "descending", "letters"]] = {
@@ -38,6 +38,8 @@ class ExplanationService:
         """How PostgreSQL would go about this call, and which indexes there are for it. Raises what the call raises."""
         if call == "export" and query.cursor is not None:
             raise InvalidQuery("An export has no pages; leave `cursor` out.")
+        if call == "count":
+            check_countable(query)
         await self._indexing.flush()
         async with self._database.snapshot() as tx:
             reading = await self._queries.reading(tx, caller, ref, workspace, query)
@@ -106,7 +108,8 @@ def _serving(access: Access, known: dict[str, Index], planned: Plan) -> Index | 
 
 def _statement(reading: Reading, call: Call, ref: str) -> tuple[Statement, dict[str, Any]]:
     if call == "count":
-        return selections.count_statement(reading.chosen, newest=reading.newest)
+        most = BOUNDED if reading.query.count == "bounded" else None
+        return selections.count_statement(reading.chosen, newest=reading.newest, at_most=most)
     if call == "export":
         return selections.rows_statement(reading.chosen, reading.query, newest=reading.newest)
     after = reading.place.last if reading.place else None

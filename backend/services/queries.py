@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import cast
 
 import msgspec
+from msgspec import Struct
 
 from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, VersionPruned
 from backend.query import cursor as cursors
@@ -25,7 +26,30 @@ from backend.services.current import Current
 from backend.services.indexing import IndexService
 from backend.services.packing import Coding
 from backend.services.preconditions import matches
-from backend.services.readings import BOUNDED, FEW_ROWS, Reading, Total, counted_to, following, key, lasts, told
+from backend.services.readings import (
+    BOUNDED,
+    FEW_ROWS,
+    Reading,
+    Total,
+    check_countable,
+    counted_to,
+    following,
+    key,
+    lasts,
+    record_count,
+    told,
+)
+
+
+class Lines(Struct, frozen=True):
+    """Records of a version as lines. `begin` makes them; everything is checked before the first is out.
+
+    It raises InvalidQuery, and LimitExceeded where the first takes too long.
+    """
+
+    version: int
+    etag: str
+    begin: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 class QueryService:
@@ -103,30 +127,27 @@ class QueryService:
         return answer, etag
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
-        """How many records match, and an ETag for that."""
+        """How many records match, and an ETag for that. Raises InvalidQuery for what means nothing to a count."""
+        check_countable(query)
+        most = BOUNDED if query.count == "bounded" else None
         reading = self._known(caller, ref, workspace, query, None)
         if reading is not None:
             self._note(reading)
-            counted = await self._counted(reading, None)
+            counted = await self._counted(reading, most)
             if counted is not None and await self._current.holds(reading.found(ref)):
-                return RecordCount(counted, reading.snapshot.version), reading.etag
+                return record_count(reading, counted, most), reading.etag
         async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, None)
         self._note(reading)
-        counted = await self._counted(reading, None)
+        counted = await self._counted(reading, most)
         if counted is None:
             async with self._database.snapshot(limited=True) as tx:
                 reading = await self._reading(tx, caller, ref, workspace, query, None)
-                counted = await selections.count(tx, reading.chosen, newest=reading.newest)
-        return RecordCount(counted, reading.snapshot.version), reading.etag
+                counted = await selections.count(tx, reading.chosen, newest=reading.newest, at_most=most)
+        return record_count(reading, counted, most), reading.etag
 
-    async def stream(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query
-    ) -> tuple[int, AsyncIterator[bytes]]:
-        """The version and all records that match it, a JSON object a line; everything is checked before the first.
-
-        Raises InvalidQuery, and LimitExceeded where the first takes too long.
-        """
+    async def stream(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> Lines:
+        """All records that match, a JSON object a line, ready to begin. Raises InvalidQuery."""
         if query.cursor is not None:
             raise InvalidQuery("A stream has no pages; leave `cursor` out.")
         async with self._database.snapshot() as tx:
@@ -140,8 +161,11 @@ class QueryService:
                 for lines in copy_out(tx, selections.stream_statement(tx, chosen, query)):
                     out.put(b"".join(lines))
 
-        async with self._streams.in_time():
-            return snapshot.version, await self._streams.start(produce, caller.user_id)
+        async def begin() -> AsyncIterator[bytes]:
+            async with self._streams.in_time():
+                return await self._streams.start(produce, caller.user_id)
+
+        return Lines(snapshot.version, f'W/"{snapshot.token}.{cursors.fingerprint(query).hex()}.lines"', begin)
 
     async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
         """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""

@@ -92,6 +92,13 @@ async def test_a_summary_is_no_stream(synced: AsyncClient) -> None:
     assert answer.json() == await diff(synced, summary=True)
 
 
+@pytest.mark.parametrize("paged", ["limit=5", "cursor=x"])
+async def test_what_has_no_pages_takes_no_page(synced: AsyncClient, paged: str) -> None:
+    for address, headers in (("summary=true&", {}), ("", {"Accept": "application/x-ndjson"})):
+        answer = await synced.get(f"/datasets/stock/diff?{address}{paged}", headers=headers)
+        assert (answer.status_code, paged.partition("=")[0] in answer.json()["detail"]) == (400, True)
+
+
 async def test_what_was_changed_and_changed_back_is_no_difference(synced: AsyncClient) -> None:
     await synced.patch("/datasets/stock/records/3", json={"name": "x"})
     await synced.patch("/datasets/stock/records/3", json={"name": "Club"})

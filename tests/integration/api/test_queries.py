@@ -91,6 +91,26 @@ class TestStream:
         by_post = await self.lines(await client.post("/datasets/people/query", json={"limit": 2}, headers=headers))
         assert [line["id"] for line in by_get] == [line["id"] for line in by_post] == [1, 2]
 
+    async def test_takes_any_limit_and_has_a_tag_either_way(self, client: AsyncClient) -> None:
+        accept = {"Accept": "application/x-ndjson"}
+        for path, headers in (("records/stream", {}), ("records", accept), ("diff", accept)):
+            address = f"/datasets/people/{path}" + ("" if path == "diff" else "?limit=5000")
+            answer = await client.get(address, headers=headers)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson"), answer.text
+            known = {**headers, "If-None-Match": answer.headers["etag"]}
+            again = await client.get(address, headers=known)
+            assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
+            if headers:
+                head = await client.head(address, headers=headers)
+                told = ("content-type", "etag", "x-dataset-version")
+                assert [head.headers[name] for name in told] == [answer.headers[name] for name in told]
+        assert (await client.get("/datasets/people/records?limit=5000")).status_code == 400
+
+    async def test_head_begins_none(self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("backend.services.queries.copy_out", None)
+        head = await client.head("/datasets/people/records", headers={"Accept": "application/x-ndjson"})
+        assert (head.status_code, head.content) == (200, b"")
+
     @pytest.mark.parametrize("params", [{"nmae": "x"}, {"cursor": "x"}, {"name": "regex:("}, {"limit": 0}], ids=str)
     async def test_is_refused_before_the_first_line(self, client: AsyncClient, params: dict[str, str]) -> None:
         assert (await client.get("/datasets/people/records/stream", params=params)).status_code == 400
@@ -102,6 +122,23 @@ class TestCount:
         assert (await client.get("/datasets/people/records/count")).json() == {"count": 5, "version": 1}
         assert (await client.get("/datasets/people/records/count?amount=lt:10")).json() == {"count": 2, "version": 1}
         assert (await client.get("/datasets/people/records/count?nmae=x")).status_code == 400
+
+    @pytest.mark.parametrize(
+        "params", ["cursor=x", "limit=5", "offset=0", "sort=name", "select=name", "count=none", "count=some"]
+    )
+    async def test_what_means_nothing_to_it_is_refused(self, client: AsyncClient, params: str) -> None:
+        for also in ("", "&explain=true"):
+            answer = await client.get(f"/datasets/people/records/count?{params}{also}")
+            assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_QUERY")
+            assert params.partition("=")[0] in answer.json()["detail"]
+
+    async def test_bounded(self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("backend.services.queries.BOUNDED", 2)
+        for asked, told in (("amount=lt:1000", 2), ("q=nobody", 0)):
+            answer = (await client.get(f"/datasets/people/records/count?count=bounded&{asked}")).json()
+            assert answer == {"count": told, "version": 1} | ({"total_is": "at_least"} if told else {})
+        for asked in ("count=bounded", "count=exact"):
+            assert (await client.get(f"/datasets/people/records/count?{asked}")).json() == {"count": 5, "version": 1}
 
     async def test_304(self, client: AsyncClient) -> None:
         etag = (await client.get("/datasets/people/records/count?q=ann")).headers["etag"]
