@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+from collections.abc import Iterator
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import polars as pl
+import pytest
 
+from backend.errors import AppError
+from backend.readers import workbook
+from backend.readers.base import ReadLimits
 from backend.schemas.kinds import Kind
 from backend.sheets.child import Reading
-from backend.sheets.protocol import Chosen, End, Job, Message, Part, Problem, column_letters
+from backend.sheets.protocol import Chosen, End, Job, Message, Part, Problem, column_letters, decode_message, encode
 
 Cells = dict[str, tuple[str, str | None]]
 
@@ -48,6 +55,39 @@ class Read:
                 if row[2 + 2 * place]:
                     kind = Kind(row[2 + 2 * place]).name.lower()
                     self.cells[f"{column_letters(column)}{row[0]}"] = kind, row[1 + 2 * place]
+
+
+class Within:
+    """What `Child` is to a source, done in this process: the same messages and spool, none of the limits."""
+
+    def __init__(self, job: Job, file: BinaryIO, _: ReadLimits) -> None:
+        self.spool = TemporaryFile()  # noqa: SIM115, closed by the source
+        self._said: list[Message] = []
+        self._refusal: AppError | None = None
+        file.seek(0)
+        try:
+            Reading(job, file, self.spool, self._said.append).run()
+        except AppError as refusal:
+            self._refusal = refusal
+        self.spool.flush()
+
+    def messages(self) -> Iterator[Message]:
+        for message in self._said:
+            yield decode_message(encode(message))
+        if self._refusal:
+            raise self._refusal
+
+    def read(self, part: Part) -> bytes:
+        return os.pread(self.spool.fileno(), part.size, part.offset)
+
+    def close(self) -> None:
+        """There is no process that could be left."""
+
+
+@pytest.fixture
+def within(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workbooks are read in this process; that another one does it as well, tests of `Child` show."""
+    monkeypatch.setattr(workbook, "Child", Within)
 
 
 def read(

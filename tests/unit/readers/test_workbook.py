@@ -1,4 +1,4 @@
-"""Workbooks as sources: the child process and what its parent makes of it."""
+"""Workbooks as sources: what the parent makes of that which its child says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import io
 
 import pytest
 import xlsxwriter
+from support.sheets import within
 from support.workbooks import ods, opened, records, sheet, styles, xlsx
 
 from backend.errors import Invalid, LimitExceeded
 from backend.readers.base import ReadLimits
 from backend.schemas.kinds import Kind
+
+__all__ = ["within"]
+
+pytestmark = pytest.mark.usefixtures("within")
 
 
 def text(address: str, value: str) -> str:

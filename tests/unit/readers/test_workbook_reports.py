@@ -7,12 +7,15 @@ import io
 import pytest
 import xlsxwriter
 from openpyxl import Workbook
-from support.sheets import read
+from support.sheets import read, within
 from support.workbooks import ods, opened, records, sheet, xlsx
 
 from backend.errors import Invalid, UnreadableFile
 from backend.schemas.imports import SheetInfo
 
+__all__ = ["within"]
+
+pytestmark = pytest.mark.usefixtures("within")
 ONE = sheet('<row r="1"><c r="A1"><v>1</v></c></row>')
 
 
