@@ -15,7 +15,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-ROWS = 400_000
+ROWS = 200_000
 LARGE = b"n,word\n" + b"".join(b"%d,the word number %d\n" % (n, n * 7919) for n in range(ROWS))
 
 
