@@ -1,22 +1,27 @@
 """Brings a database to the newest schema."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import psycopg
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
-from alembic import command
 from backend.repositories import advisory_locks
 from backend.repositories.database import BulkTx
-from backend.repositories.watching import SCRIPTS
+from backend.repositories.watching import SCRIPTS, newest_migration
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 def alembic_config(url: str) -> Config:
     """Alembic's configuration for the database at `url` (`postgresql://…`)."""
+    from alembic.config import Config  # noqa: PLC0415 a start with nothing to migrate is faster without
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     driver = make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
@@ -43,16 +48,21 @@ def upgrade(url: str) -> None:
     with psycopg.connect(url, prepare_threshold=None) as connection:
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (advisory_locks.MIGRATE,))
-        migrate(url)
+        if migration_of(connection) != newest_migration():
+            migrate(url)
 
 
 def migrate(url: str) -> None:
     """Runs the migrations that are missing, within a turn."""
+    from alembic import command  # noqa: PLC0415 as above
+
     command.upgrade(alembic_config(url), "head")
 
 
 def known_migrations() -> list[str]:
     """The migrations of this program, the oldest first; a database may have newer ones from a newer program."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 as above
+
     scripts = ScriptDirectory.from_config(alembic_config("postgresql://"))
     return [each.revision for each in scripts.walk_revisions()][::-1]
 
