@@ -11,6 +11,7 @@ import httpx
 import pytest
 from support.client import Client
 from support.program import Program
+from support.ready import copy_ready
 from support.waiting import until
 
 CELL = "Zwiebelturm"
@@ -23,7 +24,9 @@ UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kept") / "data"
+    folder = tmp_path_factory.mktemp("kept") / "data"
+    copy_ready(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
