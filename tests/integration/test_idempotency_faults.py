@@ -34,6 +34,13 @@ WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE sheaf.idempotency SET sta
 """What is told of the connections whose transactions wait to write down an answer."""
 
 
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service of two workers, which do not know of each other's calls; whoever kills it starts it again."""
+    with Server(tmp_path_factory.mktemp("mortal"), workers="2") as running:
+        yield running
+
+
 @pytest.fixture
 def user(mortal: Server) -> Iterator[Client]:
     """Has one small dataset, `small`."""
