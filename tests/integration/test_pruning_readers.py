@@ -176,6 +176,7 @@ class TestProcesses:
             assert all(any(first <= number < end for number in kept) for _, first, end in stored.images())
 
     def test_what_a_killed_process_leaves_the_next_one_removes(self, tmp_path: Path) -> None:
+        """The service is young: each minute it sweeps by itself."""
         with Server(tmp_path) as server, Client.register(server.base) as caller:
             stored = replaced(caller, server.database_url)
             dataset = str(stored.dataset_id)
