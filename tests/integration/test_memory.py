@@ -69,7 +69,6 @@ def bring_in(client: Client, _: str, path: Path) -> None:
 
 WORK: dict[str, Work] = {
     "csv": exporting(format="csv"),
-    "tsv": exporting(format="tsv"),
     "xlsx": exporting(format="xlsx"),
     "csv, sorted": exporting(format="csv", sort="-amount", null="NA"),
     "a workspace out": archive,
