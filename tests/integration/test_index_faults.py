@@ -18,7 +18,7 @@ TEXT = "sku,amount\n" + "".join(f"s{n:05},{n * 7919 % 10_007}\n" for n in range(
 def test_a_killed_worker_leaves_nothing_behind(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Its building waits for a snapshot that we hold; another worker makes the index when that is over."""
     with (
-        Server(tmp_path_factory.mktemp("killed"), workers="2", index_rows="1000") as server,
+        Server(tmp_path_factory.mktemp("killed"), index_rows="1000") as server,
         httpx.Client(base_url=server.base, timeout=60) as client,
     ):
         key = client.post("/api/v1/users", json={"name": "Ada"}).json()["api_key"]

@@ -12,8 +12,8 @@ from support.service import Upload
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("count", [300, 2000])
-async def test_all_of_many_columns_at_once(client: AsyncClient, count: int) -> None:
+async def test_all_of_many_columns_at_once(client: AsyncClient) -> None:
+    count = 2000
     names = [f"c{n}" for n in range(count)]
     rows = "".join(",".join(f"{row}.0" if n % 2 else f"00{row}" for n in range(count)) + "\n" for row in range(3))
     assert (await raw(client, f"{','.join(names)}\n{rows}".encode(), name="wide")).status_code == 201
