@@ -134,18 +134,14 @@ class Field(Struct, frozen=True):
         return either[0] if len(either) == 1 else f"({' OR '.join(either)})"
 
     def is_null(self) -> str:
-        """The condition that there is no value: nor one to sort by then, for which an index can be asked.
-
-        The rest stands in a CASE, for PostgreSQL guesses that hardly any record passes it.
-        """
-        plain = f"{self.text} IS NULL"
+        """The condition that there is no value, nor one to sort by: in a CASE what PostgreSQL guesses to be rare."""
         if self.kind in {"id", "json"}:
-            return plain
-        by = f"{self.sorted} IS NULL"
-        return by if self.is_text else f"({by} AND CASE WHEN {plain} THEN TRUE ELSE FALSE END)"
+            return f"{self.text} IS NULL"
+        rest = "" if self.is_text else f" AND CASE WHEN {self.text} IS NULL THEN TRUE ELSE FALSE END"
+        return f"({self.sorted} IS NULL{rest})"
 
     def is_not_null(self) -> str:
-        """The condition that there is a value; an index can be asked for texts, for they all have one to sort by."""
+        """The condition that there is a value; an index can be asked for texts, which all have one to sort by."""
         return f"{self.sorted if self.is_text else self.text} IS NOT NULL"
 
     def like(self, pattern: str, bindings: Bindings, *, fold: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from backend.errors import InvalidQuery
-from backend.query.indexing import Access
+from backend.query.indexing import Access, Form
 from backend.query.nodes import Query
 from backend.repositories import indexes, selections
 from backend.repositories.database import Database
@@ -54,7 +54,7 @@ class ExplanationService:
 
     def _told(self, reading: Reading, call: Call, known: dict[str, Index], planned: Plan) -> Explanation:
         snapshot, chosen = reading.snapshot, reading.chosen
-        would = [self._index(access, _serving(access, known, planned), reading, planned) for access in chosen.accesses]
+        would = [each for access in chosen.accesses for each in self._indexes(access, known, reading, planned)]
         used = [index for index in would if index.used]
         by_key = any(name.startswith("uq_records_") for name in planned.indexes)
         plain = chosen.unfiltered and (call == "count" or not chosen.accesses) and not planned.scans
@@ -63,6 +63,8 @@ class ExplanationService:
             text = f"Uses the index on {_listed(used) or 'the key'}."
         elif plain:
             access, text = "order", _IN_ORDER
+        elif planned.by_id and reading.place is None:
+            access, text = "index", "Looks the records up by their ids."
         elif planned.scans or call != "page":
             access, text = "scan", f"Scans {snapshot.rows:,} rows."
         else:
@@ -73,10 +75,27 @@ class ExplanationService:
             others = ["No index serves this kind of condition or order."]
         return Explanation(snapshot.version, snapshot.rows, access, would, " ".join([text, *others]))
 
-    def _index(self, access: Access, index: Index | None, reading: Reading, planned: Plan) -> ExplainedIndex:
+    def _indexes(
+        self, access: Access, known: dict[str, Index], reading: Reading, planned: Plan
+    ) -> list[ExplainedIndex]:
+        """The index for this, or the one in the other direction where that is taken; both where the order needs one."""
+        own, query = known.get(access.digest), reading.query
+        other = [
+            each
+            for each in known.values()
+            if each.expression == access.expression and each.form != access.form and each.name in planned.indexes
+        ]
+        told = [self._index(each.form, access.column, each, reading, planned) for each in other]
+        if not other or (query.sort and query.sort[0].column == access.column):
+            told.append(self._index(access.form, access.column, own, reading, planned))
+        return told
+
+    def _index(
+        self, form: Form, column: str | None, index: Index | None, reading: Reading, planned: Plan
+    ) -> ExplainedIndex:
         used = index is not None and index.name in planned.indexes
         state, why = self._state(index, reading, used=used)
-        return ExplainedIndex(access.column, _KINDS[access.form], state, used, why)
+        return ExplainedIndex(column, _KINDS[form], state, used, why)
 
     def _state(self, index: Index | None, reading: Reading, *, used: bool) -> tuple[IndexState, str | None]:
         if not reading.newest:
@@ -98,12 +117,6 @@ class ExplanationService:
                 return ("queued", None) if index.uses >= ENOUGH else ("none", "one more such query makes one")
             case _:
                 return "refused", index.problem
-
-
-def _serving(access: Access, known: dict[str, Index], planned: Plan) -> Index | None:
-    """The index for this, or the one in the other direction where PostgreSQL takes that."""
-    used = (each for each in known.values() if each.expression == access.expression and each.name in planned.indexes)
-    return next(used, known.get(access.digest))
 
 
 def _statement(reading: Reading, call: Call, ref: str) -> tuple[Statement, dict[str, Any]]:

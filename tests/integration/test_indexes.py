@@ -473,6 +473,19 @@ class TestExplain:
         bad = await user.client.get(f"/datasets/{dataset['id']}/records", params={"explain": "perhaps"})
         assert bad.status_code == 400
 
+    async def test_tells_which_direction_serves_and_which_is_needed(
+        self, user: User, dataset: dict[str, Any], ready: Ready
+    ) -> None:
+        await ready(sort="-amount")
+        asked = {"amount": "between:100,102"}
+        found = (await explained(user, dataset, **asked))["indexes"]
+        assert [(each["kind"], each["used"]) for each in found] == [("descending", True)]
+        found = (await explained(user, dataset, **asked, sort="amount"))["indexes"]
+        told = [(each["kind"], each["state"], each["used"]) for each in found]
+        assert told == [("descending", "ready", True), ("ascending", "none", False)]
+        by_id = await explained(user, dataset, __id="in:1,5")
+        assert (by_id["access"], by_id["text"]) == ("index", "Looks the records up by their ids.")
+
     async def test_tells_nothing_of_the_database(self, user: User, dataset: dict[str, Any], ready: Ready) -> None:
         told = str(await ready(sort="amount"))
         assert not any(name in told for name in ("xu_", "jsonb", "records_"))
