@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from support.processes import alive, below, descendants
 from support.program import ENDS_WITHIN, Program, postmaster, refused, sheaf
+from support.ready import copy_ready
 from support.waiting import until
 
 from backend.embedded.account import account_for
@@ -99,6 +100,7 @@ class TestARunningService:
 class TestEnding:
     @pytest.mark.alone  # it may not take longer than is promised
     def test_everything_ends_although_streams_are_open(self, tmp_path: Path) -> None:
+        copy_ready(tmp_path / "data")
         with Program("--data", tmp_path / "data", "--sample") as program:
             program.wait_for("Sample datasets")
             everything = descendants(program.process.pid) | below(tmp_path)
@@ -117,6 +119,7 @@ class TestEnding:
 
     def test_after_sigkill_the_next_start_leaves_nothing_of_it(self, tmp_path: Path) -> None:
         data = tmp_path / "data"
+        copy_ready(data)
         with Program("--data", data) as killed:
             key, left = killed.key, descendants(killed.process.pid) | below(tmp_path)
             assert killed.upload("kept", "a,b\n1,2\n").status_code == 201

@@ -20,7 +20,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
-ROWS = 300_000
+ROWS = 150_000
 SMALL = b"id,name\n1,ann\n2,bob\n"
 RELATIONS = """
     SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname LIKE 'ws\\_%'
