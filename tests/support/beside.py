@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import redirect_stdout
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,15 @@ class Beside:
 
     def run(self, *arguments: str | Path, **environment: str) -> tuple[str, object]:
         """What it prints, and with what it exits."""
-        printed = StringIO()
+        printed = TextIOWrapper(BytesIO(), "utf-8", newline="", write_through=True)  # a backup is written as bytes
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
             for name, value in (self._environment | environment).items():
                 patch.setenv(name, value)
             try:
                 main([str(each) for each in arguments])
             except SystemExit as ended:
-                return printed.getvalue(), ended.code
-        return printed.getvalue(), None
+                return _text(printed), ended.code
+        return _text(printed), None
 
     def __call__(self, *arguments: str | Path) -> str:
         """What it prints; it must succeed."""
@@ -48,3 +48,8 @@ class Beside:
         assert isinstance(said, str)
         assert re.fullmatch(r"sheaf: [^\n]+", said)
         return said
+
+
+def _text(printed: TextIOWrapper) -> str:
+    printed.seek(0)
+    return printed.read()
