@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from prometheus_client.parser import text_string_to_metric_families
 from support.processes import alive, below
 from support.program import Program
+from support.ready import copy_ready
 from support.waiting import until
 
 from backend.repositories.migrate import alembic_config
@@ -24,7 +25,9 @@ Figures = dict[tuple[str, tuple[str, ...]], float]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("metrics") / "data"
+    folder = tmp_path_factory.mktemp("metrics") / "data"
+    copy_ready(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
