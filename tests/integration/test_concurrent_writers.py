@@ -23,7 +23,7 @@ from backend.settings import Settings
 pytestmark = pytest.mark.anyio
 
 WRITERS = 200
-ROUNDS = 3
+ROUNDS = 2
 RECORDS = 60
 GROUPS = 12
 POOL = 3
