@@ -7,11 +7,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from httpx import AsyncClient
@@ -48,9 +49,9 @@ class Watched(Streams):
         super().__init__(folder, concurrency=1)
         self.asked = asyncio.Event()
 
-    async def start(self, produce: Callable[[Spool], None]) -> AsyncGenerator[bytes]:
+    async def start(self, produce: Callable[[Spool], None], user: UUID | None = None) -> AsyncGenerator[bytes]:
         self.asked.set()
-        return await super().start(produce)
+        return await super().start(produce, user)
 
 
 def sweeping(stored: Stored, step: int) -> SpawnProcess:
@@ -121,12 +122,16 @@ class TestReaders:
         caller, query = await caller_of(database, user), Query(version="1")
         indexing = IndexService(database, IndexLimits())
         queries = QueryService(database, streams, Seal(), Answers(None, memory=0), indexing)
-        ways: dict[str, Callable[[], Awaitable[Any]]] = {
+
+        async def begun(lines: Awaitable[Any]) -> None:
+            await (await lines).begin()
+
+        ways: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
             "export": lambda: ExportService(database, streams, indexing).start(
                 caller, Asked("edited", None, query, ExportOptions(format="csv")), if_none_match=None
             ),
-            "stream": lambda: queries.stream(caller, "edited", None, query),
-            "diff": lambda: DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2"),
+            "stream": lambda: begun(queries.stream(caller, "edited", None, query)),
+            "diff": lambda: begun(DiffService(database, streams, Seal()).stream(caller, "edited", None, "1", "2")),
         }
         free = threading.Event()
 
@@ -137,8 +142,9 @@ class TestReaders:
         async with aclosing(await streams.start(first)) as running:
             assert await anext(running) == b"x"
             streams.asked.clear()
-            waiting = asyncio.ensure_future(ways[kind]())
-            await streams.asked.wait()
+            waiting = asyncio.create_task(ways[kind]())
+            asked = asyncio.create_task(streams.asked.wait())
+            await asyncio.wait([waiting, asked], return_when=asyncio.FIRST_COMPLETED)
             await prune(user.client, changed)
             assert not waiting.done()
             free.set()

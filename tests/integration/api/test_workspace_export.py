@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zipfile import ZipFile
 
 import pytest
@@ -173,9 +174,9 @@ class Late(Streams):
         super().__init__(folder, concurrency=1)
         self._before = before
 
-    async def start(self, produce: Callable[[Spool], None]) -> AsyncGenerator[bytes]:
+    async def start(self, produce: Callable[[Spool], None], user: UUID | None = None) -> AsyncGenerator[bytes]:
         await self._before()
-        return await super().start(produce)
+        return await super().start(produce, user)
 
 
 async def begun_before(
