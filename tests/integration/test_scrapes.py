@@ -45,4 +45,4 @@ async def test_who_asks_for_metrics_at_the_same_time_is_told_together(
     told = await asyncio.gather(*[figures.told() for _ in range(500)])
     assert len({id(each) for each in told}) == 1
     assert told[0] is not await first
-    assert all(b"\nsheaf_database_up 1.0\n" in each for each in (await first, told[0]))
+    assert all(b"\nsheaf_database_up " in each for each in (await first, told[0]))
