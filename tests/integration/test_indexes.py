@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -13,12 +13,14 @@ import msgspec
 import psycopg
 import pytest
 from httpx import ASGITransport
+from support.databases import own_database
 from support.service import Upload, User, running
 
 from backend.app import create_app
 from backend.query.spec import parse_params
 from backend.repositories import indexes, lookup, plans, selections
 from backend.repositories.database import Database, Tx
+from backend.repositories.migrate import upgrade
 from backend.schemas.datasets import Store
 from backend.schemas.versions import Restore
 from backend.services import indexing
@@ -59,6 +61,14 @@ LETTERS = [
     {"q": "élan 1230"},
     {"note": "contains:ote 29", "sort": "-amount"},
 ]
+
+
+@pytest.fixture(scope="module")
+def postgres_url(empty_postgres_url: str) -> Iterator[str]:
+    """A database in which no other test's service builds indexes."""
+    with own_database(empty_postgres_url) as url:
+        upgrade(url)
+        yield url
 
 
 @pytest.fixture(scope="module")

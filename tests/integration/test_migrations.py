@@ -11,10 +11,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from httpx import ASGITransport, AsyncClient
-from psycopg import sql
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+from support.databases import own_database
 from support.service import ADDRESS, User, running
 
 from alembic import command
@@ -27,11 +27,8 @@ from backend.settings import Settings
 @pytest.fixture
 def fresh_url(empty_postgres_url: str) -> Iterator[str]:
     """Address of a database of its own, without any table."""
-    name = f"migrations_{uuid4().hex}"
-    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_url(empty_postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with own_database(empty_postgres_url) as url:
+        yield url
 
 
 def tables(url: str) -> set[str]:
