@@ -11,15 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy.engine import make_url
 from support.beside import Beside
 from support.client import Client, problem
+from support.databases import own_database
 from support.server import Server
 from support.waiting import until
 
@@ -175,11 +174,8 @@ class TestEndToEnd:
 @pytest.fixture
 def database(empty_postgres_url: str) -> Iterator[str]:
     """An empty database of its own."""
-    name = f"backup_{uuid4().hex}"
-    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_url(empty_postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+    with own_database(empty_postgres_url) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,6 +15,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 from support.beside import Beside
 from support.client import Client
+from support.databases import own_database
 from support.server import Server
 
 from alembic import command
@@ -53,11 +53,8 @@ INSERT INTO sheaf.imports (id, workspace_id, user_id, request, answered, state, 
 @pytest.fixture
 def database(empty_postgres_url: str) -> Iterator[str]:
     """An empty database of its own."""
-    name = f"doctor_{uuid4().hex}"
-    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_url(empty_postgres_url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+    with own_database(empty_postgres_url) as url:
+        yield url
 
 
 def look(database: str, *arguments: str | Path, **environment: str) -> tuple[dict[str, list[dict[str, Any]]], object]:

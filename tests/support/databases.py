@@ -11,9 +11,9 @@ from sqlalchemy.engine import make_url
 
 @contextmanager
 def own_database(url: str) -> Iterator[str]:
-    """Its address; it is without any table."""
+    """Its address; it is without any table. At the end nobody may be connected to it any more."""
     name = f"own_{uuid4().hex}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
