@@ -11,7 +11,6 @@ from msgspec import Struct
 from backend.errors import InvalidQuery, LimitExceeded
 from backend.metrics import BYTES_EXPORTED, EXPORTS, ROWS_EXPORTED
 from backend.query.compile import is_wide
-from backend.query.cursor import fingerprint
 from backend.query.nodes import Query
 from backend.repositories import extents, lookup, selections
 from backend.repositories.copying import copy_out
@@ -125,7 +124,7 @@ class ExportService:
         scope, head = await lookup.head(tx, caller, asked.ref, asked.workspace)
         snapshot = await lookup.snapshot(tx, scope, head, version=query.version, as_of=query.as_of)
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
-        etag = f'W/"{snapshot.token}.{head.revision}.{fingerprint(query).hex()}.{_tag(asked.options)}"'
+        etag = f'W/"{snapshot.token}.{head.revision}.{chosen.fingerprint.hex()}.{_tag(asked.options)}"'
         self._indexing.note(chosen, newest=snapshot.token == head.token)
         return _Found(chosen, writer, etag, snapshot.token == head.token)
 

@@ -165,7 +165,7 @@ class QueryService:
             async with self._streams.in_time():
                 return await self._streams.start(produce, caller.user_id)
 
-        return Lines(snapshot.version, f'W/"{snapshot.token}.{cursors.fingerprint(query).hex()}.lines"', begin)
+        return Lines(snapshot.version, f'W/"{snapshot.token}.{chosen.fingerprint.hex()}.lines"', begin)
 
     async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
         """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""
