@@ -14,10 +14,12 @@ from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from backend.controllers.bodies import NDJSON
+from backend.controllers.codings import coded
 from backend.controllers.head import asked_for_head
 from backend.controllers.problems import failures
 from backend.schemas.datasets import Head
 from backend.schemas.records import Changed, Record
+from backend.services.answers import Answer
 from backend.services.preconditions import matches
 
 T = TypeVar("T")
@@ -52,6 +54,13 @@ def ready(content: Any, etag: str, *, status: int = 200, headers: tuple[tuple[by
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer
+
+
+def page_answer(page: Answer | None, etag: str) -> ASGIApp:
+    """The page as it is packed, or 304 for those who have it already."""
+    if page is None:
+        return ready(None, etag, status=304, headers=coded(""))
+    return ready(page.body, etag, headers=coded(page.coding))
 
 
 async def streamed(

@@ -66,7 +66,7 @@ class ExportController(Controller):
         explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
-        workspace, query = query_from_string(request, _ASKED, max_limit=None)
+        workspace, query = query_from_string(request.scope["query_string"], _ASKED, max_limit=None)
         options = string_members(request, _ASKED)
         if explain_asked(options):
             return await _explained(request, ref, workspace, query, explanations)
@@ -82,7 +82,7 @@ class ExportController(Controller):
         explanations: NamedDependency[ExplanationService],
     ) -> Response[None]:
         """What an export would say of its file; none is made, or prepared."""
-        workspace, query = query_from_string(request, _ASKED, max_limit=None)
+        workspace, query = query_from_string(request.scope["query_string"], _ASKED, max_limit=None)
         options = string_members(request, _ASKED)
         if explain_asked(options):
             await explanations.explain(request.user, ref, workspace, query, "export")

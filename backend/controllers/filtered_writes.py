@@ -84,7 +84,7 @@ class FilteredWriteController(Controller):
 
         Filters stand in the query string or, as `where`, in the body; without any the call is refused.
         """
-        workspace, query = query_from_string(request, _OWN)
+        workspace, query = query_from_string(request.scope["query_string"], _OWN)
         _refuse_other(query)
         told = string_members(request, _OWN)
         asked = await _asked(request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ from backend.controllers.parameters import CallerRequest, refuse_repeated
 from backend.errors import BadRequest, InvalidBody, InvalidQuery
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_filter, parse_params
+from backend.repositories.remembered import Remembered
 from backend.schemas.problems import ErrorItem
 from backend.services.record_lines import why_no_json
 
@@ -24,8 +24,7 @@ DESCRIPTION = (
     "`count`, `q`, `version`, `as_of`, `workspace`, `explain`."
 )
 MOST_PARAMETERS = 1_000
-_SHORT = 500
-"""Bytes of a query string that is kept parsed: a long one takes many times as much then."""
+_parsed = Remembered[tuple[bytes, frozenset[str], int | None], tuple[str | None, Query]](4 * 2**20)
 _DECODER = msgspec.json.Decoder(Any, float_hook=Decimal)
 
 
@@ -37,12 +36,14 @@ def string_members(request: CallerRequest, names: frozenset[str]) -> dict[str, s
 
 
 def query_from_string(
-    request: CallerRequest, extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
+    query_string: bytes, extra: frozenset[str] = frozenset(), *, max_limit: int | None = MAX_LIMIT
 ) -> tuple[str | None, Query]:
     """The workspace named and the query. Raises InvalidQuery, UnknownParameter."""
-    query_string = request.scope["query_string"]
-    parsed = _parsed if len(query_string) <= _SHORT else _parsed.__wrapped__
-    return parsed(query_string, extra | {"workspace"}, max_limit)
+    key = query_string, extra | {"workspace"}, max_limit
+    if (parsed := _parsed.get(key)) is None:
+        parsed = _parse(*key)
+        _parsed.put(key, parsed, len(query_string) + parsed[1].weight)
+    return parsed
 
 
 EXPLAIN = frozenset({"explain"})
@@ -65,8 +66,7 @@ def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, d
     return query.version, query.as_of
 
 
-@lru_cache(maxsize=1024)
-def _parsed(query_string: bytes, extra: frozenset[str], max_limit: int | None) -> tuple[str | None, Query]:
+def _parse(query_string: bytes, extra: frozenset[str], max_limit: int | None) -> tuple[str | None, Query]:
     pairs = _pairs(query_string)
     refuse_repeated(name for name, _ in pairs if name == "workspace")
     workspace = next((value for name, value in pairs if name == "workspace"), None)

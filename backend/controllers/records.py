@@ -8,9 +8,9 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.types import ASGIApp
 
-from backend.controllers.answers import ready, streamed, success, tagged, told
+from backend.controllers.answers import page_answer, ready, streamed, success, tagged, told
 from backend.controllers.bodies import NDJSON
-from backend.controllers.codings import accepted, coded
+from backend.controllers.codings import accepted
 from backend.controllers.documented import (
     COUNT,
     IF_NONE_MATCH,
@@ -78,13 +78,13 @@ class RecordController(Controller):
         """A page of records; with `Accept: application/x-ndjson` all of them, a record a line."""
         lines, explains = NDJSON in header(request, b"accept", ""), _explains(request)
         most = None if lines and not explains else MAX_LIMIT
-        workspace, query = query_from_string(request, EXPLAIN, max_limit=most)
+        workspace, query = query_from_string(request.scope["query_string"], EXPLAIN, max_limit=most)
         if explains:
             return await _explained(request, ref, workspace, query, explanations)
         if lines:
             return (await _stream(request, ref, workspace, query, queries)).to_asgi_response(None, request)
         answer = await _page(request, ref, workspace, query, queries)
-        remember(request.scope, ref, workspace, query)
+        remember(request.scope, ref)
         return answer
 
     @post(
@@ -124,7 +124,7 @@ class RecordController(Controller):
         self, request: CallerRequest, ref: Ref, queries: NamedDependency[QueryService]
     ) -> Stream | Response[None]:
         """All records that match, one JSON object a line."""
-        workspace, query = query_from_string(request, max_limit=None)
+        workspace, query = query_from_string(request.scope["query_string"], max_limit=None)
         return await _stream(request, ref, workspace, query, queries)
 
     @get(
@@ -141,7 +141,7 @@ class RecordController(Controller):
         explanations: NamedDependency[ExplanationService],
     ) -> Response[RecordCount | None] | Response[Explained]:
         """How many records match."""
-        workspace, query = query_from_string(request, EXPLAIN)
+        workspace, query = query_from_string(request.scope["query_string"], EXPLAIN)
         if _explains(request):
             return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "count")))
         answer, etag = await queries.count(request.user, ref, workspace, query)
@@ -203,10 +203,7 @@ async def _page(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, queries: QueryService
 ) -> ASGIApp:
     known, coding = header(request, b"if-none-match", None), accepted(header(request, b"accept-encoding", ""))
-    page, etag = await queries.page(request.user, ref, workspace, query, if_none_match=known, coding=coding)
-    if page is None:
-        return ready(None, etag, status=304, headers=coded(""))
-    return ready(page.body, etag, headers=coded(page.coding))
+    return page_answer(*await queries.page(request.user, ref, workspace, query, if_none_match=known, coding=coding))
 
 
 async def _stream(

@@ -81,13 +81,9 @@ class QueryService:
         known = self._known(caller, ref, workspace, query, place)
         if known is not None:
             self._note(known)
-            if matches(if_none_match, known.etag, weak=True):
-                if await self._current.holds(known.found(ref)):
-                    return None, known.etag
-            else:
-                answer = await self._answer(known, ref, coding)
-                if answer is not None and (answer.own or await self._current.holds(known.found(ref))):
-                    return answer, known.etag
+            found = await self._of_known(known, ref, if_none_match, coding, at_once=False)
+            if found is not None:
+                return found
         async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, place)
         if known is None:
@@ -96,9 +92,9 @@ class QueryService:
             return None, reading.etag
         if (answer := await self._answer(reading, str(reading.snapshot.dataset_id), coding)) is not None:
             return answer, reading.etag
-        return await self._page_at_once(caller, ref, workspace, query, place)
+        return await self._page_in_snapshot(caller, ref, workspace, query, place)
 
-    async def kept(
+    async def page_at_once(
         self,
         caller: Caller,
         ref: str,
@@ -108,23 +104,18 @@ class QueryService:
         if_none_match: str | None,
         coding: Coding,
     ) -> tuple[Answer | None, str] | None:
-        """What `page` answers, where that is at hand and holds still; None where there is more to do.
+        """What `page` answers, where that is at hand or quickly made, and holds still; None where there is more to do.
 
-        Raises InvalidCursor, Forbidden.
+        Raises InvalidQuery, InvalidCursor, Forbidden.
         """
         place, query = self._resumed(query)
         known = self._known(caller, ref, workspace, query, place)
         if known is None:
             return None
-        answer, etag = None, known.etag
-        if not matches(if_none_match, etag, weak=True):
-            answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
-            if answer is None:
-                return None
-        if not await self._current.holds(known.found(ref)):
-            return None
-        self._note(known)
-        return answer, etag
+        found = await self._of_known(known, ref, if_none_match, coding, at_once=True)
+        if found is not None:
+            self._note(known)
+        return found
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:
         """How many records match, and an ETag for that. Raises InvalidQuery for what means nothing to a count."""
@@ -217,6 +208,22 @@ class QueryService:
         chosen = selections.selection(scope, snapshot, query, self._database.fold)
         return Reading(query, chosen, place, newest)
 
+    async def _of_known(
+        self, known: Reading, ref: str, if_none_match: str | None, coding: Coding, *, at_once: bool
+    ) -> tuple[Answer | None, str] | None:
+        """The page and its ETag; None where what is known no longer holds, or, `at_once`, making it takes longer."""
+        answer = None
+        if not matches(if_none_match, known.etag, weak=True):
+            if at_once and not known.light:
+                answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
+            else:
+                answer = await self._answer(known, ref, coding)
+            if answer is None:
+                return None
+            if answer.own:
+                return answer, known.etag
+        return (answer, known.etag) if await self._current.holds(known.found(ref)) else None
+
     async def _answer(self, reading: Reading, ref: str, coding: Coding) -> Answer | None:
         """The page, kept or made; None where the version is not there under this name, for those who make it."""
 
@@ -244,7 +251,7 @@ class QueryService:
             total = counted_to(counted, most)
         return self._encoded(reading, page, total, started)
 
-    async def _page_at_once(
+    async def _page_in_snapshot(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None
     ) -> tuple[Answer, str]:
         """All in one transaction, whatever is written and pruned meanwhile."""

@@ -11,6 +11,7 @@ from backports import zstd
 from httpx import AsyncClient, Response
 from support.caches import Workers, counted, workers
 from support.service import MakeUser, Upload, User
+from support.waiting import eventually
 
 __all__ = ["workers"]
 pytestmark = pytest.mark.anyio
@@ -47,13 +48,18 @@ async def added(client: AsyncClient, calls: Any) -> tuple[Any, dict[str, int]]:
     return answers, {name: after[name] - before[name] for name in after if after[name] > before[name]}
 
 
+def said(answer: Response) -> dict[str, Any]:
+    """What does not differ from call to call."""
+    return {name: told for name, told in answer.json().items() if name not in {"request_id", "execution_time_ms"}}
+
+
 async def until_kept(workers: Workers, count: int) -> None:
     """Until so many values are in Valkey."""
-    async with asyncio.timeout(20):
-        while True:
-            if len([name for name in workers.values() if b"making" not in name]) >= count:
-                return
-            await asyncio.sleep(0.01)
+
+    async def kept() -> bool:
+        return len([name for name in workers.values() if b"making" not in name]) >= count
+
+    await eventually(kept)
 
 
 class TestHits:
@@ -107,6 +113,37 @@ class TestHits:
         await until_kept(workers, 2)
         with workers.redis() as client:
             assert all(0 < client.ttl(name) <= 3600 for name in workers.values())
+
+
+class TestKnownPaths:
+    """A path that has answered a page is answered from then on without Litestar, where that is quickly done."""
+
+    async def test_answer_as_others_do(self, pair: tuple[AsyncClient, AsyncClient]) -> None:
+        await asked(pair[0], limit="3")
+        asking: list[dict[str, Any]] = [
+            {"nothing": "1"}, {"limit": "0"}, {"cursor": "x"}, {"amount": "gt:x"}, {"name": "regex:("},
+            {"version": "99"}, {"workspace": "other"}, {"limit": ["1", "2"]}, {"explain": "true"},
+            {"amount": "gt:900", "count": "none"},
+        ]  # fmt: skip
+        for params in asking:
+            warm, cold = [await client.get(PAGE, params=params) for client in pair]
+            assert (warm.status_code, said(warm)) == (cold.status_code, said(cold))
+
+    async def test_look_at_the_headers(self, pair: tuple[AsyncClient, AsyncClient]) -> None:
+        first = await asked(pair[0], limit="3")
+        wanted = ({"Accept": "application/x-ndjson"}, 200), ({"If-None-Match": first.headers["etag"]}, 304)
+        for headers, status in (*wanted, ({"X-API-Key": "sheaf_nobody"}, 401)):
+            warm, cold = [await client.get(PAGE, params={"limit": "3"}, headers=headers) for client in pair]
+            assert warm.status_code == cold.status_code == status
+            assert warm.headers.get("content-type") == cold.headers.get("content-type")
+
+    async def test_follow_a_cursor_to_the_end(self, pair: tuple[AsyncClient, AsyncClient]) -> None:
+        found, params = [], {"limit": "1000", "select": "amount"}
+        while params:
+            page = (await asked(pair[0], **params)).json()
+            found += [record["id"] for record in page["data"]]
+            params = {"cursor": page["next"]} if page["has_more"] else {}
+        assert found == list(range(1, ROWS + 1))
 
 
 class TestStampede:
