@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -11,15 +10,14 @@ from msgspec import Struct
 
 from backend.errors import InvalidQuery, UnknownColumn
 from backend.query.nodes import Json, Value
-from backend.query.patterns import literal_pattern
+from backend.query.patterns import behind_all, literal_pattern
 from backend.query.sqltext import literal, text_array
-from backend.query.text import nearest, shown
+from backend.query.text import nearest, shown, steps
 from backend.query.values import Bound, boolean, is_number, number, shaped, whole
 from backend.schemas.columns import RECORD_ID, Column, ColumnType
 
 SORTED = 500
 """By so many characters text is sorted: what an index entry, of at most 2,704 bytes, holds of any text."""
-_STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 
 Kind: TypeAlias = ColumnType | Literal["id"]
 
@@ -112,10 +110,16 @@ class Field(Struct, frozen=True):
         if value is None:
             raise InvalidQuery(f"{shown(self.name)} cannot be compared with null; use is_null or is_not_null.")
         if self.kind != "json":
-            return self._short_first(symbol, bindings.bind(self._read(value), self._type()), len(value))
+            condition = self._short_first(symbol, bindings.bind(self._read(value), self._type()), len(value))
+            return self._at_a_glance(condition, {"=": value}, bindings) if symbol == "=" else condition
         size = number(value)
         numbers = "NULL" if size is None else f"{self._number()} {symbol} {bindings.bind(size, 'numeric')}"
         return self._by_type(numbers, f"{self.value} {symbol} {bindings.bind(value, 'text')}")
+
+    def between(self, low: Value, high: Value, bindings: Bindings) -> str:
+        """The condition that the value is neither less than the one nor greater than the other."""
+        condition = f"({self.compare('>=', low, bindings)} AND {self.compare('<=', high, bindings)})"
+        return self._at_a_glance(condition, {">=": low, "<=": high}, bindings)
 
     def among(self, values: Sequence[Value], bindings: Bindings) -> str:
         """The condition that the value is one of those given, null being one of them if it is given."""
@@ -153,10 +157,10 @@ class Field(Struct, frozen=True):
 
     def starts(self, prefix: str, bindings: Bindings) -> str:
         """The condition that the value's text begins with this: of texts, a range of them."""
-        after = _after(prefix)
-        if not self.is_text or after is None or len(prefix) >= SORTED:
+        behind = behind_all(prefix)
+        if not self.is_text or behind is None or len(prefix) >= SORTED:
             return self.like(f"{literal_pattern(prefix)}%", bindings, fold=False)
-        low, high = bindings.bind(prefix, "text"), bindings.bind(after, "text")
+        low, high = bindings.bind(prefix, "text"), bindings.bind(behind, "text")
         return f"({self.sorted} >= {low} AND {self.sorted} < {high})"
 
     def folded(self, fold: str) -> str:
@@ -181,6 +185,19 @@ class Field(Struct, frozen=True):
             return whole
         short = f"{self.sorted} {symbol} {value}"
         return f"({whole} AND {short})" if symbol == "=" else short
+
+    def _at_a_glance(self, condition: str, bounds: Mapping[str, Value], bindings: Bindings) -> str:
+        """The same condition, of numbers quicker to scan for: JSON is compared as it is stored before it is taken out.
+
+        In a CASE, of which PostgreSQL does not guess that hardly any record passes it.
+        """
+        if self.kind not in {"integer", "number"}:
+            return condition
+        compared = (
+            f"{self.json} {symbol} {bindings.bind(str(number(str(value))), 'jsonb')}"
+            for symbol, value in bounds.items()
+        )
+        return f"(CASE WHEN {' AND '.join(compared)} THEN TRUE ELSE FALSE END AND {condition})"
 
     def _type(self) -> str:
         return _NAMED_TYPES.get(self.kind, "text")
@@ -227,17 +244,6 @@ def _only_equal(symbol: str) -> str:
     return symbol
 
 
-def _after(prefix: str) -> str | None:
-    """The first text behind all that begin with this one, by code point."""
-    kept = prefix.rstrip(chr(_LAST))
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    return kept[:-1] + chr(_BEHIND_SURROGATES if following == _SURROGATES else following)
-
-
-_LAST = 0x10FFFF
-_SURROGATES, _BEHIND_SURROGATES = 0xD800, 0xE000
 _ROW_ID = Field(RECORD_ID, "id", "r.id", "r.id::text", "r.id")
 
 
@@ -284,15 +290,7 @@ def _path(name: str, names: Names, data: str) -> Field | None:
     while (position := name.rfind(".", 0, position)) > 0:
         column = names.get(name[:position])
         if column is not None and column.type == "json":
-            path = text_array([column.key, *_steps(name[position + 1 :])])
+            path = text_array([column.key, *steps(name[position + 1 :])])
             text, value = f"({data}#>>{path})", f'(({data}#>>{path}) COLLATE "C")'
             return Field(name, "json", value, text, value, f"({data}#>{path})")
     return None
-
-
-def _steps(path: str) -> list[str]:
-    """Member names and list positions between dots; one that holds a dot is quoted."""
-    return [
-        step[1:-1].replace('""', '"') if step.startswith('"') and step.endswith('"') else step
-        for step in _STEP.findall(path)
-    ]

@@ -29,11 +29,6 @@ def _compare(symbol: str) -> Build:
     return lambda field, values, bindings: field.compare(symbol, values[0], bindings)
 
 
-def _between(field: Field, values: tuple[Value, ...], bindings: Bindings) -> str:
-    low, high = values
-    return f"({field.compare('>=', low, bindings)} AND {field.compare('<=', high, bindings)})"
-
-
 def _like(pattern: Callable[[str], str], *, fold: bool = False) -> Build:
     return lambda field, values, bindings: field.like(pattern(_text(values[0])), bindings, fold=fold)
 
@@ -72,7 +67,7 @@ OPERATORS: dict[str, Operator] = {
     "lte": Operator("one", _compare("<=")),
     "in": Operator("list", _in),
     "nin": Operator("list", _not(_in)),
-    "between": Operator("pair", _between),
+    "between": Operator("pair", lambda field, values, bindings: field.between(values[0], values[1], bindings)),
     "like": Operator("one", _like(wild_pattern)),
     "ilike": Operator("one", _like(wild_pattern, fold=True)),
     "contains": Operator("one", _like(lambda text: f"%{literal_pattern(text)}%")),

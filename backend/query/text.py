@@ -1,4 +1,4 @@
-"""Text of a query: names and lists that may be quoted, and the nearest names when one is unknown."""
+"""Text of a query: names and lists that may be quoted, paths, and the nearest names when one is unknown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend.errors import InvalidQuery
 _SHOWN = 80
 _COMPARED = 2_000
 _ITEM = re.compile(r'\s*+(?:"(?P<quoted>(?:[^"]|"")*)"\s*|(?!")(?P<bare>[^,]*))(?P<end>,|\Z)')
+_STEP = re.compile(r'(?:^|(?<=\.))("(?:[^"]|"")*"(?=\.|\Z)|[^.]*)')
 
 
 def shown(text: str) -> str:
@@ -73,4 +74,12 @@ def items(text: str) -> list[str]:
     return [
         match["bare"].strip() if match["quoted"] is None else match["quoted"].replace('""', '"')
         for match in scan(_ITEM, text)
+    ]
+
+
+def steps(path: str) -> list[str]:
+    """Member names and list positions between dots; one that holds a dot is quoted."""
+    return [
+        step[1:-1].replace('""', '"') if step.startswith('"') and step.endswith('"') else step
+        for step in _STEP.findall(path)
     ]

@@ -172,21 +172,22 @@ async def count(tx: Tx, chosen: Selection, *, newest: bool, at_most: int | None 
 def count_statement(
     chosen: Selection, *, newest: bool, at_most: int | None = None
 ) -> tuple[sql.Composed, dict[str, Any]]:
-    """The statement of `count`, and its values."""
+    """The statement of `count`, and its values.
+
+    Its limit is none of them: PostgreSQL lets one process alone count to what it does not know.
+    """
     scope, snapshot = chosen.scope, chosen.snapshot
     head = sql.SQL("EXISTS (SELECT FROM {} h WHERE h.id = {} AND h.token = {})")
-    query = sql.SQL(
-        "SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT %(at_most)s) AS matching HAVING {}"
-    ).format(
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} r WHERE {} AND {} LIMIT {}) AS matching HAVING {}").format(
         records(scope, snapshot.store),
         NEWEST if newest else AS_OF,
         chosen.compiled.where,
+        at_most,
         head.format(table(scope, "datasets"), snapshot.dataset_id, snapshot.token)
         if newest
         else _kept(scope, snapshot),
     )
-    params = {**chosen.compiled.params, "version": snapshot.version, "at_most": at_most}
-    return query, params
+    return query, {**chosen.compiled.params, "version": snapshot.version}
 
 
 def stream_statement(tx: BulkTx, chosen: Selection, query: Query) -> bytes:

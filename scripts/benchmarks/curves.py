@@ -22,7 +22,7 @@ _CELLS = 6_000_000
 _WIDTHS = (300, 2_000)
 _COMPARED = 100_000
 """From so many rows on a row should cost the same."""
-_ASKED = 20
+_ASKED = 5
 _READS = {
     "first page": "records?limit=50",
     "page behind nine tenths": "records?limit=50&cursor={far}",
