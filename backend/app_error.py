@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from backend.schemas.problems import Current, ErrorItem
+from msgspec import structs
+
+from backend.schemas.problems import Current, ErrorItem, Problem
 
 
 class AppError(Exception):
@@ -32,4 +34,9 @@ class AppError(Exception):
 
     @classmethod
     def code(cls) -> str:
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+        return "INTERNAL_ERROR" if cls is AppError else re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).upper()
+
+    def problem(self) -> Problem:
+        """What an answer says of it."""
+        plain = Problem.of(self.status, str(self), self.code())
+        return structs.replace(plain, errors=self.errors, current=self.current, version=self.version)

@@ -6,19 +6,18 @@ import asyncio
 import random
 import re
 from datetime import UTC, datetime
-from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, cast
 
 import msgspec
 from litestar.enums import ScopeType
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from structlog.contextvars import bind_contextvars
 
 from backend.errors import AppError, CommitUnknown, Unavailable
 from backend.logs import RequestLine, log_request
 from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
-from backend.schemas.problems import Problem
+from backend.schemas.problems import PROBLEM_JSON
 from backend.serving import UNREADABLE
 from backend.timings import Timings, timings
 
@@ -135,19 +134,11 @@ def readable(app: ASGIApp) -> ASGIApp:
 
 async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:
     """Answers with a problem, where Litestar has not begun to answer or is not asked."""
-    problem = Problem(
-        type="about:blank",
-        title=HTTPStatus(error.status).phrase,
-        status=error.status,
-        status_code=error.status,
-        detail=str(error),
-        error_code=error.code(),
-        request_id=scope["state"]["request_id"],
-    )
-    PROBLEMS.labels(error.code()).inc()
+    problem = structs.replace(error.problem(), request_id=scope["state"]["request_id"])
+    PROBLEMS.labels(problem.error_code).inc()
     body = msgspec.json.encode(problem)
-    told = {"content-type": "application/problem+json", "content-length": str(len(body)), **error.headers}
-    headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    named = {"content-type": PROBLEM_JSON, "content-length": str(len(body)), **error.headers}
+    headers = [(name.lower().encode(), value.encode()) for name, value in named.items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

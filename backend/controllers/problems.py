@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,61 +12,38 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
+from msgspec import structs
 
 from backend.errors import AppError, InvalidParameter, StorageFull, TooLarge
 from backend.metrics import PROBLEMS
-from backend.schemas.problems import Current, ErrorItem, Problem
+from backend.schemas.problems import PROBLEM_JSON, ErrorItem, Problem
 
 log = structlog.get_logger()
-MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemAnswer(ProblemDetailsException):
-    """A failure on its way out, with the fields that every answer of ours has."""
+    """A failure on its way out."""
 
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        code: str,
-        errors: tuple[ErrorItem, ...],
-        headers: dict[str, str],
-        current: Sequence[Current] = (),
-        version: int | None = None,
-    ) -> None:
-        super().__init__(detail=detail, status_code=status, headers=headers)
-        self.code = code
-        self.errors = errors
-        self.current = tuple(current)
-        self.version = version
-        PROBLEMS.labels(code).inc()
+    def __init__(self, problem: Problem, headers: Mapping[str, str]) -> None:
+        super().__init__(detail=problem.detail, status_code=problem.status, headers=dict(headers))
+        self.problem = problem
+        PROBLEMS.labels(problem.error_code).inc()
 
     def to_response(self, request: Request[Any, Any, Any]) -> Response[Any]:
-        problem = Problem(
-            type="about:blank",
-            title=HTTPStatus(self.status_code).phrase,
-            status=self.status_code,
-            status_code=self.status_code,
-            detail=self.detail,
-            error_code=self.code,
-            request_id=request.scope["state"].get("request_id"),
-            errors=self.errors,
-            current=self.current,
-            version=self.version,
-        )
-        return Response(problem, status_code=self.status_code, headers=self.headers, media_type=MEDIA_TYPE)
+        problem = structs.replace(self.problem, request_id=request.scope["state"].get("request_id"))
+        return Response(problem, status_code=problem.status, headers=self.headers, media_type=PROBLEM_JSON)
 
 
 def _from_app_error(error: AppError) -> ProblemAnswer:
     headers = error.headers if error.status != HTTPStatus.UNAUTHORIZED else {"WWW-Authenticate": "Bearer"}
-    return ProblemAnswer(error.status, str(error), error.code(), error.errors, headers, error.current, error.version)
+    return ProblemAnswer(error.problem(), headers)
 
 
 def _from_http(error: HTTPException, max_body: int) -> ProblemAnswer:
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _from_app_error(TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {max_body:,} bytes."))
-    code = HTTPStatus(error.status_code).name
-    return ProblemAnswer(error.status_code, error.detail, code, (), dict(error.headers or {}))
+    problem = Problem.of(error.status_code, error.detail, HTTPStatus(error.status_code).name)
+    return ProblemAnswer(problem, error.headers or {})
 
 
 def _from_validation(error: ValidationException) -> ProblemAnswer:
@@ -85,7 +62,7 @@ def _from_bug(error: Exception) -> ProblemAnswer:
         log.error("storage_full", path=error.filename)
         return _from_app_error(StorageFull(headers={"Retry-After": "10"}))
     log.error("unexpected_error", exc_info=error)
-    return ProblemAnswer(500, AppError.__doc__ or "", "INTERNAL_ERROR", (), {})
+    return _from_app_error(AppError())
 
 
 def problem_details(max_body: int) -> ProblemDetailsPlugin:
@@ -127,4 +104,4 @@ def failures(*statuses: int) -> dict[int, ResponseSpec]:
 
 def _documented(status: int) -> ResponseSpec:
     content = None if status == 304 else Problem
-    return ResponseSpec(content, generate_examples=False, description=_MEANING[status], media_type=MEDIA_TYPE)
+    return ResponseSpec(content, generate_examples=False, description=_MEANING[status], media_type=PROBLEM_JSON)

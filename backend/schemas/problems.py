@@ -1,6 +1,12 @@
 """Problem details, RFC 9457."""
 
+from __future__ import annotations
+
+from http import HTTPStatus
+
 from msgspec import Raw, Struct
+
+PROBLEM_JSON = "application/problem+json"
 
 
 class ErrorItem(Struct, frozen=True, omit_defaults=True):
@@ -40,3 +46,8 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     errors: tuple[ErrorItem, ...] = ()
     current: tuple[Current, ...] = ()
     version: int | None = None
+
+    @classmethod
+    def of(cls, status: int, detail: str, error_code: str) -> Problem:
+        """One that needs no type of its own: its status says what it is."""
+        return cls("about:blank", HTTPStatus(status).phrase, status, status, detail, error_code)
