@@ -129,7 +129,7 @@ def _writes(settings: Settings, database: Database) -> dict[str, object]:
         "keyed_records": KeyedRecordService(database, writers, writes),
         "filtered_writes": FilteredWriteService(database, writers, limits=limits),
         "schemas": SchemaService(database, writers, max_columns=settings.max_columns),
-        "restores": RestoreService(database, writers),
+        "restores": RestoreService(database, writers, limits=limits),
     }
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from backend.errors import AppError, BadRequest, Conflict, InvalidRecord
 from backend.query.spec import parse_moment
 from backend.query.text import shown
+from backend.readers.base import ReadLimits
 from backend.repositories import datasets, diffs, indexes, lookup, pruning, record_keys, records, restores, stores
 from backend.repositories.database import Database, Tx
 from backend.repositories.diffs import Between
@@ -22,7 +23,7 @@ from backend.schemas.records import Changed
 from backend.schemas.versions import Change, Restore
 from backend.services.identifiers import uuid7
 from backend.services.preconditions import require_match
-from backend.services.quotas import require
+from backend.services.quotas import check_rows, require
 from backend.services.record_keys import build_anew, follow
 from backend.services.restored_records import restore_records
 from backend.services.writing import MANY, Writers, Writing, etag_after, publish
@@ -43,10 +44,12 @@ ANEW = Anew()
 
 
 class RestoreService:
-    def __init__(self, database: Database, writers: Writers, anew: Anew = ANEW) -> None:
+    def __init__(self, database: Database, writers: Writers, anew: Anew = ANEW, *, limits: ReadLimits) -> None:
+        """`limits`: of a dataset and its values."""
         self._database = database
         self._writers = writers
         self._anew = anew
+        self._limits = limits
 
     async def restore(
         self, caller: Caller, ref: str, workspace: str | None, wanted: Restore, *, if_match: str | None, dry_run: bool
@@ -54,20 +57,23 @@ class RestoreService:
         """What it did, and the dataset's ETag afterwards. What is as it was already makes no version.
 
         Raises DatasetNotFound, VersionNotFound, VersionPruned, DatasetBusy, PreconditionFailed, Conflict,
-        QuotaExceeded, and InvalidRecord for records that never were or whose old values do not fit today's columns.
+        LimitExceeded, QuotaExceeded, and InvalidRecord for records that never were or whose old values do not fit
+        today's columns.
         """
         if (wanted.version is None) == (wanted.as_of is None):
             raise BadRequest("Say either `version`, a number or a tag, or `as_of`, a moment.")
         long = wanted.ids is None and await self._is_long(caller, ref, workspace, wanted)
         write = self._writers.write_long if long else self._writers.write
         async with write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(if_match, writing.head)
             target = await _target(tx, writing.scope, writing.head, wanted)
             source, kept, reshaped = {"version": target.version}, target.rows, False
             if wanted.ids is None:
+                self._check_rows(writing, target.rows)
                 counts, reshaped = await _restore_all(tx, writing, target, self._anew, dry_run=dry_run)
             else:
                 counts = await restore_records(tx, writing, target, wanted.ids)
+                self._check_rows(writing, writing.head.dataset.rows + counts.added - counts.removed)
                 source["records"] = kept = len(set(wanted.ids))
             rows = (counts.added, counts.changed, counts.removed)
             version, etag = writing.version, writing.head.etag
@@ -80,6 +86,11 @@ class RestoreService:
             await self._database.once_published(partial(self._build_indexes, writing.head.store, writing.moved))
         unchanged = kept - counts.added - counts.changed - (counts.removed if wanted.ids else 0)
         return Changed(version, *rows, unchanged, dry_run=dry_run), etag
+
+    def _check_rows(self, writing: Writing, rows: int) -> None:
+        """Before or after a dataset has so many. Raises LimitExceeded; one that does not grow may have too many."""
+        if rows > writing.head.dataset.rows:
+            check_rows(rows, self._limits.max_rows)
 
     async def _build_indexes(self, before: Store, after: Store) -> None:
         """Those that queries asked for, on the new table; where this fails queries ask for them again."""

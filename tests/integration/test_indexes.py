@@ -18,6 +18,7 @@ from support.service import Upload, User, running
 
 from backend.app import create_app
 from backend.query.spec import parse_params
+from backend.readers.base import ReadLimits
 from backend.repositories import indexes, lookup, plans, selections
 from backend.repositories.database import Database, Tx
 from backend.repositories.migrate import upgrade
@@ -509,7 +510,7 @@ async def test_records_written_anew_get_their_indexes_again(
     assert answer.status_code == 200, answer.text
     caller = await UserService(database, registration_open=False).identify(user.key)
     assert caller is not None
-    service = RestoreService(database, Writers(database), Anew(least=0))
+    service = RestoreService(database, Writers(database), Anew(least=0), limits=ReadLimits())
     await service.restore(caller, dataset["id"], None, Restore(version=1), if_match=None, dry_run=False)
     told = await explained(user, dataset, amount="17.50")
     assert [(index["state"], index["used"]) for index in told["indexes"]] == [("queued", False)]

@@ -13,6 +13,7 @@ from support.service import Upload, User
 
 from backend.errors import DuplicateKeys
 from backend.query.nodes import Query
+from backend.readers.base import ReadLimits
 from backend.repositories import diffs, extents, lookup, selections, stores
 from backend.repositories.copying import copy_out
 from backend.repositories.database import Database
@@ -42,7 +43,7 @@ class Place:
         self.pruning = PruningService(database, grace=timedelta(0))
 
     async def rewrite(self, version: int = 1, anew: Anew = ALWAYS) -> Changed:
-        service = RestoreService(self.database, Writers(self.database), anew)
+        service = RestoreService(self.database, Writers(self.database), anew, limits=ReadLimits())
         wanted = Restore(version=version)
         return (await service.restore(self.caller, "edited", None, wanted, if_match=None, dry_run=False))[0]
 

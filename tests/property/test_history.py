@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from support.service import ADDRESS
 
 from backend.errors import AppError
+from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.versions import Restore
@@ -67,7 +68,7 @@ async def born(client: AsyncClient, database: Database, columns: Sequence[tuple[
         caller = await UserService(database, registration_open=False).identify(client.headers["X-API-Key"])
         assert caller is not None
         wanted, dry_run = msgspec.json.decode(call.content, type=Restore), "dry_run" in call.params
-        service = RestoreService(database, Writers(database), Anew(least=0, share=1e-9))
+        service = RestoreService(database, Writers(database), Anew(least=0, share=1e-9), limits=ReadLimits())
         try:
             told, _ = await service.restore(caller, made["id"], None, wanted, if_match=None, dry_run=dry_run)
         except AppError as error:

@@ -152,6 +152,23 @@ async def test_more_records_than_a_dataset_may_have_are_refused(two: AsyncClient
     assert swapped.status_code == 200, swapped.text
 
 
+async def test_a_restore_makes_no_dataset_larger_than_it_may_be(two: AsyncClient, client: AsyncClient) -> None:
+    """Versions from before the limit was lowered may hold more."""
+    assert (await client.post("/datasets/x/records", json=[{"a": "3"}, {"a": "4"}])).status_code == 201
+    assert (await client.request("DELETE", "/datasets/x/records", json={"ids": [1, 4]})).status_code == 200
+    assert (await client.patch("/datasets/x/records/2", json={"a": "two"})).status_code == 200
+    before = await version(two)
+    for wanted in ({"version": 3}, {"version": 3, "ids": [1, 4]}):
+        for dry in ("true", "false"):
+            refused = problem(await two.post(f"/datasets/x/restore?dry_run={dry}", json=wanted), 422)
+            assert refused["error_code"] == "LIMIT_EXCEEDED", wanted
+            assert refused["detail"] == f"The dataset would have 4 records; SHEAF_MAX_ROWS is {MOST_ROWS}.", wanted
+    assert await version(two) == before
+    assert (await two.post("/datasets/x/restore", json={"version": 3, "ids": [1, 2]})).status_code == 200
+    assert (await client.post("/datasets/x/restore", json={"version": 3})).status_code == 200
+    assert (await two.post("/datasets/x/restore", json={"version": 2})).status_code == 200
+
+
 async def test_what_is_told_of_archives_holds(user: User, archive: bytes, limits: dict[str, Any]) -> None:
     most = limits["datasets_per_archive"]
     assert (await bring(user.client, copied(archive, most), dry_run="true")).status_code == 200
