@@ -93,13 +93,14 @@ _MEANING = {
     416: "The file has no such bytes",
     422: "The content is not valid",
     429: "More requests than this key, or address, may send",
+    431: "An address and header fields of more than 64 KiB",
     503: "Try again in a moment",
 }
 
 
 def failures(*statuses: int) -> dict[int, ResponseSpec]:
-    """These statuses as documented answers; 400, 401, 429 and 503 are always among them."""
-    return {status: _documented(status) for status in sorted({400, 401, 429, 503, *statuses})}
+    """These statuses as documented answers; 400, 401, 429, 431 and 503 are always among them."""
+    return {status: _documented(status) for status in sorted({400, 401, 429, 431, 503, *statuses})}
 
 
 def _documented(status: int) -> ResponseSpec:

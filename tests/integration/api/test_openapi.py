@@ -129,7 +129,7 @@ class TestDocument:
                 if status >= "4":
                     assert list(response["content"]) == ["application/problem+json"], (method, path, status)
             if path.startswith("/api"):
-                assert {"400", "401", "503"} <= set(operation["responses"])
+                assert {"400", "401", "429", "431", "503"} <= set(operation["responses"])
 
     def test_whatever_takes_a_body_says_so(self) -> None:
         without = {
