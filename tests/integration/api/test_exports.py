@@ -103,6 +103,13 @@ class TestCsv:
         answer = await client.get(f"/datasets/mixed/export?{params}")
         assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_QUERY")
 
+    @pytest.mark.parametrize("path", ["export", "records/stream"])
+    async def test_the_query_string_of_a_page_does(self, client: AsyncClient, path: str) -> None:
+        """`count` is about a page's total: it changes nothing here."""
+        plain = await client.get(f"/datasets/mixed/{path}?price=gt:0")
+        counted = await client.get(f"/datasets/mixed/{path}?price=gt:0&count=none")
+        assert (counted.status_code, counted.content) == (200, plain.content)
+
     async def test_asked_by_a_body(self, client: AsyncClient) -> None:
         body = {"columns": ["sku"], "filters": {"price": {"gt": 0}}, "sort": "-price", "format": "tsv"}
         answer = await client.post("/datasets/mixed/export", json=body)

@@ -260,6 +260,23 @@ class TestStreams:
             with pytest.raises(ValueError, match=r"^$"):
                 await streams.start(produce)
 
+    async def test_users_take_turns_where_there_is_one_place(self, tmp_path: Path) -> None:
+        streams, go_on, begun = Streams(tmp_path, concurrency=1, wait=600), threading.Event(), list[int]()
+
+        async def ask(user: int) -> None:
+            def produce(spool: Spool) -> None:
+                begun.append(user)
+                spool.put(b"a")
+                go_on.wait()
+
+            assert [chunk async for chunk in await streams.start(produce, UUID(int=user))] == [b"a"]
+
+        tasks = [asyncio.create_task(ask(user)) for user in (1, 1, 1, 2)]
+        await asyncio.sleep(0)  # until all have asked
+        go_on.set()
+        await asyncio.gather(*tasks)
+        assert begun == [1, 2, 1, 1]
+
     async def test_a_user_has_half_of_the_open_ones_and_of_the_places(self, tmp_path: Path) -> None:
         streams, go_on = Streams(tmp_path, concurrency=2, wait=0.05), threading.Event()
 
