@@ -163,7 +163,7 @@ async def find(
     row = await (await tx.execute(statement, params)).fetchone()
     if row is None:
         return None
-    return Record(row[0], row[1], Raw(row[2])), f'"{row[3]}.{row[0]}.{schema_tag(snapshot.columns)}"'
+    return Record(row[0], row[1], Raw(row[2])), record_etag(row[3], row[0], snapshot.columns)
 
 
 @lru_cache(maxsize=256)
@@ -189,8 +189,13 @@ def _find(scope: WorkspaceScope, dataset_id: UUID, store: Store, columns: tuple[
     ).as_bytes()
 
 
+def record_etag(token: str, record_id: int, columns: tuple[Column, ...]) -> str:
+    """`token`: of the version that the record's image came with."""
+    return f'"{token}.{record_id}.{_schema_tag(columns)}"'
+
+
 @lru_cache(maxsize=64)
-def schema_tag(columns: tuple[Column, ...]) -> str:
+def _schema_tag(columns: tuple[Column, ...]) -> str:
     """Changes with whatever makes a record look different while its image stays."""
     return blake2b(msgspec.json.encode(columns), digest_size=6).hexdigest()
 

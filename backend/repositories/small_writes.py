@@ -21,7 +21,7 @@ from backend.query.compile import record_json
 from backend.repositories import pruning
 from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit, Target, array_text, json_text
-from backend.repositories.records import records, schema_tag
+from backend.repositories.records import record_etag, records
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
 from backend.schemas.callers import WorkspaceScope
@@ -102,7 +102,7 @@ async def add(tx: Tx, target: Target, made: Publication, values: Mapping[str, Ra
         if row[0] is None:
             raise RecordIdsUsedUp
         await _after(tx, target, made)
-    return row and (Record(row[0], target.version, Raw(row[1])), _etag(made.token, row[0], target))
+    return row and (Record(row[0], target.version, Raw(row[1])), record_etag(made.token, row[0], target.columns))
 
 
 async def change(
@@ -112,7 +112,7 @@ async def change(
     is made. None: there is no such record, or it has another ETag than `if_match`, which here is one and no list.
     """
     image = if_match and if_match[1:].partition(".")[0]
-    if image is not None and if_match != _etag(image, edit.id, target):
+    if image is not None and if_match != record_etag(image, edit.id, target.columns):
         return None
     params = _params(target, made)
     params |= {"image": image, "id": edit.id, "gone": array_text(edit.gone), "set": json_text(edit.values)}
@@ -122,7 +122,7 @@ async def change(
     if row[0] == target.version:
         await _after(tx, target, made)
     token = made.token if row[0] == target.version else row[2]
-    return Record(edit.id, row[0], Raw(row[1])), _etag(token, edit.id, target)
+    return Record(edit.id, row[0], Raw(row[1])), record_etag(token, edit.id, target.columns)
 
 
 async def remove(tx: Tx, target: Target, made: Publication, record_id: int) -> bool:
@@ -182,7 +182,3 @@ def _statement(kind: str, scope: WorkspaceScope, dataset_id: UUID, store: Store,
     }
     head, published = _HEAD.format(**parts), _PUBLISHED.format(**parts)
     return _TEXTS[kind].format(head=head, published=published, **parts).as_bytes()
-
-
-def _etag(token: str, record_id: int, target: Target) -> str:
-    return f'"{token}.{record_id}.{schema_tag(target.columns)}"'

@@ -106,7 +106,7 @@ class DatasetService:
         values.update((name, value) for name, value in kept.items() if value is not UNSET)
         async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
-            require_match(if_match, head.etag, head.dataset.version)
+            require_match(if_match, head)
             if changes.name is not UNSET and values["name"] != head.dataset.name:
                 values["slug"] = await _slug_for(tx, scope, str(values["name"]), own=head.dataset.slug)
             if changes.key is not UNSET and changes.key != head.dataset.key:
@@ -128,7 +128,7 @@ class DatasetService:
         """
         async with turn(self._database, caller, ref, workspace), self._database.publishing() as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace, lock=True)
-            require_match(if_match, head.etag, head.dataset.version)
+            require_match(if_match, head)
             await datasets.patch(tx, scope, head.dataset.id, {"deleted_at": datetime.now(UTC)})
             await prepared_exports.delete_of(tx, scope.id, head.dataset.id)
 

@@ -96,7 +96,7 @@ class FilteredWriteService:
     ) -> tuple[Changed, str]:
         """These records are gone, or none of them: raises InvalidRecord naming those that there are not."""
         async with self._writers.write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
-            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(terms.if_match, writing.head)
             batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
             done = await apply(tx, writing, batch, limits=self._limits, answer=False, operation="delete")
             _check_most(len(ids), terms)
@@ -142,7 +142,7 @@ class FilteredWriteService:
         """What a write would begin with, for which nobody waits."""
         async with self._database.snapshot() as tx:
             writing = await begin(tx, caller, ref, workspace, self._writers.quotas, lock=False)
-            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(terms.if_match, writing.head)
             yield tx, writing
 
     @asynccontextmanager
@@ -152,7 +152,7 @@ class FilteredWriteService:
         """A write that others wait for, or are refused during where it takes its time."""
         write = self._writers.write_long if many else self._writers.write
         async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
-            require_match(terms.if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(terms.if_match, writing.head)
             yield tx, writing
 
     def _matching(self, writing: Writing, query: Query) -> Matching:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.errors import PreconditionFailed
+from backend.schemas.datasets import Head
 
 
 def matches(header: str | None, etag: str, *, weak: bool) -> bool:
@@ -17,7 +18,11 @@ def matches(header: str | None, etag: str, *, weak: bool) -> bool:
     return not etag.startswith("W/") and etag in tags
 
 
-def require_match(if_match: str | None, etag: str, version: int) -> None:
-    """Raises PreconditionFailed when the caller has read something older of a dataset that is at this version."""
-    if if_match is not None and not matches(if_match, etag, weak=False):
-        raise PreconditionFailed(headers={"ETag": etag}, version=version)
+def require_match(if_match: str | None, head: Head, part: str | None = None) -> None:
+    """Raises PreconditionFailed when the caller has read something older of the dataset.
+
+    `part`: the ETag of that part of it which is written; it will do, too.
+    """
+    etag = part or head.etag
+    if if_match is not None and not any(matches(if_match, each, weak=False) for each in (etag, head.etag)):
+        raise PreconditionFailed(headers={"ETag": etag}, version=head.dataset.version)

@@ -61,7 +61,7 @@ class RecordStreams:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             place = await room(tx, scope, self._writers.quotas)
         refuse_busy(head)
-        require_match(if_match, head.etag, head.dataset.version)
+        require_match(if_match, head)
         place.check(rows=1, size=1)
 
     async def append(
@@ -92,7 +92,7 @@ class RecordStreams:
     ) -> tuple[Appended, str]:
         file, limits = upload.file, self._limits
         async with self._writers.write_long(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(if_match, writing.head)
             place = await room(tx, writing.scope, writing.quotas)
             place.check(rows=1, size=upload.size)
             if writing.head.open_schema:

@@ -62,7 +62,7 @@ class RecordWriteService:
         if count > MOST_OPERATIONS:
             raise LimitExceeded(f"{count:,} operations in one request; at most {MOST_OPERATIONS:,} are taken.")
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(if_match, writing.head)
             done = await apply(tx, writing, batch, limits=self._limits, partial=partial, answer=answer)
         return done.told(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
 
@@ -84,7 +84,7 @@ class RecordWriteService:
         """
         batch = Batch(items, places=_ONE if single else _LISTED)
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
-            require_match(if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(if_match, writing.head)
             done = await apply(tx, writing, batch, limits=self._limits, answer=answer, operation="create")
         count, data = len(done.records), done.records if answer else UNSET
         written = Written(data=data, count=count, added=count, version=done.version, dry_run=dry_run)
@@ -97,7 +97,7 @@ class RecordWriteService:
         if if_match is None and (done := await self._small.add(caller, ref, workspace, item)) is not None:
             return done
         async with self._writers.write(caller, ref, workspace) as (tx, writing):
-            require_match(if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(if_match, writing.head)
             return writing.head.dataset.id, *await self.add(tx, writing, item)
 
     async def add(self, tx: Tx, writing: Writing, item: Item) -> tuple[Record, str]:

@@ -137,7 +137,7 @@ async def _find(tx: Tx, job: Job, *, lock: bool) -> tuple[WorkspaceScope, Head]:
     if request.dataset is None:
         raise DatasetNotFound
     scope, head = await lookup.head(tx, job.caller, request.dataset, request.workspace, lock=lock)
-    require_match(request.if_match, head.etag, head.dataset.version)
+    require_match(request.if_match, head)
     return scope, head
 
 

@@ -20,7 +20,7 @@ from backend.schemas.imports import Evidence
 from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import SchemaChanged, SchemaPatch
 from backend.schemas.versions import Change
-from backend.services.preconditions import matches, require_match
+from backend.services.preconditions import require_match
 from backend.services.quotas import require
 from backend.services.record_keys import refuse_loss
 from backend.services.schema_plans import Retyped, SchemaPlan, plan_changes
@@ -90,8 +90,7 @@ class SchemaService:
         self, tx: Tx, writing: Writing, changes: SchemaPatch, if_match: str | None, *, keep: bool
     ) -> tuple[SchemaChanged, str]:
         etag = _etag(writing.head.token)
-        if not matches(if_match, writing.head.etag, weak=False):
-            require_match(if_match, etag, writing.head.dataset.version)
+        require_match(if_match, writing.head, etag)
         dataset = writing.head.dataset
         known = await datasets.list_evidence(tx, writing.scope, dataset.id, dataset.version)
         used = await datasets.list_keys(tx, writing.scope, dataset.id)

@@ -48,7 +48,7 @@ class UpsertService:
         Raises BadRequest, UnknownColumn, InvalidRecord, DuplicateKeys, LimitExceeded, PreconditionFailed.
         """
         async with self._writers.write(caller, ref, workspace, dry_run=wanted.dry_run) as (tx, writing):
-            require_match(wanted.if_match, writing.head.etag, writing.head.dataset.version)
+            require_match(wanted.if_match, writing.head)
             if writing.head.open_schema:
                 refuse_values([error for at, item in enumerate(items) for error in unnameable(item, f"/{at}")])
                 await grow(tx, writing, items, max_columns=self._limits.max_columns)
