@@ -134,6 +134,14 @@ def remembered(
     return known
 
 
+def forget(caller: Caller, ref: str, workspace_ref: str | None, snapshot: Snapshot, *, at: str | None) -> None:
+    """Drops what no longer is as it was remembered, and was the newest one perhaps."""
+    for each in (at, None):
+        key = caller.workspaces, ref, workspace_ref, each
+        if (known := _found.get(key)) is not None and known[1].token == snapshot.token:
+            _found.drop(key)
+
+
 def remember_columns(token: str, columns: tuple[Column, ...]) -> None:
     """Keeps the columns of a version that is being made; if it never comes to be, nobody asks by its token."""
     _columns.put(token, columns, len(columns) + 10)

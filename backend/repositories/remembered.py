@@ -27,7 +27,7 @@ class Remembered(Generic[K, V]):
 
     def put(self, key: K, value: V, weight: int) -> None:
         """Keeps a value; one that is heavier than all the room there is, is not kept."""
-        self._weight -= self._entries.pop(key, (None, 0))[1]
+        self.drop(key)
         if weight > self._most:
             return
         self._entries[key] = value, weight
@@ -35,3 +35,6 @@ class Remembered(Generic[K, V]):
         while self._weight > self._most:
             _, (_, dropped) = self._entries.popitem(last=False)
             self._weight -= dropped
+
+    def drop(self, key: K) -> None:
+        self._weight -= self._entries.pop(key, (None, 0))[1]

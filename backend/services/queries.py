@@ -115,6 +115,8 @@ class QueryService:
         found = await self._of_known(known, ref, if_none_match, coding, at_once=True)
         if found is not None:
             self._note(known)
+        elif known.light:
+            lookup.forget(caller, ref, workspace, known.snapshot, at=place.token if place else query.version)
         return found
 
     async def count(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> tuple[RecordCount, str]:

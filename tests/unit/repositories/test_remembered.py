@@ -25,3 +25,13 @@ def test_what_is_too_heavy_is_not_kept_and_displaces_nothing() -> None:
     kept.put("a", 1, 10)
     kept.put("b", 2, 11)
     assert (kept.get("a"), kept.get("b")) == (1, None)
+
+
+def test_what_is_dropped_makes_room() -> None:
+    kept = Remembered[str, int](10)
+    kept.put("a", 1, 6)
+    kept.drop("a")
+    kept.drop("a")
+    kept.put("b", 2, 5)
+    kept.put("c", 3, 5)
+    assert [kept.get(name) for name in "abc"] == [None, 2, 3]
