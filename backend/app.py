@@ -28,6 +28,7 @@ from backend.controllers.schema_page import SchemaPage
 from backend.logs import configure_logging
 from backend.observing import observed, readable
 from backend.repositories import secrets
+from backend.schemas.addresses import API_PATH
 from backend.security.auth import PUBLIC, Authentication
 from backend.security.concurrency import bounded
 from backend.security.headers import protected, readable_from
@@ -95,7 +96,7 @@ def _limited(settings: Settings, made: Assembled, app: ASGIApp) -> ASGIApp:
 
 def _litestar(settings: Settings, made: Assembled, telemetry: Telemetry | None) -> Litestar:
     return Litestar(
-        [Router("/api/v1", route_handlers=API), *ROOT],
+        [Router(API_PATH, route_handlers=API), *ROOT],
         dependencies={name: Provide(_give(part), sync_to_thread=False) for name, part in made.parts.items()},
         middleware=[Authentication(made.users), Idempotency(made.repeats, most=largest_body(settings))],
         plugins=[problem_details(settings.max_body), Summaries(), Access(), Retries(), Options()],

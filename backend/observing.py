@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 from backend.errors import AppError, CommitUnknown, Unavailable
 from backend.logs import RequestLine, log_request
 from backend.metrics import IN_PROGRESS, PROBLEMS, REQUESTS, known_method
+from backend.schemas.addresses import API_PATH
 from backend.schemas.problems import PROBLEM_JSON
 from backend.serving import UNREADABLE
 from backend.timings import Timings, timings
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from backend.serving import Stopping
 
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_API = "/api/v1/"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _CACHING = (b"cache-control", b"private, no-cache")
 _BY_KEY, _UNKNOWN = "{key}", "unknown"
@@ -97,7 +97,7 @@ async def _observe(app: ASGIApp, stopping: Stopping, scope: HTTPScope, receive: 
 
 def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
     """The headers, and in answers of the API what caches may do, where a handler has not said so."""
-    told = not scope["path"].startswith(_API) or any(name == b"cache-control" for name, _ in headers)
+    told = not scope["path"].startswith(f"{API_PATH}/") or any(name == b"cache-control" for name, _ in headers)
     return headers if told else (*headers, _CACHING)
 
 

@@ -17,6 +17,7 @@ from backend.controllers.bodies import NDJSON
 from backend.controllers.codings import coded
 from backend.controllers.head import asked_for_head
 from backend.controllers.problems import failures
+from backend.schemas.addresses import API_PATH
 from backend.schemas.datasets import Head
 from backend.schemas.records import Changed, Record
 from backend.services.answers import Answer
@@ -96,7 +97,7 @@ def success(kind: Any, description: str) -> ResponseSpec:
 
 def created(content: T, head: Head) -> Response[T]:
     """201 with the address and ETag of a new dataset."""
-    location = f"/api/v1/datasets/{head.dataset.id}"
+    location = f"{API_PATH}/datasets/{head.dataset.id}"
     return Response(content, status_code=201, headers={"ETag": head.etag, "Location": location})
 
 

@@ -25,6 +25,7 @@ from backend.controllers.queries import (
 from backend.errors import InvalidQuery
 from backend.query.nodes import Query
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.explanations import Explained
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
@@ -146,7 +147,7 @@ async def _export(
 ) -> Stream | Response[Any]:
     if prepare:
         status = await prepared.prepare(request.user, asked)
-        return Response(status, status_code=202, headers={"Location": f"/api/v1/exports/{status.id}"})
+        return Response(status, status_code=202, headers={"Location": f"{API_PATH}/exports/{status.id}"})
     known = request.headers.get("if-none-match")
     export, etag = await exports.start(request.user, asked, if_none_match=known)
     if export is None:

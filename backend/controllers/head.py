@@ -9,12 +9,14 @@ from litestar.enums import ScopeType
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from backend.schemas.addresses import API_PATH
+
 if TYPE_CHECKING:
     from litestar import Litestar
     from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _STREAMS = re.compile(
-    "/api/v1/((datasets|workspaces)/[^/]+/export|datasets/[^/]+/records/stream|imports/[^/]+/events"
+    API_PATH + "/((datasets|workspaces)/[^/]+/export|datasets/[^/]+/records/stream|imports/[^/]+/events"
     "|exports/[^/]+/(?P<file>file))/*"
 )
 """Where GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says.

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from backend.controllers.documented import TEXT, parameter
 from backend.controllers.parameters import CallerRequest
+from backend.schemas.addresses import API_PATH
 from backend.schemas.import_status import ImportStatus
 from backend.schemas.imports import ImportRequest
 from backend.schemas.plans import AnyPlan, KeptFile
@@ -63,5 +64,5 @@ def wants_later(request: CallerRequest) -> bool:
 
 def accepted(status: ImportStatus) -> Response[ImportStatus]:
     """202 with the address where the import can be followed."""
-    headers = {"Location": f"/api/v1/imports/{status.id}", "Preference-Applied": "respond-async"}
+    headers = {"Location": f"{API_PATH}/imports/{status.id}", "Preference-Applied": "respond-async"}
     return Response(status, status_code=202, headers=headers)

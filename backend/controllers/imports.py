@@ -16,6 +16,7 @@ from backend.controllers.importing import PREFER, import_kept, import_sent, want
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.datasets import ImportAnswer
 from backend.schemas.import_status import ImportStatus, UploadedFile
 from backend.schemas.plans import Plan
@@ -67,5 +68,5 @@ def _made(imported: Imported) -> Response[Any]:
     if imported.head is None:
         return Response(imported.answer, status_code=200)
     dataset = imported.head.dataset
-    location = f"/api/v1/datasets/{dataset.id}/versions/{dataset.version}"
+    location = f"{API_PATH}/datasets/{dataset.id}/versions/{dataset.version}"
     return Response(imported.answer, status_code=201, headers={"ETag": imported.head.etag, "Location": location})

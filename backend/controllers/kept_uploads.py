@@ -14,6 +14,7 @@ from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refu
 from backend.controllers.problems import failures
 from backend.errors import BadRequest
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.import_status import KeptUpload
 from backend.schemas.imports import ImportOptions, ImportRequest
 from backend.schemas.plans import AnyPlan, Plan
@@ -54,7 +55,7 @@ class KeptUploadController(Controller):
             plan = await importers.runs.plan(request.user, upload, asked)
             upload_id, expires_at = await importers.uploads.keep(request.user, asked.workspace, upload)
         kept = KeptUpload(upload_id, upload.filename, upload.size, upload.sha256, expires_at, *_plans(plan))
-        return Response(kept, status_code=201, headers={"Location": f"/api/v1/uploads/{upload_id}"})
+        return Response(kept, status_code=201, headers={"Location": f"{API_PATH}/uploads/{upload_id}"})
 
     @get(
         "/{upload_id:uuid}",

@@ -16,6 +16,7 @@ from backend.controllers.parameters import CallerRequest, IfMatch, Ref, Workspac
 from backend.controllers.record_streams import MEDIA_TYPES, create_from_lines
 from backend.controllers.uploads import body_chunks
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.records import Appended, Changed, Record, Written
 from backend.security.auth import may
 from backend.services.filtered_writes import FilteredWriteService, Terms
@@ -65,7 +66,7 @@ class RecordWriteController(Controller):
         dataset, record, etag = await record_writes.create_one(
             request.user, ref, workspace, items[0], if_match=if_match
         )
-        location = f"/api/v1/datasets/{dataset}/records/{record.id}"
+        location = f"{API_PATH}/datasets/{dataset}/records/{record.id}"
         return Response(record, status_code=201, headers={"ETag": etag, "Location": location})
 
     @patch(

@@ -22,6 +22,7 @@ from backend.controllers.uploads import body_chunks
 from backend.errors import BadRequest, UnsupportedFormat
 from backend.query.text import shown
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.exports import ExportOptions
 from backend.schemas.workspace_archives import WorkspaceImport, WorkspaceImportPlan, WorkspaceImportRequest
 from backend.security.auth import may
@@ -113,7 +114,7 @@ class WorkspaceArchiveController(Controller):
             made = await workspace_imports.run(request.user, upload, asked)
         if isinstance(made, WorkspaceImportPlan):
             return Response(made, status_code=200)
-        location = f"/api/v1/workspaces/{made.head.workspace.id}"
+        location = f"{API_PATH}/workspaces/{made.head.workspace.id}"
         return Response(made.answer, status_code=201, headers={"ETag": made.head.etag, "Location": location})
 
 

@@ -12,6 +12,7 @@ from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, sche
 from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
+from backend.schemas.addresses import API_PATH
 from backend.schemas.workspaces import Workspace, WorkspaceCreate, WorkspaceHead, WorkspaceList, WorkspacePatch
 from backend.security.auth import may
 from backend.services.workspaces import WorkspaceService
@@ -44,7 +45,7 @@ class WorkspaceController(Controller):
     ) -> Response[Workspace]:
         """A new, empty workspace of the caller's own."""
         head = await workspaces.create(request.user, decoded(await request.body(), WorkspaceCreate))
-        location = f"/api/v1/workspaces/{head.workspace.id}"
+        location = f"{API_PATH}/workspaces/{head.workspace.id}"
         return Response(head.workspace, status_code=201, headers={"ETag": head.etag, "Location": location})
 
     @get("/{workspace:str}", responses=failures(304, 404, 409), operation_class=documented(parameters=[IF_NONE_MATCH]))

@@ -27,6 +27,7 @@ from backend.repositories import datasets, lookup, members, prepared_exports, se
 from backend.repositories.database import Database, Tx
 from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExport
 from backend.schemas.access import Action, permit
+from backend.schemas.addresses import API_PATH
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport, PreparedExportList
@@ -280,7 +281,7 @@ class _Made:
 
 
 def _with_url(found: PreparedExport) -> PreparedExport:
-    return structs.replace(found, url=f"/api/v1/exports/{found.id}/file") if found.state == "done" else found
+    return structs.replace(found, url=f"{API_PATH}/exports/{found.id}/file") if found.state == "done" else found
 
 
 async def _sent(tx: Tx, caller: Caller, export_id: UUID) -> tuple[UUID, UUID]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from backend.embedded.failure import Failure
+from backend.schemas.addresses import API_PATH
 
 _PATIENCE = 60.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -34,7 +35,7 @@ class Client:
         """Upload CSV files as datasets; those that exist already are left alone."""
         for name, content in files.items():
             headers = {"Content-Type": "text/csv", "X-API-Key": key}
-            status, answer = self._call("POST", f"/api/v1/datasets?name={name}", content, headers)
+            status, answer = self._call("POST", f"{API_PATH}/datasets?name={name}", content, headers)
             if status not in {200, 201, 409}:
                 raise Failure(f"The sample dataset {name} was refused ({status}): {answer.decode()}")
 
