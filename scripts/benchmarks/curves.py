@@ -31,7 +31,7 @@ _READS = {
     "count of what matches a filter": "records/count?{number}=gt:5&{number}=lt:1000{turn}",
 }
 """`turn` makes each request another one, so that no answer is one that was kept."""
-_EXPORTS = {"CSV export": "export?format=csv", "NDJSON export": "export?format=ndjson"}
+_EXPORTS = {f"{form.upper()} export": f"export?format={form}" for form in ("csv", "ndjson", "parquet", "xlsx")}
 
 
 class Shape(Struct, frozen=True):
