@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.repositories.migrate import upgrade
 from backend.settings import Settings, SettingsError, load
 from backend.supervisor.serve import Request, serve, with_database
@@ -61,5 +61,5 @@ def _serve(settings: Settings, given: argparse.Namespace) -> None:
 
 
 def _migrate(settings: Settings, _: argparse.Namespace) -> None:
-    with told("The database cannot be migrated"):
+    with as_failure("The database cannot be migrated"):
         upgrade(with_database(settings).database_url)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.commands.printed import print_text
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.services.backups import Manifest, back_up, created
 from backend.settings import Settings
 from backend.supervisor.reaching import reached
@@ -27,7 +27,7 @@ def add_command(commands: Any) -> None:
 
 
 def _backup(settings: Settings, given: argparse.Namespace) -> None:
-    with told("The backup cannot be made"), contextlib.ExitStack() as stack:
+    with as_failure("The backup cannot be made"), contextlib.ExitStack() as stack:
         if given.file == _STANDARD_OUTPUT and sys.stdout.isatty():
             raise Failure("A backup is no text for a terminal: name a file, or send the output into one.")
         to_file = given.file != _STANDARD_OUTPUT

@@ -11,7 +11,7 @@ from typing import Any
 from backend.assembly import most_connections, spool_folder
 from backend.commands.doctor_settings import check_settings
 from backend.commands.printed import print_json, print_text
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.repositories.backups import connected, one_state
 from backend.schemas.findings import Checkup, Finding, error
 from backend.services.doctor_around import check_disk, check_redis
@@ -57,7 +57,11 @@ def _check_database(settings: Settings) -> Iterator[Finding]:
         return
     needed = settings.workers * most_connections(settings) + _BESIDE
     try:
-        with told("The database cannot be looked at"), reached(settings) as ready, connected(ready.database_url) as tx:
+        with (
+            as_failure("The database cannot be looked at"),
+            reached(settings) as ready,
+            connected(ready.database_url) as tx,
+        ):
             yield from check_server(tx, needed=needed, prepares=settings.prepared_statements)
             with one_state(tx):
                 yield from check_contents(tx, undelete_days=settings.undelete_days)

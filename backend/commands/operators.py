@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, ValidationError, convert
 
 from backend.commands.printed import print_json, print_table, print_text
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.query.text import why
 from backend.schemas.users import Account, KeyCreate, UserCreate
 from backend.settings import Settings
@@ -68,7 +68,7 @@ def _runner(command: Command, failure: str) -> Callable[[Settings, argparse.Name
             await command(services, given)
 
     def start(settings: Settings, given: argparse.Namespace) -> None:
-        with told(failure):
+        with as_failure(failure):
             asyncio.run(run(with_database(settings), given))
 
     return start

@@ -13,7 +13,7 @@ from typing import Any
 
 from backend.commands.backup import summary
 from backend.commands.printed import print_text
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.embedded.folder import DataFolder
 from backend.repositories.migrate import known_migrations
 from backend.services.restoring import Checked, check, restore
@@ -34,7 +34,7 @@ def add_command(commands: Any) -> None:
 
 
 def _restore(settings: Settings, given: argparse.Namespace) -> None:
-    with told("The backup cannot be restored"), ExitStack() as stack:
+    with as_failure("The backup cannot be restored"), ExitStack() as stack:
         if given.file == _STANDARD_INPUT:
             checked = check(stack.enter_context(_received(settings.data)), "What came")
         else:

@@ -11,7 +11,7 @@ class Failure(Exception):
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def as_failure(what: str) -> Iterator[None]:
     """Whatever goes wrong inside is told in one sentence: nobody wants a traceback from a wrong address."""
     try:
         yield

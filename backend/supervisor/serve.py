@@ -16,7 +16,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from backend.embedded.failure import Failure, told
+from backend.embedded.failure import Failure, as_failure
 from backend.embedded.folder import DataFolder
 from backend.embedded.postgres import EmbeddedPostgres
 from backend.embedded.runtime import Runtime
@@ -72,7 +72,7 @@ def serve(request: Request) -> None:
     budget = _Budget(6.5 + request.settings.drain_seconds)
     with contextlib.suppress(_Stop), contextlib.ExitStack() as stack:
         try:
-            with told("The service cannot start"):
+            with as_failure("The service cannot start"):
                 children = _start(request, stack, budget)
             watch(children)
         finally:
@@ -147,7 +147,7 @@ def _start_servers(
 
 
 def _migrate(url: str) -> None:
-    with told("The database cannot be prepared"):
+    with as_failure("The database cannot be prepared"):
         upgrade(url)
 
 
@@ -166,7 +166,7 @@ def _bootstrap(settings: Settings) -> None:
     if settings.key_policy == "any":
         log.warning("any_key_opens_the_service", detail="SHEAF_KEY_POLICY=any is for development")
     if settings.bootstrap_key:
-        with told("The key of SHEAF_BOOTSTRAP_KEY cannot be made"):
+        with as_failure("The key of SHEAF_BOOTSTRAP_KEY cannot be made"):
             works = asyncio.run(keep_bootstrap_key(settings))
         if not works:
             log.warning("bootstrap_key_is_dead", detail="it was revoked, or its user is disabled; choose another one")
@@ -175,7 +175,7 @@ def _bootstrap(settings: Settings) -> None:
 def _operator_key(settings: Settings, data: DataFolder) -> str:
     """The key kept in the data folder, renewed when it does not work any more."""
     user = data.read("operator")
-    with told("The first API key cannot be made"):
+    with as_failure("The first API key cannot be made"):
         found = asyncio.run(operator(settings, user_id=UUID(user) if user else None, api_key=data.read("api_key")))
     data.write("operator", str(found.user_id))
     data.write("api_key", found.api_key)
