@@ -103,7 +103,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "importers": importers,
         "import_watch": watch,
         "rejected_files": RejectedFiles(database, streams),
-        "limits": _told(settings),
+        "limits": _public_limits(settings),
         "exports": exports,
         "prepared": prepared,
         "queries": queries,
@@ -215,12 +215,12 @@ def _quotas(settings: Settings) -> Quotas:
     return Quotas(settings.workspace_datasets, settings.workspace_rows, settings.workspace_bytes)
 
 
-def _told(settings: Settings) -> Limits:
+def _public_limits(settings: Settings) -> Limits:
     """Each limit that is a setting, by its name."""
     names = set(Limits.__struct_fields__) & set(Settings.__struct_fields__)
-    told = {name: getattr(settings, name) or None for name in names}
-    sizes = {name: int(value) for name, value in told.items() if isinstance(value, int)}
-    return msgspec.convert({**told, **sizes}, Limits)
+    given = {name: getattr(settings, name) or None for name in names}
+    sizes = {name: int(value) for name, value in given.items() if isinstance(value, int)}
+    return msgspec.convert({**given, **sizes}, Limits)
 
 
 def _limits(settings: Settings) -> ReadLimits:

@@ -20,7 +20,7 @@ _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso"),
-    structlog.processors.ExceptionRenderer(lambda found: _told(found[1])),
+    structlog.processors.ExceptionRenderer(lambda found: _traced(found[1])),
 )
 
 
@@ -94,7 +94,7 @@ def _to_json(event: object, **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=repr)
 
 
-def _told(error: BaseException | None) -> str:
+def _traced(error: BaseException | None) -> str:
     """Where an exception came from and of what kind it is, not what it says: that may hold a cell."""
     parts = list[str]()
     while error is not None:

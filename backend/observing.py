@@ -97,8 +97,8 @@ async def _observe(app: ASGIApp, stopping: Stopping, scope: HTTPScope, receive: 
 
 def _with_caching(scope: HTTPScope, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
     """The headers, and in answers of the API what caches may do, where a handler has not said so."""
-    told = not scope["path"].startswith(f"{API_PATH}/") or any(name == b"cache-control" for name, _ in headers)
-    return headers if told else (*headers, _CACHING)
+    settled = not scope["path"].startswith(f"{API_PATH}/") or any(name == b"cache-control" for name, _ in headers)
+    return headers if settled else (*headers, _CACHING)
 
 
 def _stopping(scope: HTTPScope) -> Unavailable:
@@ -146,12 +146,12 @@ async def refuse(error: AppError, scope: HTTPScope, send: Send) -> None:
 def _record(scope: HTTPScope, status: int, seconds: float, request_id: str) -> None:
     template, method = scope.get("path_template", _UNKNOWN), scope["method"]
     REQUESTS.labels(known_method(method), template, str(status)).observe(seconds)
-    path, took = _told(scope, template), round(seconds * 1000, 1)
+    path, took = _logged_path(scope, template), round(seconds * 1000, 1)
     trace_id = scope["state"].get("trace_id", UNSET)
     log_request(RequestLine(method, path, status, took, request_id, datetime.now(UTC), trace_id=trace_id))
 
 
-def _told(scope: HTTPScope, template: str) -> str:
+def _logged_path(scope: HTTPScope, template: str) -> str:
     """The path, but for what may be a cell: behind `by-key/`, and in what is no path of ours."""
     if template.endswith(_BY_KEY):
         return "/".join([*scope["path"].split("/")[: template.count("/")], _BY_KEY])

@@ -24,8 +24,8 @@ class Access(ReceiveRoutePlugin):
                 continue
             if is_public(handler):
                 handler.security = [{}]
-            told = "No key is needed." if is_public(handler) else _told(action_of(handler))
-            handler.description = "\n\n".join(part for part in (handler.description, told) if part)
+            needs = "No key is needed." if is_public(handler) else _needs(action_of(handler))
+            handler.description = "\n\n".join(part for part in (handler.description, needs) if part)
             if _names_a_workspace(handler):
                 handler.responses = {**failures(409), **(handler.responses or {})}
 
@@ -38,7 +38,7 @@ def _names_a_workspace(handler: HTTPRouteHandler) -> bool:
     )
 
 
-def _told(action: Action) -> str:
+def _needs(action: Action) -> str:
     """`To list datasets: viewer, editor or owner; a key of scope read or write.`"""
     who = " or ".join(", ".join(action.roles).rsplit(", ", 1)) if action.in_workspace else "anyone"
     return f"To {action.words}: {who}; a key of scope {' or '.join(action.key_scopes)}."

@@ -82,9 +82,9 @@ class _Batch(Struct, forbid_unknown_fields=True):
 def batch(body: bytes) -> Batch:
     """Many operations. Raises BadRequest, InvalidBody."""
     _check_text(body)
-    told = decoded(body, _Batch)
-    deletes = [RecordRemoval(each) if isinstance(each, int) else each for each in told.deletes]
-    return Batch(told.creates, told.changes, deletes)
+    sent = decoded(body, _Batch)
+    deletes = [RecordRemoval(each) if isinstance(each, int) else each for each in sent.deletes]
+    return Batch(sent.creates, sent.changes, deletes)
 
 
 def _objects(items: Sequence[bytes | Raw]) -> list[Item]:

@@ -67,8 +67,8 @@ class DocumentConfig(OpenAPIConfig):
 
     def to_openapi_schema(self) -> OpenAPI:
         made = super().to_openapi_schema()
-        told = {each.name: getattr(made, each.name) for each in fields(made)}
-        return _Document(**told)
+        parts = {each.name: getattr(made, each.name) for each in fields(made)}
+        return _Document(**parts)
 
 
 class _Document(OpenAPI):
@@ -107,9 +107,9 @@ def documented(
             if answers is not None and success is not None:
                 success.content = {**(success.content or {}), **_content(answers)}  # type: ignore[union-attr]
             for status in ("200", "206") if files else ():
-                if (told := (self.responses or {}).get(status)) is not None:
+                if (answer := (self.responses or {}).get(status)) is not None:
                     schemas = files if isinstance(files, Mapping) else dict.fromkeys(files, FILE)
-                    told.content = _content(schemas)  # type: ignore[union-attr]
+                    answer.content = _content(schemas)  # type: ignore[union-attr]
 
     return Documented
 

@@ -93,10 +93,10 @@ class ExportController(Controller):
             await exports.plan(request.user, asked)
             return Response(None, status_code=202, headers={"Content-Type": JSON})
         known = request.headers.get("if-none-match")
-        told, etag = await exports.announce(request.user, asked, if_none_match=known)
-        if told is None:
+        announced, etag = await exports.announce(request.user, asked, if_none_match=known)
+        if announced is None:
             return Response(None, status_code=304, headers={"ETag": etag})
-        return Response(None, headers={"Content-Type": told.media_type, **_headers(told, etag)})
+        return Response(None, headers={"Content-Type": announced.media_type, **_headers(announced, etag)})
 
     @post(
         "/",
@@ -117,8 +117,8 @@ class ExportController(Controller):
         refuse_unknown(request.query_params, ("workspace", *sorted(_ASKED)))
         members = await body_members(request)
         query = query_from_members(members, _ASKED, max_limit=None)
-        told = {name: value for name, value in members.items() if name in _ASKED}
-        workspace, options = request.query_params.get("workspace"), {**string_members(request, _ASKED), **told}
+        stated = {name: value for name, value in members.items() if name in _ASKED}
+        workspace, options = request.query_params.get("workspace"), {**string_members(request, _ASKED), **stated}
         if explain_asked(options):
             return await _explained(request, ref, workspace, query, explanations)
         asked, prepare = _asked(ref, workspace, query, options)
@@ -156,11 +156,11 @@ async def _export(
     return Stream(export.chunks, media_type=media_type, headers=_headers(export, etag))
 
 
-def _headers(told: Announced, etag: str) -> dict[str, str]:
+def _headers(announced: Announced, etag: str) -> dict[str, str]:
     return {
-        "Content-Disposition": attachment(told.filename),
-        "X-Row-Count": str(told.rows),
-        "X-Dataset-Version": str(told.version),
+        "Content-Disposition": attachment(announced.filename),
+        "X-Row-Count": str(announced.rows),
+        "X-Dataset-Version": str(announced.version),
         "ETag": etag,
     }
 

@@ -86,10 +86,10 @@ class FilteredWriteController(Controller):
         """
         workspace, query = query_from_string(request.scope["query_string"], _OWN)
         _refuse_other(query)
-        told = string_members(request, _OWN)
+        own = string_members(request, _OWN)
         asked = await _asked(request)
-        most = _most(told.get("max_affected"), asked.max_affected)
-        terms = Terms(most, if_match, dry_run=_flag("dry_run", told.get("dry_run", "false")))
+        most = _most(own.get("max_affected"), asked.max_affected)
+        terms = Terms(most, if_match, dry_run=_flag("dry_run", own.get("dry_run", "false")))
         if [query.given != set(), bytes(asked.where) != _NOT_GIVEN, asked.ids is not None].count(True) > 1:
             raise BadRequest("Say once which records: by filters in the address, `where` or `ids`.")
         if asked.ids is not None:
@@ -136,11 +136,11 @@ def _refuse_other(query: Query) -> None:
         raise BadRequest(f"{', '.join(other)}: only filters and q say which records to delete.")
 
 
-def _most(text: str | None, told: int | None) -> int | None:
+def _most(text: str | None, in_body: int | None) -> int | None:
     number = None if text is None else whole(text)
     if text is not None and (number is None or number < 0):
         raise InvalidParameter(f"max_affected is a whole number from 0 on, not {shown(text)}.")
-    return _either(number, told)
+    return _either(number, in_body)
 
 
 def _either(in_address: int | None, in_body: int | None) -> int | None:

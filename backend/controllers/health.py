@@ -25,7 +25,7 @@ class MetricsController(Controller):
     @get()
     async def metrics(self, figures: NamedDependency[FigureService]) -> Response[bytes]:
         """Of all workers, in the text format of Prometheus."""
-        return Response(await figures.told(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(await figures.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 class HealthController(Controller):

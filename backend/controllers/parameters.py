@@ -73,7 +73,7 @@ def refuse_repeated(names: Iterable[str]) -> None:
 def _declared(handler: BaseRouteHandler) -> tuple[str, ...]:
     fields = handler.parsed_fn_signature.parameters
     return tuple(
-        told.name or name
+        kwarg.name or name
         for name, field in fields.items()
-        if isinstance(told := field.kwarg_definition, QueryParameter)
+        if isinstance(kwarg := field.kwarg_definition, QueryParameter)
     )

@@ -88,8 +88,8 @@ class PreparedExportController(Controller):
         headers = _headers(export)
         if matches(request.headers.get("if-none-match"), headers["ETag"], weak=True):
             return Response(None, status_code=304, headers={"ETag": headers["ETag"]})
-        told = {"Content-Type": export.media_type, "Content-Length": str(export.bytes)}
-        return Response(None, headers={**headers, **told})
+        sizes = {"Content-Type": export.media_type, "Content-Length": str(export.bytes)}
+        return Response(None, headers={**headers, **sizes})
 
     @delete("/{export_id:uuid}", opt=may(Action.DELETE_OWN_EXPORTS), responses=failures(403, 404))
     async def remove(

@@ -79,8 +79,8 @@ async def receive_raw(
     upload.media_type = MEDIA_TYPE_BY_FORMAT[upload.format] if upload.format else request.content_type[0] or None
     upload.charset = request.content_type[1].get("charset") or None
     upload.filename = _filename(request)
-    told = {name: params.pop(name) for name in known if name in params}
-    wanted = _import_request(_into(request, told, into), options_from_strings(params))
+    own = {name: params.pop(name) for name in known if name in params}
+    wanted = _import_request(_into(request, own, into), options_from_strings(params))
     if wanted.name is not None:
         await imports.check_free(request.user, wanted.name, wanted.workspace)
     await upload.receive(body_chunks(request))
@@ -94,8 +94,8 @@ def _into(request: CallerRequest, params: Mapping[str, Any], dataset: str | None
     mode, key = params.get("mode", "append"), params.get("key")
     if mode not in INTO_MODES:
         raise BadRequest(f"There is no mode {shown(mode)}; {nearest(mode, INTO_MODES)}.")
-    told = {"mode": mode, "key": items(key) if key else [], "dataset": dataset}
-    return {**params, **told, "if_match": request.headers.get("if-match")}
+    asked = {"mode": mode, "key": items(key) if key else [], "dataset": dataset}
+    return {**params, **asked, "if_match": request.headers.get("if-match")}
 
 
 async def of_kept_into(request: CallerRequest, body: bytes, dataset: str) -> tuple[UUID, ImportRequest]:
@@ -210,8 +210,8 @@ async def of_kept(request: CallerRequest, imports: ImportService, body: bytes) -
     wanted = decoded(body, UploadedDataset)
     if "workspace" in params and wanted.workspace is not None:
         raise BadRequest("`workspace` is given twice.")
-    told = {"workspace": wanted.workspace, "dry_run": wanted.dry_run, **params}
-    asked = _import_request({name: value for name, value in told.items() if value is not None}, wanted.options)
+    given = {"workspace": wanted.workspace, "dry_run": wanted.dry_run, **params}
+    asked = _import_request({name: value for name, value in given.items() if value is not None}, wanted.options)
     asked = msgspec.structs.replace(asked, name=wanted.name)
     if asked.name is not None:
         await imports.check_free(request.user, asked.name, asked.workspace)

@@ -75,8 +75,8 @@ class WorkspaceArchiveController(Controller):
         workspace_exports: NamedDependency[WorkspaceExportService],
     ) -> Response[None]:
         """What an export would say of its file; none is made."""
-        told = await workspace_exports.announce(request.user, workspace, _export_options(request))
-        return Response(None, headers={"Content-Type": ZIP, **_headers(told)})
+        announced = await workspace_exports.announce(request.user, workspace, _export_options(request))
+        return Response(None, headers={"Content-Type": ZIP, **_headers(announced)})
 
     @post(
         "/import",
@@ -123,11 +123,11 @@ def _export_options(request: CallerRequest) -> ExportOptions:
     return export_options(string_members(request, OPTIONS))
 
 
-def _headers(told: AnnouncedArchive) -> dict[str, str]:
+def _headers(announced: AnnouncedArchive) -> dict[str, str]:
     return {
-        "Content-Disposition": attachment(told.filename),
+        "Content-Disposition": attachment(announced.filename),
         "Cache-Control": "private",
-        "X-Row-Count": str(told.rows),
+        "X-Row-Count": str(announced.rows),
     }
 
 
@@ -140,25 +140,25 @@ async def _receive(request: CallerRequest, imports: WorkspaceImportService, uplo
             f"An archive is sent as {ZIP}, or as the part `file` of a form: {_FORM_TYPE}; not as {shown(media_type)}."
         )
         raise UnsupportedFormat(text)
-    told = dict(request.query_params)
-    await imports.check(request.user, asked := _asked(told))
+    params = dict(request.query_params)
+    await imports.check(request.user, asked := _asked(params))
     if media_type != _FORM_TYPE:
         await upload.receive(body_chunks(request))
         return asked
 
     async def check(name: str, value: str) -> None:
-        if name in told:
+        if name in params:
             raise BadRequest(f"`{name}` is given twice.")
-        told[name] = value
-        await imports.check(request.user, _asked(told))
+        params[name] = value
+        await imports.check(request.user, _asked(params))
 
     boundary = request.content_type[1].get("boundary", "")
     await FormReceiver(upload, _FIELDS, check).receive(body_chunks(request), boundary)
-    return _asked(told)
+    return _asked(params)
 
 
-def _asked(told: Mapping[str, str]) -> WorkspaceImportRequest:
+def _asked(params: Mapping[str, str]) -> WorkspaceImportRequest:
     try:
-        return msgspec.convert(told, WorkspaceImportRequest, strict=False)
+        return msgspec.convert(params, WorkspaceImportRequest, strict=False)
     except msgspec.ValidationError as error:
         raise BadRequest(f"A parameter cannot be used: {error}.") from error

@@ -52,26 +52,26 @@ async def between(tx: Tx, scope: WorkspaceScope, before: Snapshot, after: Snapsh
     return Between(scope, before, after, frozenset(await datasets.list_keys(tx, scope, before.dataset_id)))
 
 
-def different(told: Between, *, behind: int = 0) -> sql.Composed:
+def different(pair: Between, *, behind: int = 0) -> sql.Composed:
     """FROM and WHERE of the records that differ: `b` is the image before, `a` the one after, each null without one.
 
     `behind`: those with greater ids. Both sides say so: PostgreSQL takes it into neither from behind the join.
 
     A record that is in both versions is compared by what the later one's columns show, to the digit.
     """
-    low, high = sorted((told.before.version, told.after.version))
+    low, high = sorted((pair.before.version, pair.after.version))
     names = {
         "behind": behind,
         "low": low,
         "high": high,
         "live": LIVE,
-        "records": records(told.scope, told.before.store),
+        "records": records(pair.scope, pair.before.store),
     }
     sides = [_GONE.format(**names), _COME.format(**names)]
-    before, after = sides if low == told.before.version else reversed(sides)
-    later = {column.key for column in told.after.columns}
-    both = later & {column.key for column in told.before.columns}
-    b, a = _shown(sql.SQL("b.data"), told.used - both), _shown(sql.SQL("a.data"), told.used - later)
+    before, after = sides if low == pair.before.version else reversed(sides)
+    later = {column.key for column in pair.after.columns}
+    both = later & {column.key for column in pair.before.columns}
+    b, a = _shown(sql.SQL("b.data"), pair.used - both), _shown(sql.SQL("a.data"), pair.used - later)
     return sql.SQL(
         "({before}) b FULL JOIN ({after}) a ON a.id = b.id WHERE (a.id IS NULL OR b.id IS NULL"
         " OR NOT record_image_eq(ROW({b}), ROW({a})) AND ({b} <> {a} OR {b}::text <> {a}::text))"
@@ -83,30 +83,30 @@ def _shown(data: sql.SQL, hidden: Collection[str]) -> sql.Composable:
     return sql.SQL("({} - {}::text[])").format(data, sorted(hidden)) if hidden else data
 
 
-async def summary(tx: Tx, told: Between) -> tuple[int, int, int]:
+async def summary(tx: Tx, pair: Between) -> tuple[int, int, int]:
     """How many records were added, changed, removed."""
-    row = await (await tx.execute(_COUNTS.format(source=different(told)))).fetchone()
+    row = await (await tx.execute(_COUNTS.format(source=different(pair)))).fetchone()
     return row or (0, 0, 0)
 
 
-async def list_page(tx: Tx, told: Between, *, behind: int, limit: int) -> list[Images]:
+async def list_page(tx: Tx, pair: Between, *, behind: int, limit: int) -> list[Images]:
     """Records that differ, in order, those behind an id."""
     query = sql.SQL("SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1 LIMIT {}").format(
-        different(told, behind=behind), limit
+        different(pair, behind=behind), limit
     )
     rows = await (await tx.execute(query)).fetchall()
     return [Images(*row) for row in rows]
 
 
-def stream_statement(tx: BulkTx, told: Between) -> bytes:
+def stream_statement(tx: BulkTx, pair: Between) -> bytes:
     """`COPY … TO STDOUT` of all records that differ, in order; `read_line` reads its lines.
 
     Raises VersionPruned, DatasetNotFound.
     """
-    kept = [check_kept(tx, told.scope, version) for version in (told.before, told.after)]
-    told = structs.replace(told, before=structs.replace(told.before, store=kept[0].store))
+    kept = [check_kept(tx, pair.scope, version) for version in (pair.before, pair.after)]
+    pair = structs.replace(pair, before=structs.replace(pair.before, store=kept[0].store))
     query = sql.SQL("COPY (SELECT coalesce(b.id, a.id), b.data, a.data FROM {} ORDER BY 1) TO STDOUT {}").format(
-        different(told), NDJSON
+        different(pair), NDJSON
     )
     return query.as_bytes(tx)
 

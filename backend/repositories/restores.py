@@ -70,14 +70,14 @@ async def count_touched(tx: Tx, scope: WorkspaceScope, target: Snapshot, *, most
     return row[0] if row else 0
 
 
-async def compare(tx: Tx, told: Between) -> Counts:
-    """Finds the records that are not what they were; `told` goes from the newest version to the older one.
+async def compare(tx: Tx, pair: Between) -> Counts:
+    """Finds the records that are not what they were; `pair` goes from the newest version to the older one.
 
     Kept are the places of their images: they stay while the transaction holds the table and the dataset its versions.
     """
     query = sql.SQL(
         "CREATE TEMPORARY TABLE restored ON COMMIT DROP AS SELECT b.place AS now, a.place AS before FROM {}"
-    ).format(different(told))
+    ).format(different(pair))
     await tx.execute(ROOMY)
     await tx.execute(query)
     await tx.execute(sql.SQL("ANALYZE {}").format(_DIFFERENT))
@@ -95,36 +95,36 @@ async def has_more(tx: Tx, scope: WorkspaceScope, store: Store, most: int) -> bo
     return int((await counted.fetchone() or (0,))[0]) > most
 
 
-async def close(tx: Tx, told: Between, version: int, *, every: bool) -> None:
+async def close(tx: Tx, pair: Between, version: int, *, every: bool) -> None:
     """The records found by `compare`, `every` live one, are no longer what they are, from `version` on."""
-    await _by_place(tx, told, version, _CLOSE_ALL if every else _CLOSE, told.before.store)
+    await _by_place(tx, pair, version, _CLOSE_ALL if every else _CLOSE, pair.before.store)
 
 
-async def bring_back(tx: Tx, told: Between, version: int, store: Store, *, every: bool) -> None:
+async def bring_back(tx: Tx, pair: Between, version: int, store: Store, *, every: bool) -> None:
     """The records found by `compare`, and closed, are what they were again, from `version` on, in `store`."""
-    await _by_place(tx, told, version, _BRING_BACK_ALL if every else _BRING_BACK, store)
+    await _by_place(tx, pair, version, _BRING_BACK_ALL if every else _BRING_BACK, store)
 
 
-async def _by_place(tx: Tx, told: Between, version: int, statement: sql.SQL, store: Store) -> None:
+async def _by_place(tx: Tx, pair: Between, version: int, statement: sql.SQL, store: Store) -> None:
     for each in _BY_PLACE:
         await tx.execute(each)
-    await _run(tx, told, version, statement, store)
+    await _run(tx, pair, version, statement, store)
     for each in _AS_USUAL:
         await tx.execute(each)
 
 
-async def _run(tx: Tx, told: Between, version: int, statement: sql.SQL, store: Store) -> None:
-    names = {"records": records(told.scope, told.before.store), "new": records(told.scope, store)}
-    numbers = {"version": version, "then": told.after.version, "live": LIVE}
+async def _run(tx: Tx, pair: Between, version: int, statement: sql.SQL, store: Store) -> None:
+    names = {"records": records(pair.scope, pair.before.store), "new": records(pair.scope, store)}
+    numbers = {"version": version, "then": pair.after.version, "live": LIVE}
     await tx.execute(statement.format(different=_DIFFERENT, **names, **numbers))
 
 
-async def write_anew(tx: Tx, told: Between, version: int, store: Store, *, every: bool) -> None:
+async def write_anew(tx: Tx, pair: Between, version: int, store: Store, *, every: bool) -> None:
     """What `close` and `bring_back` make of the record table, as a new one, its indexes made after it was filled."""
-    await create_table(tx, told.scope, store, history=True)
-    await _run(tx, told, version, _COPY_ALL if every else _COPY, store)
-    await bring_back(tx, told, version, store, every=every)
-    await add_indexes(tx, told.scope, store, history=True)
+    await create_table(tx, pair.scope, store, history=True)
+    await _run(tx, pair, version, _COPY_ALL if every else _COPY, store)
+    await bring_back(tx, pair, version, store, every=every)
+    await add_indexes(tx, pair.scope, store, history=True)
 
 
 async def list_images(tx: Tx, scope: WorkspaceScope, target: Snapshot, ids: Sequence[int]) -> list[Then]:

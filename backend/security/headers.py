@@ -76,8 +76,8 @@ def readable_from(origins: Sequence[str], app: ASGIApp) -> ASGIApp:
             return
         allowed: Headers = (*vary, (b"access-control-allow-origin", origin)) if vary else ()
         if _asks_first(scope, headers):
-            told = (*_encoded(config.preflight_headers), *allowed[1:])
-            await send({"type": "http.response.start", "status": 204, "headers": told})
+            fields = (*_encoded(config.preflight_headers), *allowed[1:])
+            await send({"type": "http.response.start", "status": 204, "headers": fields})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await app(scope, receive, adding((*simple, *allowed), send))

@@ -71,13 +71,13 @@ async def _run(attempt: Attempt, body: _Body, scope: Scope, app: ASGIApp) -> Tol
         await app(scope, body.receive, answer.send)
         ScopeState.from_scope(scope).response_started = False
         if answer.status >= 400:
-            return answer.told(b"")
+            return answer.kept(b"")
         try:
             async with asyncio.timeout(_PATIENCE):
                 await body.read_rest()
         except TimeoutError as error:
             raise IncompleteBody from error
-        told = answer.told(body.fingerprint.digest())
+        told = answer.kept(body.fingerprint.digest())
         await attempt.answer(told)
     return told
 
@@ -86,9 +86,9 @@ class _Body:
     """A request's body on its way to the handler."""
 
     def __init__(self, receive: Receive, request: Request[Any, Any, Any], most: int) -> None:
-        kind, told = request.content_type
-        boundary = told.get("boundary", "") if kind == "multipart/form-data" else ""
-        about = "\0".join([kind, *(f"{name}={told[name]}" for name in sorted(told) if name != "boundary")])
+        kind, params = request.content_type
+        boundary = params.get("boundary", "") if kind == "multipart/form-data" else ""
+        about = "\0".join([kind, *(f"{name}={params[name]}" for name in sorted(params) if name != "boundary")])
         self.fingerprint = Fingerprint(request.scope["query_string"], about.encode(), boundary.encode())
         self._receive = receive
         self._left = most
@@ -127,7 +127,7 @@ class _Answer:
         elif message["type"] == "http.response.body":
             self._body += message["body"]
 
-    def told(self, fingerprint: bytes) -> Told:
+    def kept(self, fingerprint: bytes) -> Told:
         return Told(self.status, self._headers, bytes(self._body), fingerprint)
 
 

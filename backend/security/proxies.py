@@ -19,18 +19,18 @@ def behind(proxies: int, app: ASGIApp) -> ASGIApp:
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
-            seen = _told(scope, b"x-forwarded-for")
+            seen = _values(scope, b"x-forwarded-for")
             address = _address(seen[-min(proxies, len(seen))]) if seen else None
             if address is not None:
                 scope["client"] = (address, 0)
-            if _told(scope, b"x-forwarded-proto")[-1:] == ["https"]:
+            if _values(scope, b"x-forwarded-proto")[-1:] == ["https"]:
                 scope["scheme"] = "https"
         await app(scope, receive, send)
 
     return call
 
 
-def _told(scope: HTTPScope, name: bytes) -> list[str]:
+def _values(scope: HTTPScope, name: bytes) -> list[str]:
     """All that stands in headers of this name, in order."""
     values = ",".join(value.decode("latin-1") for header, value in scope["headers"] if header == name)
     return [value.strip() for value in values.split(",")] if values else []

@@ -51,8 +51,8 @@ def limited(app: ASGIApp, rates: Sequence[Rate], cache: Cache, users: UserServic
             UNCOUNTED.inc()
             await app(scope, receive, send)
             return
-        told = zip(rates, counted, strict=True)
-        left = ", ".join(f'"{rate.name}";r={max(0, rate.calls - n)};t={ceil(seconds)}' for rate, (n, seconds) in told)
+        counts = zip(rates, counted, strict=True)
+        left = ", ".join(f'"{rate.name}";r={max(0, rate.calls - n)};t={ceil(seconds)}' for rate, (n, seconds) in counts)
         send = adding(((b"ratelimit-policy", policy), (b"ratelimit", left.encode())), send)
         over = [(seconds, rate) for rate, (n, seconds) in zip(rates, counted, strict=True) if n > rate.calls]
         if over:
@@ -78,12 +78,12 @@ async def _who(scope: HTTPScope, users: UserService | None) -> bytes:
 def _network(address: str) -> str:
     """One caller has a whole network of IPv6 addresses."""
     try:
-        told = ip_address(address)
+        client = ip_address(address)
     except ValueError:
         return address
-    if not isinstance(told, IPv6Address):
+    if not isinstance(client, IPv6Address):
         return address
-    return str(told.ipv4_mapped or f"{int(told) >> (128 - _NETWORK):x}")
+    return str(client.ipv4_mapped or f"{int(client) >> (128 - _NETWORK):x}")
 
 
 def _too_many(seconds: float, rate: Rate) -> TooManyRequests:

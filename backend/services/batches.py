@@ -47,7 +47,7 @@ class Outcome(Struct):
         """The new images, changes first."""
         return [record for record in (*self.changed, *self.created) if record is not None]
 
-    def told(self, *, answer: bool, dry_run: bool) -> Changed:
+    def as_changed(self, *, answer: bool, dry_run: bool) -> Changed:
         """As the caller is answered."""
         return Changed(
             self.version,

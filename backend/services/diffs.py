@@ -57,9 +57,9 @@ class DiffService:
     ) -> DiffSummary:
         """How many records differ. Raises DatasetNotFound, VersionNotFound, VersionPruned."""
         async with self._database.snapshot(limited=True) as tx:
-            told = await _between(tx, caller, ref, workspace, before, after)
-            counts = await diffs.summary(tx, told)
-        return DiffSummary(*counts, _columns(told))
+            pair = await _between(tx, caller, ref, workspace, before, after)
+            counts = await diffs.summary(tx, pair)
+        return DiffSummary(*counts, _columns(pair))
 
     async def page(
         self,
@@ -80,19 +80,19 @@ class DiffService:
         if place is not None:
             before, after = map(str, place.versions)
         async with self._database.snapshot(limited=True) as tx:
-            told = await _between(tx, caller, ref, workspace, before, after, place)
-            if place is not None and place != _place(told, place.last, place.counts):
+            pair = await _between(tx, caller, ref, workspace, before, after, place)
+            if place is not None and place != _place(pair, place.last, place.counts):
                 raise InvalidCursor
-            counts = place.counts if place else await diffs.summary(tx, told)
-            images = await diffs.list_page(tx, told, behind=place.last if place else 0, limit=limit + 1)
-        data = tuple(map(_comparing(told), images[:limit]))
+            counts = place.counts if place else await diffs.summary(tx, pair)
+            images = await diffs.list_page(tx, pair, behind=place.last if place else 0, limit=limit + 1)
+        data = tuple(map(_comparing(pair), images[:limit]))
         more = len(images) > limit
-        following = self._seal.sealed(msgspec.msgpack.encode(_place(told, data[-1].id, counts))) if more else None
+        following = self._seal.sealed(msgspec.msgpack.encode(_place(pair, data[-1].id, counts))) if more else None
         return Diff(
-            told.before.version,
-            told.after.version,
+            pair.before.version,
+            pair.after.version,
             *counts,
-            _columns(told),
+            _columns(pair),
             data,
             len(data),
             more,
@@ -118,15 +118,15 @@ class DiffService:
         Raises DatasetNotFound, VersionNotFound, VersionPruned.
         """
         async with self._database.snapshot() as tx:
-            told = await _between(tx, caller, ref, workspace, before, after)
-        compare, encode = _comparing(told), msgspec.json.encode
+            pair = await _between(tx, caller, ref, workspace, before, after)
+        compare, encode = _comparing(pair), msgspec.json.encode
 
         def produce(out: spool.Spool) -> None:
             with self._database.bulk_read() as tx, out.interruptible(tx.cancel):
-                for lines in copy_out(tx, diffs.stream_statement(tx, told)):
+                for lines in copy_out(tx, diffs.stream_statement(tx, pair)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
-        earlier, later = told.before, told.after
+        earlier, later = pair.before, pair.after
         etag = f'W/"{earlier.token}.{later.token}.lines"'
         return Lines(earlier.version, later.version, etag, lambda: self._streams.start(produce, caller.user_id))
 
@@ -152,20 +152,20 @@ async def _between(
     return await diffs.between(tx, scope, await lookup.snapshot(tx, scope, head, version=wanted), later)
 
 
-def _place(told: Between, last: int, counts: tuple[int, int, int]) -> Place:
-    before, after = told.before, told.after
+def _place(pair: Between, last: int, counts: tuple[int, int, int]) -> Place:
+    before, after = pair.before, pair.after
     return Place(before.dataset_id, (before.version, after.version), (before.token, after.token), last, counts)
 
 
-def _comparing(told: Between) -> Callable[[Images], RecordDifference]:
+def _comparing(pair: Between) -> Callable[[Images], RecordDifference]:
     """Tells two images apart. Columns are called as in the later version, those of a removed record as in its own."""
-    known = {column.key for column in told.before.columns}
+    known = {column.key for column in pair.before.columns}
 
     def compare(images: Images) -> RecordDifference:
         before = {} if images.before is None else _values.decode(images.before)
         after = {} if images.after is None else _values.decode(images.after)
         cells = dict[str, CellDifference]()
-        for column in told.before.columns if images.after is None else told.after.columns:
+        for column in pair.before.columns if images.after is None else pair.after.columns:
             b = before.get(column.key, _NULL) if column.key in known else _NULL
             a = after.get(column.key, _NULL)
             if bytes(b) != bytes(a):
@@ -178,9 +178,9 @@ def _comparing(told: Between) -> Callable[[Images], RecordDifference]:
     return compare
 
 
-def _columns(told: Between) -> tuple[ColumnDifference, ...]:
+def _columns(pair: Between) -> tuple[ColumnDifference, ...]:
     """The columns that are not what they were, those of the later version first."""
-    before, after = told.before.columns, told.after.columns
+    before, after = pair.before.columns, pair.after.columns
     moved = _moved(before, after)
     earlier = {column.key: (place, column) for place, column in enumerate(before, 1)}
     found = list[ColumnDifference]()

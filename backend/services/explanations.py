@@ -50,9 +50,9 @@ class ExplanationService:
             statement, params = _statement(reading, call, str(snapshot.dataset_id))
             known = await indexes.list_of(tx, snapshot.store)
             planned = await plan(tx, statement, params, f"records_{snapshot.store.hex}")
-        return self._told(reading, call, {index.digest: index for index in known}, planned)
+        return self._explained(reading, call, {index.digest: index for index in known}, planned)
 
-    def _told(self, reading: Reading, call: Call, known: dict[str, Index], planned: Plan) -> Explanation:
+    def _explained(self, reading: Reading, call: Call, known: dict[str, Index], planned: Plan) -> Explanation:
         snapshot, chosen = reading.snapshot, reading.chosen
         would = [each for access in chosen.accesses for each in self._indexes(access, known, reading, planned)]
         used = [index for index in would if index.used]
@@ -85,10 +85,10 @@ class ExplanationService:
             for each in known.values()
             if each.expression == access.expression and each.form != access.form and each.name in planned.indexes
         ]
-        told = [self._index(each.form, access.column, each, reading, planned) for each in other]
+        found = [self._index(each.form, access.column, each, reading, planned) for each in other]
         if not other or (query.sort and query.sort[0].column == access.column):
-            told.append(self._index(access.form, access.column, own, reading, planned))
-        return told
+            found.append(self._index(access.form, access.column, own, reading, planned))
+        return found
 
     def _index(
         self, form: Form, column: str | None, index: Index | None, reading: Reading, planned: Plan

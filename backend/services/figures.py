@@ -74,7 +74,7 @@ class FigureService:
         self._sample()
         await asyncio.to_thread(self._write)
 
-    async def told(self) -> bytes:
+    async def exposition(self) -> bytes:
         """All metrics, in the text format of Prometheus; all who ask while others are told are told the next together.
 
         They are not told the same as those: numbers collected before somebody asks can be less than what he was told.
@@ -106,15 +106,15 @@ class FigureService:
     def _write(self) -> Told:
         """This worker's numbers, written down; not where the disk is full: then others tell older ones."""
         with self._writing:
-            told = Told(time(), metrics.total([self._before, metrics.numbers()]))
+            counted = Told(time(), metrics.total([self._before, metrics.numbers()]))
             if self._place is not None:
                 path = self._place.folder / f"{self._worker}.json"
                 try:
-                    path.with_suffix(".new").write_bytes(msgspec.json.encode(told))
+                    path.with_suffix(".new").write_bytes(msgspec.json.encode(counted))
                     path.with_suffix(".new").replace(path)
                 except OSError as error:
                     self._warn(error)
-            return told
+            return counted
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:

@@ -52,8 +52,8 @@ class FilteredWriteService:
         Raises InvalidQuery, TooManyMatch, QuotaExceeded, and InvalidRecord naming each bad value.
         """
         many = await self._is_many(caller, ref, workspace, query)
-        if terms.dry_run and (told := await self._told(caller, ref, workspace, query, changes, terms)) is not None:
-            return told
+        if terms.dry_run and (done := await self._dry_run(caller, ref, workspace, query, changes, terms)) is not None:
+            return done
         async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
             matching = self._matching(writing, query)
             found = await filtered_writes.count(tx, matching)
@@ -83,8 +83,8 @@ class FilteredWriteService:
             async with self._looked_at(caller, ref, workspace, terms) as (tx, writing):
                 found = await filtered_writes.count(tx, self._matching(writing, query))
                 _check_most(found, terms)
-                told = Changed(writing.version, 0, 0, found, 0, dry_run=True) if found else _nothing(writing, 0, terms)
-                return told, writing.head.etag
+                done = Changed(writing.version, 0, 0, found, 0, dry_run=True) if found else _nothing(writing, 0, terms)
+                return done, writing.head.etag
         async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
             matching = self._matching(writing, query)
             if terms.max_affected is not None:
@@ -100,7 +100,7 @@ class FilteredWriteService:
             batch = Batch(deletes=[RecordRemoval(each) for each in ids], places=_IDS)
             done = await apply(tx, writing, batch, limits=self._limits, answer=False, operation="delete")
             _check_most(len(ids), terms)
-        return done.told(answer=False, dry_run=terms.dry_run), writing.head.etag if terms.dry_run else done.etag
+        return done.as_changed(answer=False, dry_run=terms.dry_run), writing.head.etag if terms.dry_run else done.etag
 
     async def _is_many(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> bool:
         """Whether so many match that others are not to wait for it; found out before anybody does.
@@ -115,7 +115,7 @@ class FilteredWriteService:
             matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
             return await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
 
-    async def _told(
+    async def _dry_run(
         self, caller: Caller, ref: str, workspace: str | None, query: Query, changes: Item, terms: Terms
     ) -> tuple[Changed, str] | None:
         """What a dry run of `patch` answers by counting.
@@ -132,8 +132,8 @@ class FilteredWriteService:
                 await require(tx, writing.scope, writing.quotas, [changes])
             patch = _patch(changes, writing, self._limits.max_cell)
             changed = await filtered_writes.count_patched(tx, matching, patch) if found else 0
-            told = Changed(writing.version, 0, changed, 0, found - changed, dry_run=True)
-            return told if changed else _nothing(writing, found, terms), writing.head.etag
+            done = Changed(writing.version, 0, changed, 0, found - changed, dry_run=True)
+            return done if changed else _nothing(writing, found, terms), writing.head.etag
 
     @asynccontextmanager
     async def _looked_at(

@@ -64,7 +64,7 @@ class RecordWriteService:
         async with self._writers.write(caller, ref, workspace, dry_run=dry_run) as (tx, writing):
             require_match(if_match, writing.head)
             done = await apply(tx, writing, batch, limits=self._limits, partial=partial, answer=answer)
-        return done.told(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
+        return done.as_changed(answer=answer, dry_run=dry_run), writing.head.etag if dry_run else done.etag
 
     async def create(
         self,

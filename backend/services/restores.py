@@ -120,14 +120,14 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, anew: Anew, *
     """
     key = _key_then(writing, target)
     now = structs.replace(writing.snapshot, columns=target.columns)  # what an image hides under them would show again
-    told = await diffs.between(tx, writing.scope, now, target)
-    counts = await restores.compare(tx, told)
+    pair = await diffs.between(tx, writing.scope, now, target)
+    counts = await restores.compare(tx, pair)
     if counts.added or counts.changed:
         await require(tx, writing.scope, writing.quotas, rows=counts.added - counts.removed)
     reshaped = await _restore_columns(tx, writing, target)
     if key is None and dry_run:
         return counts, reshaped
-    await _restore_images(tx, writing, told, counts, anew)
+    await _restore_images(tx, writing, pair, counts, anew)
     if key is not None and (ids := await record_keys.without(tx, writing.scope, writing.store, key)):
         text = f"Record {ids[0]} had no value in {shown(key.name)}, the dataset's key; clear the key first."
         raise InvalidRecord(text, errors=[ErrorItem(text, column=key.name, code="NULL", record=ids[0])])
@@ -136,7 +136,7 @@ async def _restore_all(tx: Tx, writing: Writing, target: Snapshot, anew: Anew, *
     return counts, reshaped
 
 
-async def _restore_images(tx: Tx, writing: Writing, told: Between, counts: Counts, anew: Anew) -> None:
+async def _restore_images(tx: Tx, writing: Writing, pair: Between, counts: Counts, anew: Anew) -> None:
     """The images that were found to differ, and the key's index.
 
     A second table is not left behind before the first one was dropped: no quota counts them.
@@ -148,13 +148,13 @@ async def _restore_images(tx: Tx, writing: Writing, told: Between, counts: Count
         or await restores.has_more(tx, writing.scope, writing.store, enough)
         or await stores.has_retired(tx, writing.scope, writing.head.dataset.id)
     ):
-        await restores.close(tx, told, writing.version, every=every)
+        await restores.close(tx, pair, writing.version, every=every)
         await follow(tx, writing)
-        await restores.bring_back(tx, told, writing.version, writing.store, every=every)
+        await restores.bring_back(tx, pair, writing.version, writing.store, every=every)
     else:
         await pruning.lock(tx, writing.head.dataset.id)
         writing.moved = Store(uuid7())
-        await restores.write_anew(tx, told, writing.version, writing.moved, every=every)
+        await restores.write_anew(tx, pair, writing.version, writing.moved, every=every)
         await build_anew(tx, writing)
 
 

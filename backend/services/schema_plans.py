@@ -53,9 +53,9 @@ def plan_changes(columns: Sequence[Column], patch: SchemaPatch, used_keys: Colle
         changed = _changed(column, change)
         after.append(changed)
         names.append((f"/columns/{place}/rename_to" if change.rename_to is not UNSET else "", changed.name))
-        if (told := _told(column, changed.type, change, f"/columns/{place}", errors)) is not None:
-            retyped.append(Retyped(place, told))
-        if not changed.nullable and (column.nullable or told is not None):
+        if (retyping := _retyping(column, changed.type, change, f"/columns/{place}", errors)) is not None:
+            retyped.append(Retyped(place, retyping))
+        if not changed.nullable and (column.nullable or retyping is not None):
             required[column.key] = f"/columns/{place}" if change.nullable is UNSET else f"/columns/{place}/nullable"
     keys = keys_for([each.name.strip() for each in patch.add], (), used_keys)
     for at, (key, new) in enumerate(zip(keys, patch.add, strict=True)):
@@ -104,7 +104,9 @@ def _changed(column: Column, change: ColumnChange) -> Column:
     )
 
 
-def _told(column: Column, kind: ColumnType, change: ColumnChange, pointer: str, errors: list[ErrorItem]) -> Told | None:
+def _retyping(
+    column: Column, kind: ColumnType, change: ColumnChange, pointer: str, errors: list[ErrorItem]
+) -> Told | None:
     """How the column's values are converted; None where they stay as they are."""
     wrong = _wrong_option(column, kind, change)
     if wrong is not None:

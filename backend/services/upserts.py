@@ -61,12 +61,12 @@ class UpsertService:
                 places=_places(new, [at for at, _ in old]),
             )
             done = await apply(tx, writing, batch, limits=self._limits, answer=wanted.answer, operation="upsert")
-        told = done.told(answer=wanted.answer, dry_run=wanted.dry_run)
+        changed = done.as_changed(answer=wanted.answer, dry_run=wanted.dry_run)
         if wanted.answer:
             made = [*zip(new, done.created, strict=True), *zip((at for at, _ in old), done.changed, strict=True)]
             records = [record for _, record in sorted(made, key=lambda each: each[0]) if record is not None]
-            told = msgspec.structs.replace(told, data=records)
-        return told, writing.head.etag if wanted.dry_run else done.etag
+            changed = msgspec.structs.replace(changed, data=records)
+        return changed, writing.head.etag if wanted.dry_run else done.etag
 
 
 def _places(new: Sequence[int], old: Sequence[int]) -> Places:

@@ -108,7 +108,7 @@ class WorkspaceImportService:
             slug = await free_slug(tx, caller, asked.slug, manifest.workspace.slug)
         workspace = PlannedWorkspace(slug, name, manifest.workspace.description)
         return WorkspaceImportPlan(
-            workspace, tuple(_told(manifest, each, None) for each in manifest.datasets), manifest.rows
+            workspace, tuple(_imported(manifest, each, None) for each in manifest.datasets), manifest.rows
         )
 
 
@@ -159,10 +159,10 @@ class _Bringing:
             made = await own_workspaces.find(tx, caller.user_id, scope.id)
         if made is None:
             raise TypeError("a workspace that was just made is there")
-        told = tuple(
-            _told(manifest, each, head.dataset.id) for each, head in zip(manifest.datasets, heads, strict=True)
+        found = tuple(
+            _imported(manifest, each, head.dataset.id) for each, head in zip(manifest.datasets, heads, strict=True)
         )
-        return Imported(made, WorkspaceImport(made.workspace, told, manifest.rows, round(perf_counter() - started, 3)))
+        return Imported(made, WorkspaceImport(made.workspace, found, manifest.rows, round(perf_counter() - started, 3)))
 
     async def _store(self, tx: Tx, scope: WorkspaceScope, dataset: ArchivedDataset) -> Head:
         """One dataset at version 1; its evidence is what the archive says: values may have changed since."""
@@ -225,7 +225,7 @@ def _origin(manifest: Manifest, dataset: ArchivedDataset) -> ImportedFrom:
     return ImportedFrom(manifest.workspace.id, dataset.id, dataset.version)
 
 
-def _told(manifest: Manifest, dataset: ArchivedDataset, dataset_id: UUID | None) -> ImportedDataset:
+def _imported(manifest: Manifest, dataset: ArchivedDataset, dataset_id: UUID | None) -> ImportedDataset:
     return ImportedDataset(
         dataset_id,
         dataset.slug,

@@ -39,10 +39,10 @@ async def test_who_asks_for_metrics_at_the_same_time_is_told_together(
 ) -> None:
     database = Database(postgres_url, size=1, bulk_size=1, prepare=True)
     figures = FigureService(database, watch, Place(tmp_path, "scraped"))
-    first = asyncio.create_task(figures.told())
+    first = asyncio.create_task(figures.exposition())
     for _ in range(2):
         await asyncio.sleep(0)  # until it collects
-    told = await asyncio.gather(*[figures.told() for _ in range(500)])
+    told = await asyncio.gather(*[figures.exposition() for _ in range(500)])
     assert len({id(each) for each in told}) == 1
     assert told[0] is not await first
     assert all(b"\nsheaf_database_up " in each for each in (await first, told[0]))
