@@ -252,9 +252,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of what is random")
     parser.add_argument("--kind", action="append", default=[], choices=KINDS, help="only this one; may be repeated")
+    parser.add_argument("--folder", type=Path, help="for journals; what is mounted at `disk` in it is filled")
     asked = parser.parse_args()
     plan = Plan(asked.minutes * 60, asked.seed, kinds=asked.kind)
-    folder = Path(mkdtemp(prefix="sheaf-faults-"))
+    folder = asked.folder or Path(mkdtemp(prefix="sheaf-faults-"))
     print(f"seed {plan.seed}; journals in {folder}", file=sys.stderr)
     try:
         result = try_faults(folder, plan)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.trials.disturbances import DISK_FULL
+from scripts.trials.disturbances import DISK_FULL, small_disk
 from scripts.trials.faults import Impossible, Plan, Result, try_faults
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
@@ -28,3 +28,10 @@ def test_what_was_answered_is_there_and_nothing_else(tmp_path: Path) -> None:
     assert result.faults == dict.fromkeys(kinds, 1)
     if DISK_FULL not in kinds:
         pytest.skip("no disk may be mounted here: all was tried but a full one")
+
+
+def test_a_disk_that_is_mounted_already_is_taken_and_left() -> None:
+    """As `./scripts/faults` mounts it for an ordinary user."""
+    with small_disk(Path("/proc")) as disk:
+        assert disk
+    assert Path("/proc/self").exists()
