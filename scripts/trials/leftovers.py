@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from backend.assembly import most_connections
+from backend import assembly
 from backend.settings import Settings
 from scripts.trials.service import WORKERS, Service
 
@@ -37,8 +37,6 @@ _OTHERS = {
     "prepared transactions": "SELECT gid FROM pg_prepared_xacts",
     "advisory locks": "SELECT pid FROM pg_locks WHERE locktype = 'advisory'",
 }
-_MOST_CONNECTIONS = most_connections(Settings())
-"""Of one worker."""
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 _ORPHANS = """
 SELECT size FROM (SELECT 'base/' || oid || '/' AS place FROM pg_database WHERE datname = current_database()) d,
@@ -61,8 +59,8 @@ def left_over(service: Service) -> list[str]:
 
 
 def most_connections(pool: int) -> int:
-    """Of all workers: each has `pool` for requests and as many for exports, one for its figures, two for indexes."""
-    return WORKERS * (2 * pool + 3)
+    """Of all workers, with so many of each for requests."""
+    return WORKERS * assembly.most_connections(Settings(database_pool=pool))
 
 
 def connections(connection: psycopg.Connection[Any]) -> int:
