@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
-from msgspec import Struct
 
 from backend.controllers.answers import attachment, success
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented, schema_of
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, refuse_unknown
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, flag, refuse_unknown
 from backend.controllers.problems import failures
 from backend.controllers.queries import (
     DESCRIPTION,
@@ -35,7 +34,6 @@ from backend.services.exports import Announced, Asked, ExportService
 from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
-T = TypeVar("T")
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
 _ASKED = OPTIONS | {"prepare", "explain"}
 _PREPARED = {202: success(PreparedExport, "With `prepare=true`: the file is being made; `Location` tells how far")}
@@ -131,14 +129,10 @@ async def _explained(
     return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "export")))
 
 
-class _Prepare(Struct, frozen=True):
-    prepare: bool = False
-
-
 def _asked(ref: str, workspace: str | None, query: Query, options: dict[str, Any]) -> tuple[Asked, bool]:
     """What is wanted, and whether it is to be made beside the request. Raises InvalidQuery."""
     options.pop("explain", None)
-    prepare = _converted({name: options.pop(name) for name in ("prepare",) if name in options}, _Prepare).prepare
+    prepare = flag("prepare", options.pop("prepare", False))
     return Asked(ref, workspace, query, export_options(options)), prepare
 
 
@@ -167,11 +161,7 @@ def _headers(announced: Announced, etag: str) -> dict[str, str]:
 
 def export_options(members: dict[str, Any]) -> ExportOptions:
     """How a file is to be written, as a request says. Raises InvalidQuery."""
-    return _converted(members, ExportOptions)
-
-
-def _converted(members: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(members, kind, strict=False)
+        return msgspec.convert(members, ExportOptions, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise InvalidQuery(f"An export option cannot be used: {error}.") from error

@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from backend.controllers.answers import REFUSED_WRITE, success
 from backend.controllers.bodies import raw_members
 from backend.controllers.documented import FILTERS, JSON, documented, parameter, schema_of
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, flag
 from backend.controllers.queries import filter_member, query_from_string, string_members
 from backend.errors import BadRequest, InvalidParameter
 from backend.query.nodes import Query
 from backend.query.text import shown
-from backend.query.values import boolean, whole
+from backend.query.values import whole
 from backend.schemas.access import Action
 from backend.schemas.batches import RecordId
 from backend.schemas.records import Changed
@@ -89,7 +89,7 @@ class FilteredWriteController(Controller):
         own = string_members(request, _OWN)
         asked = await _asked(request)
         most = _most(own.get("max_affected"), asked.max_affected)
-        terms = Terms(most, if_match, dry_run=_flag("dry_run", own.get("dry_run", "false")))
+        terms = Terms(most, if_match, dry_run=flag("dry_run", own.get("dry_run", "false")))
         if [query.given != set(), bytes(asked.where) != _NOT_GIVEN, asked.ids is not None].count(True) > 1:
             raise BadRequest("Say once which records: by filters in the address, `where` or `ids`.")
         if asked.ids is not None:
@@ -147,10 +147,3 @@ def _either(in_address: int | None, in_body: int | None) -> int | None:
     if in_address is not None and in_body is not None:
         raise BadRequest("max_affected is given twice, in the address and in the body.")
     return in_address if in_body is None else in_body
-
-
-def _flag(name: str, text: str) -> bool:
-    flag = boolean(text)
-    if flag is None:
-        raise InvalidParameter(f"{name} is true or false, not {shown(text)}.")
-    return flag

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar
 
+import msgspec
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
@@ -13,6 +14,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 from backend.errors import InvalidParameter, UnknownParameter
 from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
+from backend.schemas.problems import ErrorItem
 
 T = TypeVar("T")
 CallerRequest: TypeAlias = Request[Caller, Any, Any]
@@ -67,6 +69,19 @@ def refuse_repeated(names: Iterable[str]) -> None:
         if name in seen:
             raise InvalidParameter(f"{shown(name)} is given twice.")
         seen.add(name)
+
+
+def flag(name: str, given: object) -> bool:
+    """A flag, as text or JSON, where a handler reads it itself. Raises InvalidParameter."""
+    try:
+        return msgspec.convert(given, bool, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidParameter(no_flag(name), errors=[ErrorItem(no_flag(name), code="INVALID_VALUE")]) from error
+
+
+def no_flag(name: str) -> str:
+    """What is said of one that is neither."""
+    return f"{name} is true or false."
 
 
 @cache

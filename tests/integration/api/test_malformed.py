@@ -37,6 +37,25 @@ async def test_a_number_in_a_path_is_written_as_one(orders: AsyncClient, path: s
     assert answer.status_code == (404 if number else 200)
 
 
+class TestFlags:
+    @pytest.mark.parametrize(
+        ("method", "call", "flag"),
+        [
+            ("GET", "diff", "summary"),
+            ("GET", "export", "prepare"),
+            ("POST", "records", "dry_run"),
+            ("PATCH", "records", "partial"),
+            ("DELETE", "records", "dry_run"),
+        ],
+    )
+    async def test_one_that_is_neither_is_refused_in_the_same_words(
+        self, orders: AsyncClient, method: str, call: str, flag: str
+    ) -> None:
+        answer = await orders.request(method, f"datasets/orders/{call}?{flag}=perhaps")
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER")
+        assert answer.json()["detail"] == f"{flag} is true or false."
+
+
 class TestNumbers:
     @pytest.mark.parametrize("value", ["gt:1e200000", "1e-99999", "in:1,1e20000", "9" * 1001])
     async def test_one_too_large_to_compare_with_is_told(self, orders: AsyncClient, value: str) -> None:
