@@ -9,20 +9,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 from urllib.request import urlopen
 
 import psycopg
 
 from backend.embedded import launch
 from scripts.benchmarks.processes import children
+from scripts.trials.waiting import until
 
-T = TypeVar("T")
 WORKERS = 2
-_PATIENCE = 90.0
 _NOT_PASSED_ON = ("SHEAF_", "COVERAGE_")
 """Settings of others, and the measuring of tests, which takes as much processor time again."""
 
@@ -124,16 +121,6 @@ class Service:
         with urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=5) as answer:
             body: bytes = answer.read()
             return body
-
-
-def until(condition: Callable[[], T], what: str, *, seconds: float = _PATIENCE) -> T:
-    """The first true value of `condition`. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.05)
-    return found
 
 
 def _free_port() -> int:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from support.client import Client
 from support.server import Server
 from support.service import ADDRESS, running
+from support.waiting import eventually
 
 from backend.app import create_app
 from backend.settings import Settings
@@ -218,10 +219,12 @@ def head_locked(database: str, dataset: dict[str, Any]) -> Iterator[psycopg.Conn
 async def until_waiting(database: str) -> None:
     """Until somebody waits for a lock."""
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
-        found = None
-        while not found:
+
+        async def waiting() -> object:
             rows = await connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-            found = await rows.fetchone()
+            return await rows.fetchone()
+
+        await eventually(waiting)
 
 
 async def test_writers_to_another_dataset_do_not_wait(narrow: AsyncClient, postgres_url: str) -> None:

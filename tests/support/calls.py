@@ -7,6 +7,7 @@ from typing import Any
 from httpx import AsyncClient, Response
 
 from support.service import exact
+from support.waiting import eventually
 
 CSV = {"Content-Type": "text/csv"}
 ORDERS = b"name,amount\nAnn,1\nBob,2\n"
@@ -65,6 +66,20 @@ async def schema(client: AsyncClient, ref: str, **params: Any) -> dict[str, str]
     """The columns' types by their names."""
     told = (await client.get(f"/datasets/{ref}/schema", params=params)).json()
     return {column["name"]: column["type"] for column in told["columns"]}
+
+
+async def ended(client: AsyncClient, export: str) -> dict[str, Any]:
+    """What is told of a prepared export once it is done, or has failed."""
+
+    async def status() -> dict[str, Any] | None:
+        answer = await client.get(f"/exports/{export}")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told if told["state"] in {"done", "failed"} else None
+
+    found = await eventually(status)
+    assert found is not None
+    return found
 
 
 def pointers(answer: Response) -> list[tuple[str, str]]:

@@ -1,21 +1,22 @@
-"""Wait for what another process does, never for a time."""
+"""Wait for what others do, never for a time."""
 
-import time
-from collections.abc import Callable
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
+from scripts.trials.waiting import until
+
+__all__ = ["eventually", "until"]
 
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], what: str, *, seconds: float = 180) -> T:
-    """The first true value of `condition`, asked again and again, the longer the more seldom.
-
-    Raises TimeoutError after `seconds`.
-    """
-    begun = time.monotonic()
-    while not (found := condition()):
-        waited = time.monotonic() - begun
-        if waited > seconds:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
-        time.sleep(min(max(0.02, waited / 20), 0.1))
-    return found
+async def eventually(condition: Callable[[], Awaitable[T]], *, seconds: float = 180) -> T:
+    """`until` of what is awaited: its first true value. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found := await condition():
+                return found
+            await asyncio.sleep(0.02)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
+from support.calls import ended
 from support.endpoints import CALLS, Operation, send
 from support.service import ADDRESS
 from support.stored import picture
@@ -67,10 +68,7 @@ class World:
         self.values["cursor"] = (await _done(owner.get(f"{ref}/records?limit=1")))["next"]
         archive = await owner.get(f"/workspaces/{self.values['workspace']}/export")
         self.values |= await self.fresh("owner", {"export_id"})
-        for _ in range(3000):
-            if (await _done(owner.get(f"/exports/{self.values['export_id']}")))["state"] == "done":
-                break
-            await asyncio.sleep(0.02)
+        assert (await ended(owner, self.values["export_id"]))["state"] == "done"
         self.values["archive"] = archive.content.decode("latin-1")
         paths = (ref, f"{ref}/records?limit=1", f"{ref}/records/1", f"/workspaces/{self.values['workspace']}")
         self.values["etags"] = ", ".join([(await owner.get(path)).headers["etag"] for path in paths])

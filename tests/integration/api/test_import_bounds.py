@@ -12,6 +12,7 @@ from httpx import ASGITransport, AsyncClient
 from support.archives import ZIP, bring, copied, exported, files, signed
 from support.client import problem
 from support.service import ADDRESS, Upload, User, running
+from support.waiting import eventually
 
 from backend.app import create_app
 from backend.repositories.advisory_locks import MANY_DATASETS
@@ -27,8 +28,7 @@ async def test_of_large_archives_one_at_a_time(user: User, archive: bytes, postg
     async with await psycopg.AsyncConnection.connect(postgres_url) as other:
         await other.execute("SELECT pg_advisory_xact_lock(%s)", (MANY_DATASETS,))
         waiting = asyncio.create_task(bring(user.client, large))
-        while not await waits(other):
-            pass
+        await eventually(lambda: waits(other))
         assert (await bring(user.client, small)).status_code == 201
         assert not waiting.done()
     assert (await waiting).status_code == 201

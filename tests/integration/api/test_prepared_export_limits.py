@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from httpx import AsyncClient, Response
+from support.calls import ended
 from support.service import MakeUser, Upload, User
 from support.sharing import code, join
 
@@ -56,13 +57,9 @@ def place(answer: Response) -> str:
     return f"/exports/{answer.json()['id']}"
 
 
-async def ended(client: AsyncClient, answer: Response) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while True:
-            status: dict[str, Any] = (await client.get(place(answer))).json()
-            if status["state"] in {"done", "failed"}:
-                return status
-            await asyncio.sleep(0.05)
+async def made(client: AsyncClient, dataset: str, **params: Any) -> dict[str, Any]:
+    """What is told of one that is done, or has failed."""
+    return await ended(client, place(await ask(client, dataset, **params)).rpartition("/")[2])
 
 
 async def add_member(owner: User, make_user: MakeUser, role: str) -> AsyncClient:
@@ -98,7 +95,7 @@ class TestHowMany:
         self, user: User, make_user: MakeUser, words: str, stored: psycopg.Connection
     ) -> None:
         viewer = await add_member(user, make_user, "viewer")
-        first = await ended(viewer, await ask(viewer, words))
+        first = await made(viewer, words)
         viewer_id = (await viewer.get("/users/me")).json()["id"]
         multiply(stored, first["id"], viewer_id, 9)
         assert code(await ask(viewer, words, limit=7)) == (422, "LIMIT_EXCEEDED")
@@ -107,7 +104,7 @@ class TestHowMany:
     async def test_a_workspace_has_up_to_100(
         self, client: AsyncClient, make_user: MakeUser, words: str, stored: psycopg.Connection
     ) -> None:
-        first = await ended(client, await ask(client, words))
+        first = await made(client, words)
         multiply(stored, first["id"], (await make_user("Other")).id, 99)
         refused = await ask(client, words, limit=7)
         assert code(refused) == (422, "LIMIT_EXCEEDED")
@@ -119,7 +116,7 @@ class TestHowLarge:
     async def test_no_more_is_taken_on_than_there_is_room_for(
         self, client: AsyncClient, words: str, stored: psycopg.Connection
     ) -> None:
-        first = await ended(client, await ask(client, words))
+        first = await made(client, words)
         stored.execute("UPDATE sheaf.exports SET bytes = %s WHERE id = %s", (MOST_BYTES, first["id"]))
         refused = await ask(client, words, limit=7)
         assert code(refused) == (422, "LIMIT_EXCEEDED")
@@ -128,14 +125,14 @@ class TestHowLarge:
     async def test_one_that_grows_too_large_fails_and_leaves_nothing(
         self, client: AsyncClient, words: str, stored: psycopg.Connection
     ) -> None:
-        first = await ended(client, await ask(client, words))
+        first = await made(client, words)
         stored.execute("UPDATE sheaf.exports SET bytes = %s WHERE id = %s", (MOST_BYTES - 100, first["id"]))
-        failed = await ended(client, await ask(client, words, format="ndjson"))
+        failed = await made(client, words, format="ndjson")
         assert (failed["state"], failed["bytes"], failed["problem"]["error_code"]) == ("failed", 0, "LIMIT_EXCEEDED")
         assert "SHEAF_WORKSPACE_EXPORT_BYTES" in failed["problem"]["detail"]
         chunks = stored.execute("SELECT count(*) FROM sheaf.export_chunks WHERE export_id = %s", (failed["id"],))
         assert chunks.fetchone() == (0,)
-        assert (await ended(client, await ask(client, words, limit=1)))["state"] == "done"
+        assert (await made(client, words, limit=1))["state"] == "done"
 
 
 class TestWhoDeletes:
@@ -155,7 +152,7 @@ class TestWhatIsGone:
     async def test_files_go_with_their_dataset(
         self, client: AsyncClient, words: str, stored: psycopg.Connection
     ) -> None:
-        status = await ended(client, await ask(client, words))
+        status = await made(client, words)
         await client.delete(f"/datasets/{words}")
         for path in ("", "/file"):
             assert code(await client.get(f"/exports/{status['id']}{path}")) == (404, "EXPORT_NOT_FOUND")
@@ -167,9 +164,9 @@ class TestWhatIsGone:
     async def test_files_of_a_pruned_version_are_not_found_and_swept(
         self, client: AsyncClient, words: str, stored: psycopg.Connection, database: Database, tmp_path: Path
     ) -> None:
-        old = await ended(client, await ask(client, words))
+        old = await made(client, words)
         await client.delete(f"/datasets/{words}/records/1")
-        new = await ended(client, await ask(client, words))
+        new = await made(client, words)
         assert (await client.get(f"/exports/{old['id']}/file")).text == TEXT
         await client.patch(f"/datasets/{words}", json={"keep_versions": 1})
         for path in ("", "/file"):

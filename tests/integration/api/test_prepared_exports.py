@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -11,6 +10,7 @@ from zipfile import ZipFile
 import psycopg
 import pytest
 from httpx import AsyncClient, Response
+from support.calls import ended
 from support.service import MakeUser, Upload
 
 pytestmark = pytest.mark.anyio
@@ -36,17 +36,6 @@ async def prepare(client: AsyncClient, **params: Any) -> dict[str, Any]:
     status: dict[str, Any] = answer.json()
     assert answer.headers["location"] == f"/api/v1/exports/{status['id']}"
     return status
-
-
-async def ended(client: AsyncClient, export: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while True:
-            answer = await client.get(f"/exports/{export}")
-            assert answer.status_code == 200, answer.text
-            status: dict[str, Any] = answer.json()
-            if status["state"] in {"done", "failed"}:
-                return status
-            await asyncio.sleep(0.05)
 
 
 async def made(client: AsyncClient, **params: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from httpx import AsyncClient
 from support.service import MakeUser, User, without_request_id
+from support.waiting import eventually
 
 from backend.errors import Unauthorized
 from backend.repositories.database import Database
@@ -302,9 +303,11 @@ async def held_key(user: User, postgres_url: str) -> AsyncIterator[Callable[[int
 
         async def waiting(number: int) -> None:
             async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as watcher:
-                found = None
-                while found != (number,):
-                    found = await (await watcher.execute(waits)).fetchone()
+
+                async def so_many() -> bool:
+                    return await (await watcher.execute(waits)).fetchone() == (number,)
+
+                await eventually(so_many)
 
         yield waiting
         await holder.commit()
