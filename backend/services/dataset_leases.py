@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
-import structlog
-
-from backend.errors import AppError, DatasetBusy, DatasetNotFound
+from backend.errors import DatasetBusy, DatasetNotFound
 from backend.repositories import dataset_leases, datasets
 from backend.repositories.database import Database, Tx
 from backend.schemas.callers import WorkspaceScope
 from backend.schemas.datasets import Head
-from backend.services.pauses import pause
+from backend.services.leases import noted
+from backend.services.pauses import beside
 
-log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
 """So long after its last sign of life a long write has its dataset to itself."""
 _BEAT = 10.0
@@ -45,15 +42,12 @@ class Lease:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Renews a lease that was taken, for a block, and gives it back when the block fails."""
-        beating = asyncio.create_task(self._beat())
         try:
-            yield
+            async with beside(self._renew, _BEAT):
+                yield
         except BaseException:
             await self.give_back()
             raise
-        finally:
-            beating.cancel()
-            await asyncio.wait([beating])
 
     async def lock(self, tx: Tx, version: int) -> Head:
         """Locks the head row, to publish. Raises DatasetNotFound, and DatasetBusy when the lease was lost.
@@ -75,18 +69,8 @@ class Lease:
 
     async def give_back(self) -> None:
         """Releases the lease by itself, as far as the database answers."""
-        try:
-            await self._database.abandon()
-            async with self._database.read() as tx:
-                await self.release(tx)
-        except AppError as error:
-            log.warning("dataset_lease_not_released", error=str(error))
+        await noted(self._database, self.release)
 
-    async def _beat(self) -> None:
-        while True:
-            await pause(_BEAT)
-            try:
-                async with self._database.read() as tx:
-                    await dataset_leases.renew(tx, *self._claim, LEASE)
-            except AppError as error:
-                log.warning("dataset_lease_not_renewed", error=str(error))
+    async def _renew(self) -> None:
+        async with self._database.read() as tx:
+            await dataset_leases.renew(tx, *self._claim, LEASE)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
 
-import structlog
 from msgspec import structs
 
-from backend.errors import AppError, IdempotencyKeyInUse, IdempotencyKeyReused
+from backend.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from backend.repositories import idempotency
 from backend.repositories.database import Database
 from backend.repositories.holding import Held, held
 from backend.repositories.idempotency import Call, Told
 from backend.schemas.callers import Caller
-from backend.services.pauses import pause
+from backend.services.leases import noted
+from backend.services.pauses import beside
 
-log = structlog.get_logger()
 LEASE = timedelta(seconds=30)
 """So long after its last sign of life a call that runs is taken for dead."""
 KEEP = timedelta(hours=24)
@@ -79,29 +77,29 @@ class Attempt:
         self._database = database
         self._lease = lease
         self._held = Held()
-        self._renewing: asyncio.Task[None] | None = None
+        self._renewing = AsyncExitStack()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Within the block writes are held; what is not answered at its end has not happened."""
         token = held.set(self._held)
-        self._renewing = asyncio.create_task(self._renew())
+        await self._renewing.enter_async_context(beside(self._renew, self._lease.total_seconds() / 3))
         try:
             yield
         finally:
             held.reset(token)
             self._held.ended = True
-            await self._stop_renewing()
+            await self._renewing.aclose()
             if not self.answered:
                 await self._held.roll_back()
-                await self._forget()
+                await noted(self._database, lambda tx: idempotency.forget(tx, self.call, self.id))
 
     async def answer(self, told: Told) -> None:
         """Commits what is held with what is told of it.
 
         Raises IdempotencyKeyInUse when another took the call over, IdempotencyKeyReused for one that is spent.
         """
-        await self._stop_renewing()
+        await self._renewing.aclose()  # a renewal on its way would wait for the row that the answer is written to
         if self.spent:
             text = "This Idempotency-Key was sent with a write to a workspace that is not among yours now,"
             raise IdempotencyKeyReused(f"{text} or that you may not write to; take a new one for each write.")
@@ -113,27 +111,9 @@ class Attempt:
         await self._held.commit()
         self.answered = True
 
-    async def _forget(self) -> None:
-        try:
-            async with self._database.read() as tx:
-                await idempotency.forget(tx, self.call, self.id)
-        except AppError as error:
-            log.warning("idempotency_key_not_released", error=str(error))
-
     async def _renew(self) -> None:
-        while True:
-            await pause(self._lease.total_seconds() / 3)
-            try:
-                async with self._database.read() as tx:
-                    await idempotency.renew(tx, self.call, self.id, self._lease)
-            except AppError as error:
-                log.warning("idempotency_key_not_renewed", error=str(error))
-
-    async def _stop_renewing(self) -> None:
-        """A renewal on its way would wait for the row that the answer is written to."""
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.wait([self._renewing])
+        async with self._database.read() as tx:
+            await idempotency.renew(tx, self.call, self.id, self._lease)
 
 
 class IdempotencyService:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import structlog
 from msgspec import Struct
 
-from backend.errors import AppError, ImportCancelled, Unavailable
+from backend.errors import ImportCancelled, Unavailable
 from backend.repositories import imports
-from backend.repositories.database import Database, Tx
+from backend.repositories.database import Database
 from backend.services.failures import problem_json
 from backend.services.jobs import Imported
+from backend.services.leases import noted
 from backend.services.pauses import repeated
 from backend.services.progress import Progress
 
-log = structlog.get_logger()
 LEASE = timedelta(seconds=10)
 """After so long without a beat others take an import over."""
 _BEAT = 0.5
@@ -77,24 +76,15 @@ class Leases:
     async def end(self, import_id: UUID, error: Exception) -> None:
         """Writes down that an import of this worker was cancelled or failed."""
         problem = None if isinstance(error, ImportCancelled) else problem_json(error)
-        await self._note(lambda tx: imports.end(tx, self.worker, import_id, problem))
+        await noted(self._database, lambda tx: imports.end(tx, self.worker, import_id, problem))
 
     async def drop(self, import_id: UUID) -> None:
         """Forgets an import whose caller gets no answer."""
-        await self._note(lambda tx: imports.drop(tx, self.worker, import_id))
+        await noted(self._database, lambda tx: imports.drop(tx, self.worker, import_id))
 
     async def release(self, import_id: UUID, *, counts: bool = False, wait: timedelta = timedelta()) -> None:
         """Gives an import back to the queue, for after a `wait`; `counts`: it was an attempt."""
-        await self._note(lambda tx: imports.release(tx, self.worker, import_id, counts=counts, wait=wait))
-
-    async def _note(self, write: Callable[[Tx], Awaitable[None]]) -> None:
-        """What cannot be written down is found out by others when the lease is over."""
-        try:
-            await self._database.abandon()
-            async with self._database.transaction() as tx:
-                await write(tx)
-        except AppError as error:
-            log.warning("import_state_not_written", error=str(error))
+        await noted(self._database, lambda tx: imports.release(tx, self.worker, import_id, counts=counts, wait=wait))
 
     async def keep(self) -> None:
         """Renews the leases and tells how far each import is, until it is cancelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
@@ -17,6 +18,7 @@ from backend.repositories.in_the_way import in_the_way
 from backend.repositories.indexes import Index, Use
 from backend.repositories.selections import Selection
 from backend.schemas.datasets import Store
+from backend.services.leases import while_ours
 from backend.services.pauses import repeated
 
 log = structlog.get_logger()
@@ -89,24 +91,16 @@ class IndexService:
         for index in unused:
             await self._drop(index)
         while (claimed := await self._claim()) is not None:
-            await self._hold(claimed)
+            await while_ours(self._take_on(claimed), partial(self._renew, claimed), _BEAT)
 
     async def _claim(self) -> Index | None:
         async with self._database.transaction() as tx:
             return await indexes.claim(tx, self._worker, LEASE, enough=ENOUGH)
 
-    async def _hold(self, index: Index) -> None:
-        """Builds it while its lease is renewed, no longer: another worker may be at it, or the records elsewhere."""
-        task = asyncio.create_task(self._take_on(index))
-        try:
-            while not (await asyncio.wait([task], timeout=_BEAT))[0]:
-                async with self._database.read() as tx:
-                    if not await indexes.renew(tx, index, self._worker, LEASE):
-                        return
-            await task
-        finally:
-            if task.cancel():
-                await asyncio.wait([task])
+    async def _renew(self, index: Index) -> bool:
+        """False where another worker may be at it, or the records are elsewhere."""
+        async with self._database.read() as tx:
+            return await indexes.renew(tx, index, self._worker, LEASE)
 
     async def _take_on(self, index: Index) -> None:
         try:

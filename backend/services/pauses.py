@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -20,6 +21,22 @@ async def repeated(step: Step, every: float, wake: asyncio.Event | None = None) 
             wake.clear()
         await attempt(step)
         await (pause(every) if wake is None else pause_or(wake, every))
+
+
+@asynccontextmanager
+async def beside(step: Step, every: float) -> AsyncIterator[None]:
+    """Takes the step while the block runs, each time so many seconds later; none is on its way afterwards."""
+    task = asyncio.create_task(_later(step, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _later(step: Step, every: float) -> None:
+    await pause(every)
+    await repeated(step, every)
 
 
 async def attempt(step: Step) -> None:

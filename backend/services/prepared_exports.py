@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import msgspec
@@ -34,6 +35,7 @@ from backend.schemas.prepared_exports import PreparedExport, PreparedExportList
 from backend.services.exports import Asked, ExportService, Plan
 from backend.services.failures import problem_json
 from backend.services.identifiers import uuid7
+from backend.services.leases import noted, while_ours
 from backend.services.pauses import repeated
 from backend.writers import writer_for
 
@@ -196,21 +198,12 @@ class PreparedExportService:
     async def _hold(self, lease: Lease, claimed: Claimed) -> None:
         """Makes it while its lease is renewed; ends it where it was deleted, or is another worker's by now."""
         made = _Made(claimed.rows)
-        task = asyncio.create_task(self._write(lease, claimed, made))
-        try:
-            while not task.done():
-                await asyncio.wait([task], timeout=_BEAT)
-                if not task.done() and not await self._renew(lease, made.percent):
-                    return
-            await task
-        finally:
-            if task.cancel():
-                await asyncio.wait([task])
+        await while_ours(self._write(lease, claimed, made), partial(self._renew, lease, made), _BEAT)
 
-    async def _renew(self, lease: Lease, percent: float) -> bool:
+    async def _renew(self, lease: Lease, made: _Made) -> bool:
         try:
             async with self._database.read() as tx:
-                return await prepared_exports.renew(tx, lease, LEASE, percent)
+                return await prepared_exports.renew(tx, lease, LEASE, made.percent)
         except AppError as error:
             log.warning("export_lease_not_renewed", error=str(error))
             return True
@@ -251,18 +244,10 @@ class PreparedExportService:
         return Plan(chosen, request.query, request.options, writer_for(request.options), claimed.rows)
 
     async def _fail(self, lease: Lease, error: Exception) -> None:
-        await self._note(lambda tx: prepared_exports.fail(tx, lease, problem_json(error), self._keep))
+        await noted(self._database, lambda tx: prepared_exports.fail(tx, lease, problem_json(error), self._keep))
 
     async def _release(self, lease: Lease, *, counts: bool, wait: timedelta) -> None:
-        await self._note(lambda tx: prepared_exports.release(tx, lease, counts=counts, wait=wait))
-
-    async def _note(self, write: Callable[[Tx], Awaitable[None]]) -> None:
-        """What cannot be written down is found out by others when the lease is over."""
-        try:
-            async with self._database.transaction() as tx:
-                await write(tx)
-        except AppError as error:
-            log.warning("export_state_not_written", error=str(error))
+        await noted(self._database, lambda tx: prepared_exports.release(tx, lease, counts=counts, wait=wait))
 
 
 class _Made:
