@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
 import msgspec
-import structlog
 from msgspec import structs
 
-from backend.errors import (
-    AppError,
-    DatasetBusy,
-    ImportCancelled,
-    ImportGivenUp,
-    Unavailable,
-    UploadNotFound,
-)
+from backend.errors import ImportCancelled, ImportGivenUp, UploadNotFound
 from backend.repositories import imports
 from backend.repositories.database import Database
 from backend.schemas.callers import Caller
@@ -31,15 +23,12 @@ from backend.services.import_runs import asker, settling, target
 from backend.services.imports import ImportService
 from backend.services.jobs import Imported, Job
 from backend.services.kept_uploads import KeptUploads
+from backend.services.leases import ATTEMPTS, tried
 from backend.services.pauses import repeated
 from backend.services.progress import Progress
 from backend.services.uploads import Upload
 
-log = structlog.get_logger()
-_ATTEMPTS = 3
 _POLL = 1.0
-_PAUSE = timedelta(seconds=1)
-"""Before an import is tried again that found its dataset busy, or no connection."""
 
 
 class ImportQueue:
@@ -118,28 +107,14 @@ class ImportQueue:
 
     async def _take_on(self, claimed: imports.Claimed) -> None:
         """Runs an import that this worker has claimed, and writes down how it ended."""
-        progress = Progress()
-        try:
+        progress, leases = Progress(), self._leases
+        release, end = partial(leases.release, claimed.id), partial(leases.end, claimed.id)
+        async with tried(claimed.id, claimed.attempts, release, end):
             if claimed.cancelled:
                 raise ImportCancelled
-            if claimed.attempts > _ATTEMPTS:
+            if claimed.attempts > ATTEMPTS:
                 raise ImportGivenUp
-            await self._leases.hold(claimed.id, progress, self._run(claimed, progress))
-        except asyncio.CancelledError:
-            await self._leases.release(claimed.id)
-            raise
-        except DatasetBusy:
-            await self._leases.release(claimed.id, wait=_PAUSE)
-        except Unavailable as error:
-            if claimed.attempts < _ATTEMPTS:
-                await self._leases.release(claimed.id, counts=True, wait=_PAUSE)
-            else:
-                await self._leases.end(claimed.id, error)
-        except AppError as error:
-            await self._leases.end(claimed.id, error)
-        except Exception as error:
-            log.exception("unexpected_error", import_id=str(claimed.id))
-            await self._leases.end(claimed.id, error)
+            await leases.hold(claimed.id, progress, self._run(claimed, progress))
 
     async def _run(self, claimed: imports.Claimed, progress: Progress) -> Imported:
         async with self._database.read() as tx:

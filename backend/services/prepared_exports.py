@@ -20,7 +20,6 @@ from backend.errors import (
     ExportNotFound,
     ExportNotReady,
     LimitExceeded,
-    Unavailable,
     VersionPruned,
 )
 from backend.query.nodes import Query
@@ -35,7 +34,7 @@ from backend.schemas.prepared_exports import PreparedExport, PreparedExportList
 from backend.services.exports import Asked, ExportService, Plan
 from backend.services.failures import problem_json
 from backend.services.identifiers import uuid7
-from backend.services.leases import noted, while_ours
+from backend.services.leases import ATTEMPTS, noted, tried, while_ours
 from backend.services.pauses import repeated
 from backend.writers import writer_for
 
@@ -49,8 +48,6 @@ MOST_OF_USER = 10
 _MAKE_ROOM = "delete one, or wait until one expires."
 _BEAT = 1.0
 _POLL = 1.0
-_ATTEMPTS = 3
-_PAUSE = timedelta(seconds=1)
 
 
 class Request(Struct, frozen=True, array_like=True):
@@ -176,31 +173,14 @@ class PreparedExportService:
 
     async def _take_on(self, claimed: Claimed) -> None:
         """Makes an export that this worker has claimed, and writes down how it ended."""
-        lease = Lease(claimed.id, self._worker, claimed.attempts)
-        try:
-            if claimed.attempts > _ATTEMPTS:
+        lease, made = Lease(claimed.id, self._worker, claimed.attempts), _Made(claimed.rows)
+        async with tried(claimed.id, claimed.attempts, partial(self._release, lease), partial(self._fail, lease)):
+            if claimed.attempts > ATTEMPTS:
                 raise ExportGivenUp
-            await self._hold(lease, claimed)
-        except asyncio.CancelledError:
-            await self._release(lease, counts=False, wait=timedelta())
-            raise
-        except Unavailable as error:
-            if claimed.attempts < _ATTEMPTS:
-                await self._release(lease, counts=True, wait=_PAUSE)
-            else:
-                await self._fail(lease, error)
-        except AppError as error:
-            await self._fail(lease, error)
-        except Exception as error:
-            log.exception("unexpected_error", export_id=str(claimed.id))
-            await self._fail(lease, error)
-
-    async def _hold(self, lease: Lease, claimed: Claimed) -> None:
-        """Makes it while its lease is renewed; ends it where it was deleted, or is another worker's by now."""
-        made = _Made(claimed.rows)
-        await while_ours(self._write(lease, claimed, made), partial(self._renew, lease, made), _BEAT)
+            await while_ours(self._write(lease, claimed, made), partial(self._renew, lease, made), _BEAT)
 
     async def _renew(self, lease: Lease, made: _Made) -> bool:
+        """False where it was deleted, or is another worker's by now."""
         try:
             async with self._database.read() as tx:
                 return await prepared_exports.renew(tx, lease, LEASE, made.percent)
@@ -246,7 +226,7 @@ class PreparedExportService:
     async def _fail(self, lease: Lease, error: Exception) -> None:
         await noted(self._database, lambda tx: prepared_exports.fail(tx, lease, problem_json(error), self._keep))
 
-    async def _release(self, lease: Lease, *, counts: bool, wait: timedelta) -> None:
+    async def _release(self, lease: Lease, *, counts: bool = False, wait: timedelta = timedelta()) -> None:
         await noted(self._database, lambda tx: prepared_exports.release(tx, lease, counts=counts, wait=wait))
 
 
