@@ -8,13 +8,25 @@ import pytest
 from support.archives import archive
 from support.datasets import orders, people, typed
 from support.server import Server
-from support.service import anonymous, client, connect, make_user, reader, service, stranger, upload, user
+from support.service import (
+    anonymous,
+    client,
+    common,
+    connect,
+    make_user,
+    once,
+    reader,
+    service,
+    stranger,
+    upload,
+    user,
+)
 
 from backend.repositories.database import Database
 
 __all__ = [
-    "anonymous", "archive", "client", "connect", "make_user", "orders", "people", "reader", "service", "stranger",
-    "typed", "upload", "user",
+    "anonymous", "archive", "client", "common", "connect", "make_user", "once", "orders", "people", "reader", "service",
+    "stranger", "typed", "upload", "user",
 ]  # fmt: skip
 
 

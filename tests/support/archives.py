@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from httpx import AsyncClient, Response
 
-from support.service import Upload, User
+from support.service import Once, Upload, User
 
 ZIP = {"Content-Type": "application/zip"}
 
@@ -78,7 +78,12 @@ async def bring(client: AsyncClient, archive: bytes, **params: str) -> Response:
 
 
 @pytest.fixture
-async def archive(user: User, upload: Upload) -> bytes:
+async def archive(user: User, upload: Upload, once: Once) -> bytes:
     """Of a workspace with one dataset, `orders`."""
-    await upload()
-    return await exported(user.client, user.workspace["id"])
+
+    async def filled() -> bytes:
+        await upload()
+        return await exported(user.client, user.workspace["id"])
+
+    made: bytes = await once("archive", filled)
+    return made

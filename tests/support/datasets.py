@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from support.calls import make, raw
-from support.service import Upload
+from support.calls import make
+from support.service import Once, Upload
 
 PEOPLE = """name,amount,born,active
 Ann,10,1990-01-31,true
@@ -30,21 +30,27 @@ COLUMNS = [
 
 
 @pytest.fixture
-async def people(upload: Upload) -> dict[str, Any]:
+async def people(upload: Upload, once: Once) -> dict[str, Any]:
     """`PEOPLE` as a dataset."""
-    return await upload(PEOPLE, name="people")
+    found: dict[str, Any] = await once("people", lambda: upload(PEOPLE, name="people"))
+    return found
 
 
 @pytest.fixture
-async def orders(client: AsyncClient) -> AsyncClient:
+async def orders(client: AsyncClient, upload: Upload, once: Once) -> AsyncClient:
     """Calls as the owner of `orders`, which has one record."""
-    assert (await raw(client, b"status,amount\nnew,1\n", name="orders")).status_code == 201
+    await once("orders", lambda: upload("status,amount\nnew,1\n"))
     return client
 
 
 @pytest.fixture
-async def typed(client: AsyncClient) -> dict[str, Any]:
+async def typed(client: AsyncClient, once: Once) -> dict[str, Any]:
     """A dataset with a column of each type and one record."""
-    dataset: dict[str, Any] = await make(client, "typed", columns=COLUMNS)
-    assert (await client.post("/datasets/typed/records", json={"sku": "first", "count": 1})).status_code == 201
-    return dataset
+
+    async def filled() -> dict[str, Any]:
+        dataset: dict[str, Any] = await make(client, "typed", columns=COLUMNS)
+        assert (await client.post("/datasets/typed/records", json={"sku": "first", "count": 1})).status_code == 201
+        return dataset
+
+    found: dict[str, Any] = await once("typed", filled)
+    return found

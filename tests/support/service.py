@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backend.app import create_app
 from backend.settings import Settings
@@ -32,6 +33,14 @@ class User(Struct):
 
 MakeUser = Callable[..., Awaitable[User]]
 Upload = Callable[..., Awaitable[dict[str, Any]]]
+Once = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
+
+class Common(Struct):
+    """What tests share by name, and its datasets as they were when they were made."""
+
+    things: dict[str, Any] = {}
+    datasets: dict[str, Any] = {}
 
 
 def exact(response: Response) -> Any:
@@ -115,10 +124,41 @@ def make_user(connect: Callable[..., AsyncClient]) -> MakeUser:
     return make
 
 
+async def _datasets(service: ASGITransport, user: User | None) -> dict[str, Any]:
+    if user is None:
+        return {}
+    async with AsyncClient(transport=service, base_url=ADDRESS, headers={"X-API-Key": user.key}) as client:
+        return {each["id"]: each for each in (await client.get("/datasets?limit=1000")).json()["data"]}
+
+
+@pytest.fixture(scope="module")
+async def common(service: ASGITransport) -> AsyncIterator[Common]:
+    """What those tests of a module share that are marked `reads`."""
+    shared = Common()
+    yield shared
+    found = await _datasets(service, shared.things.get("user"))
+    assert {name: found.get(name) for name in shared.datasets} == shared.datasets, "a test marked `reads` has written"
+
+
 @pytest.fixture
-async def user(make_user: MakeUser) -> User:
+def once(request: pytest.FixtureRequest, common: Common, service: ASGITransport) -> Once:
+    """Makes something; for a test marked `reads`, only if no other such test of its module has it already."""
+
+    async def shared(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        if name not in common.things:
+            common.things[name] = await make()
+            common.datasets = await _datasets(service, common.things.get("user")) | common.datasets
+        return common.things[name]
+
+    marked = {mark.name for mark in request.node.iter_markers()}
+    return shared if "reads" in marked and "writes" not in marked else lambda _, make: make()
+
+
+@pytest.fixture
+async def user(make_user: MakeUser, connect: Callable[..., AsyncClient], once: Once) -> User:
     """The one who calls."""
-    return await make_user()
+    found: User = await once("user", make_user)
+    return replace(found, client=connect(found.key))
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ class TestCursor:
         assert read == whole
         assert step > 1
 
+    @pytest.mark.reads
     @pytest.mark.usefixtures("people")
     async def test_other_parameters_may_be_repeated_not_changed(self, client: AsyncClient) -> None:
         following = (await page(client, limit=2, sort="name", active="true"))["next"]
@@ -76,6 +77,7 @@ class TestCursor:
         assert answer.status_code == 400
         assert answer.json()["error_code"] == "INVALID_CURSOR"
 
+    @pytest.mark.reads
     @pytest.mark.usefixtures("people")
     async def test_a_damaged_one_is_refused(self, client: AsyncClient) -> None:
         following = (await page(client, limit=1))["next"]
@@ -83,6 +85,7 @@ class TestCursor:
             answer = await refused(client, cursor=damaged)
             assert answer.json()["error_code"] == "INVALID_CURSOR"
 
+    @pytest.mark.reads
     @pytest.mark.usefixtures("people")
     async def test_a_forged_one_is_refused(self, client: AsyncClient) -> None:
         """Signed with another secret, not at all, or only against damage, as they once were."""
@@ -93,6 +96,7 @@ class TestCursor:
             answer = await refused(client, cursor=forged)
             assert answer.json()["error_code"] == "INVALID_CURSOR"
 
+    @pytest.mark.reads
     @pytest.mark.usefixtures("people")
     async def test_every_worker_knows_it(self, client: AsyncClient, user: User, second: ASGITransport) -> None:
         """The secret is the database's, so another process takes what this one signed."""
@@ -135,6 +139,7 @@ class TestOlderVersions:
         assert (await client.get("/datasets/people/records/2")).status_code == 404
         assert (await client.get("/datasets/people/records/6?version=3")).status_code == 404
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         "params",
         [

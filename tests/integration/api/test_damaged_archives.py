@@ -16,8 +16,7 @@ from support.service import Upload, User
 
 from backend.services.workspace_contents import LARGEST_LINE, LARGEST_MANIFEST, LARGEST_SCHEMA
 
-pytestmark = pytest.mark.anyio
-
+pytestmark = [pytest.mark.anyio, pytest.mark.reads]
 
 UUID = "01890000-0000-7000-8000-000000000000"
 
@@ -227,6 +226,7 @@ async def test_no_byte_may_be_another(client: AsyncClient, archive: bytes) -> No
         problem(await bring(client, archive[:end], dry_run="true"), 422)
 
 
+@pytest.mark.writes
 async def test_a_key_that_is_there_twice(user: User, upload: Upload) -> None:
     made = await upload()
     assert (await user.client.patch(f"/datasets/{made['id']}", json={"key": "name"})).status_code == 200

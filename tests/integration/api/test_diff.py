@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 from support.calls import CSV, raw
-from support.service import User, without_request_id
+from support.service import Once, User, without_request_id
 
 pytestmark = pytest.mark.anyio
 
@@ -17,12 +17,16 @@ NEXT = b"sku,name,price\nA,Axe,10.5\nC,Club,0.10\nD,Dart,1\n"
 
 
 @pytest.fixture
-async def synced(user: User) -> AsyncClient:
+async def synced(user: User, once: Once) -> AsyncClient:
     """A dataset of two versions, the second by a sync of the next file."""
-    assert (await raw(user.client, STOCK, name="stock")).status_code == 201
-    params = {"mode": "sync", "key": "sku"}
-    answer = await user.client.post("/datasets/stock/imports", params=params, content=NEXT, headers=CSV)
-    assert answer.status_code == 201, answer.text
+
+    async def filled() -> None:
+        assert (await raw(user.client, STOCK, name="stock")).status_code == 201
+        params = {"mode": "sync", "key": "sku"}
+        answer = await user.client.post("/datasets/stock/imports", params=params, content=NEXT, headers=CSV)
+        assert answer.status_code == 201, answer.text
+
+    await once("stock", filled)
     return user.client
 
 
@@ -32,6 +36,7 @@ async def diff(client: AsyncClient, **params: Any) -> Any:
     return answer.json()
 
 
+@pytest.mark.reads
 async def test_strangers_find_nothing(synced: AsyncClient, stranger: AsyncClient, anonymous: AsyncClient) -> None:
     assert (await anonymous.get("/datasets/stock/diff")).status_code == 401
     theirs = (await synced.get("/datasets/stock")).json()["id"]
@@ -41,6 +46,7 @@ async def test_strangers_find_nothing(synced: AsyncClient, stranger: AsyncClient
     assert answers[0].status_code == 404
 
 
+@pytest.mark.reads
 async def test_it_says_the_same_as_the_version_that_a_sync_made(synced: AsyncClient) -> None:
     version = (await synced.get("/datasets/stock/versions/2")).json()
     counts = {name: version[name] for name in ("added", "changed", "removed")}
@@ -54,6 +60,7 @@ async def test_it_says_the_same_as_the_version_that_a_sync_made(synced: AsyncCli
     assert found["data"][2]["cells"]["sku"] == {"before": None, "after": "D"}
 
 
+@pytest.mark.reads
 async def test_the_way_back_is_the_opposite(synced: AsyncClient) -> None:
     there, back = await diff(synced), await diff(synced, **{"from": 2, "to": 1})
     assert (back["added"], back["changed"], back["removed"]) == (1, 1, 1)
@@ -63,6 +70,7 @@ async def test_the_way_back_is_the_opposite(synced: AsyncClient) -> None:
     ]
 
 
+@pytest.mark.reads
 async def test_it_is_paged(synced: AsyncClient) -> None:
     first = await diff(synced, limit=2)
     rest = await diff(synced, limit=2, cursor=first["next"])
@@ -80,6 +88,7 @@ async def test_pages_stay_with_the_versions_of_the_first(synced: AsyncClient) ->
     assert await diff(synced, limit=2, cursor=first["next"], **same) == rest
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize("changed", [{"to": 1}, {"from": 2}])
 async def test_a_cursor_of_other_versions_is_400(synced: AsyncClient, changed: dict[str, int]) -> None:
     cursor = (await diff(synced, limit=2))["next"]
@@ -87,11 +96,13 @@ async def test_a_cursor_of_other_versions_is_400(synced: AsyncClient, changed: d
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_CURSOR")
 
 
+@pytest.mark.reads
 async def test_a_summary_is_no_stream(synced: AsyncClient) -> None:
     answer = await synced.get("/datasets/stock/diff?summary=true", headers={"Accept": "application/x-ndjson"})
     assert answer.json() == await diff(synced, summary=True)
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize("paged", ["limit=5", "cursor=x"])
 async def test_what_has_no_pages_takes_no_page(synced: AsyncClient, paged: str) -> None:
     for address, headers in (("summary=true&", {}), ("", {"Accept": "application/x-ndjson"})):
@@ -117,6 +128,7 @@ async def test_a_renamed_column_is_compared_by_what_it_is(synced: AsyncClient) -
     assert list((await diff(synced, **{"from": 1, "to": 3}))["data"][0]["cells"]) == ["cost"]
 
 
+@pytest.mark.reads
 async def test_an_unknown_version_is_404_and_an_etag_spares_the_body(synced: AsyncClient) -> None:
     assert (await synced.get("/datasets/stock/diff", params={"to": 9})).status_code == 404
     assert (await diff(synced, to=1))["data"] == []
@@ -161,6 +173,7 @@ class TestDroppedColumns:
 
 
 class TestStream:
+    @pytest.mark.reads
     async def test_all_of_a_page_a_record_a_line(self, synced: AsyncClient) -> None:
         for params in ({}, {"from": 2, "to": 1}, {"from": 1, "to": 1}):
             answer = await synced.get("/datasets/stock/diff", params=params, headers={"Accept": "application/x-ndjson"})
@@ -182,6 +195,7 @@ class TestStream:
             {name: {"before": None, "after": value}}, {},
         ]  # fmt: skip
 
+    @pytest.mark.reads
     async def test_refusals_come_before_the_first_line(self, synced: AsyncClient) -> None:
         answer = await synced.get(
             "/datasets/stock/diff", params={"to": "gone"}, headers={"Accept": "application/x-ndjson"}

@@ -28,13 +28,13 @@ READS = [
 
 
 class TestETags:
+    @pytest.mark.reads
     @pytest.mark.parametrize("path", READS)
-    async def test_every_read_has_one(self, client: AsyncClient, upload: Upload, path: str) -> None:
-        await upload()
-        etag = (await client.get(path)).headers["etag"]
-        again = await client.get(path, headers={"If-None-Match": etag})
+    async def test_every_read_has_one(self, orders: AsyncClient, path: str) -> None:
+        etag = (await orders.get(path)).headers["etag"]
+        again = await orders.get(path, headers={"If-None-Match": etag})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
-        assert (await client.get(path, headers={"If-None-Match": '"another"'})).status_code == 200
+        assert (await orders.get(path, headers={"If-None-Match": '"another"'})).status_code == 200
 
     @pytest.mark.parametrize("path", [path for path in READS if "orders" in path and path[-1] not in "1a"])
     async def test_a_write_changes_it(self, client: AsyncClient, upload: Upload, path: str) -> None:
@@ -45,14 +45,12 @@ class TestETags:
 
 
 class TestCaching:
+    @pytest.mark.reads
     @pytest.mark.parametrize("path", [*READS, "/datasets/missing", "/nothing"])
-    async def test_an_answer_is_its_callers_and_asked_for_again(
-        self, client: AsyncClient, upload: Upload, path: str
-    ) -> None:
-        await upload()
-        answer = await client.get(path)
-        again = await client.get(path, headers={"If-None-Match": answer.headers.get("etag", '"none"')})
-        for each in (answer, again, await client.head(path)):
+    async def test_an_answer_is_its_callers_and_asked_for_again(self, orders: AsyncClient, path: str) -> None:
+        answer = await orders.get(path)
+        again = await orders.get(path, headers={"If-None-Match": answer.headers.get("etag", '"none"')})
+        for each in (answer, again, await orders.head(path)):
             assert each.headers.get_list("cache-control") == ["private, no-cache"]
 
     async def test_a_secret_is_kept_nowhere(self, client: AsyncClient) -> None:
@@ -61,23 +59,23 @@ class TestCaching:
             assert answer.is_success
             assert answer.headers.get_list("cache-control") == ["no-store"]
 
+    @pytest.mark.reads
     async def test_of_what_is_nobodys_nothing_is_said(self, client: AsyncClient) -> None:
         assert "cache-control" not in (await client.get(f"{ROOT}/health/live")).headers
 
 
+@pytest.mark.reads
 class TestBrowsers:
     @pytest.mark.parametrize("path", ["/datasets/orders/records", "/datasets/orders/export", "/nothing", f"{ROOT}/x"])
-    async def test_nothing_runs_or_is_framed_or_tells_its_software(
-        self, client: AsyncClient, upload: Upload, path: str
-    ) -> None:
-        await upload()
+    async def test_nothing_runs_or_is_framed_or_tells_its_software(self, orders: AsyncClient, path: str) -> None:
         for method in ("GET", "HEAD", "OPTIONS"):
-            answer = await client.request(method, path, headers={"Origin": "https://a.example"})
+            answer = await orders.request(method, path, headers={"Origin": "https://a.example"})
             assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
             assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
             assert not {"server", "x-powered-by", "access-control-allow-origin"} & set(answer.headers)
 
 
+@pytest.mark.reads
 class TestRequestIds:
     async def test_each_answer_has_one_of_its_own(self, client: AsyncClient) -> None:
         ids = {(await client.get("/users/me")).headers["x-request-id"] for _ in range(5)}
@@ -99,6 +97,7 @@ class TestRequestIds:
         assert re.fullmatch(r"total;dur=\d+\.\d, db;dur=\d+\.\d, cache;dur=\d+\.\d, wait;dur=\d+\.\d", told)
 
 
+@pytest.mark.reads
 class TestProblems:
     async def test_have_all_their_members(self, client: AsyncClient) -> None:
         answer = await client.get("/datasets/missing")
@@ -138,8 +137,7 @@ class TestProblems:
         assert answer.json()["status_code"] == status
         assert "Traceback" not in answer.text
 
-    async def test_a_body_over_the_limit_is_413_and_names_it(self, client: AsyncClient, upload: Upload) -> None:
-        await upload()
+    async def test_a_body_over_the_limit_is_413_and_names_it(self, orders: AsyncClient) -> None:
         body = b" " * (16 * 2**20 + 1)
         headers = {"Content-Type": "application/json"}
         for method, path in (
@@ -149,7 +147,7 @@ class TestProblems:
             ("PATCH", "/datasets/orders/records/1"),
             ("PATCH", "/datasets/orders"),
         ):
-            answer = await client.request(method, path, content=body, headers=headers)
+            answer = await orders.request(method, path, content=body, headers=headers)
             assert answer.status_code == 413, path
             assert answer.json()["error_code"] == "TOO_LARGE"
             assert "SHEAF_MAX_BODY, 16,777,216" in answer.json()["detail"]
@@ -207,6 +205,7 @@ class TestNamesThatMove:
 
 
 class TestParameters:
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         "path",
         [
@@ -217,12 +216,12 @@ class TestParameters:
             "/datasets/orders/records?limit=1&limit=2",
         ],
     )
-    async def test_one_given_twice_is_refused(self, client: AsyncClient, upload: Upload, path: str) -> None:
-        await upload()
-        answer = await client.get(path)
+    async def test_one_given_twice_is_refused(self, orders: AsyncClient, path: str) -> None:
+        answer = await orders.get(path)
         assert answer.status_code == 400
         assert "twice" in answer.json()["detail"]
 
+    @pytest.mark.reads
     async def test_an_encoding_that_cannot_be_a_name_is_refused(self, client: AsyncClient) -> None:
         answer = await client.post("/datasets?encoding=%00", content="a\n1\n", headers={"Content-Type": "text/csv"})
         assert answer.status_code in {400, 422}
@@ -232,6 +231,7 @@ class TestParameters:
         assert answer.status_code in {400, 422}
         assert "JSON body" in answer.json()["detail"]
 
+    @pytest.mark.reads
     async def test_more_columns_than_the_limit_are_refused(self, client: AsyncClient) -> None:
         columns = [{"name": f"c{at}"} for at in range(16_385)]
         answer = await client.post("/datasets", json={"name": "wide", "columns": columns})

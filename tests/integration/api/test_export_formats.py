@@ -7,14 +7,13 @@ import datetime as dt
 import io
 import json
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import openpyxl
 import polars as pl
 import pytest
 from httpx import AsyncClient, Response
-from support.service import Upload, exact, export
+from support.service import Once, Upload, exact, export
 
 pytestmark = pytest.mark.anyio
 
@@ -36,11 +35,11 @@ def parquet(answer: Response) -> pl.DataFrame:
 
 
 @pytest.fixture
-async def mixed(upload: Upload) -> dict[str, Any]:
-    dataset: dict[str, Any] = await upload(MIXED, name="mixed")
-    return dataset
+async def mixed(upload: Upload, once: Once) -> None:
+    await once("mixed", lambda: upload(MIXED, name="mixed"))
 
 
+@pytest.mark.reads
 @pytest.mark.usefixtures("mixed")
 class TestJson:
     async def test_lines_hold_every_value_to_the_digit(self, client: AsyncClient) -> None:
@@ -65,6 +64,7 @@ class TestJson:
         answer = await client.post("/datasets/mixed/export", json=body)
         assert answer.json() == [{"__id": 2, "sku": "1"}]
 
+    @pytest.mark.writes
     async def test_an_older_version(self, client: AsyncClient) -> None:
         before = (await export(client, format="json")).text
         await client.patch("/datasets/mixed/records/1", json={"note": "changed"})
@@ -83,6 +83,7 @@ class TestJson:
         ]
 
 
+@pytest.mark.reads
 @pytest.mark.usefixtures("mixed")
 class TestParquet:
     async def test_columns_are_typed(self, client: AsyncClient) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from typing import Any
 from urllib.parse import unquote
 
 import openpyxl
 import pytest
 from httpx import AsyncClient
-from support.service import Upload, export
+from support.service import Once, Upload, export
 
 pytestmark = pytest.mark.anyio
 
@@ -24,11 +23,11 @@ MIXED = (
 
 
 @pytest.fixture
-async def mixed(upload: Upload) -> dict[str, Any]:
-    dataset: dict[str, Any] = await upload(MIXED, name="mixed")
-    return dataset
+async def mixed(upload: Upload, once: Once) -> None:
+    await once("mixed", lambda: upload(MIXED, name="mixed"))
 
 
+@pytest.mark.reads
 @pytest.mark.usefixtures("mixed")
 class TestCsv:
     async def test_gives_every_cell_back(self, client: AsyncClient) -> None:
@@ -119,6 +118,7 @@ class TestCsv:
         for bad in ({"colums": ["sku"]}, {"format": 7}, {"newline": "cr"}, {"bom": "x"}):
             assert (await client.post("/datasets/mixed/export", json=bad)).status_code == 400, bad
 
+    @pytest.mark.writes
     async def test_304(self, client: AsyncClient) -> None:
         etag = (await export(client)).headers["etag"]
         same = await client.get("/datasets/mixed/export", headers={"If-None-Match": etag})
@@ -129,12 +129,14 @@ class TestCsv:
         renamed = await client.get("/datasets/renamed/export", headers={"If-None-Match": etag})
         assert renamed.status_code == 200, "the file's name has changed"
 
+    @pytest.mark.writes
     async def test_an_older_version(self, client: AsyncClient) -> None:
         await client.delete("/datasets/mixed/records/1")
         assert (await export(client, version=1)).content == MIXED.encode()
         newest = await export(client)
         assert (newest.headers["x-row-count"], newest.headers["x-dataset-version"]) == ("2", "2")
 
+    @pytest.mark.writes
     @pytest.mark.parametrize("name", ["Übersicht 2025", 'a "b"; c', "50% off", "日本"])
     async def test_the_file_is_called_as_the_dataset(self, client: AsyncClient, name: str) -> None:
         await client.patch("/datasets/mixed", json={"name": name})

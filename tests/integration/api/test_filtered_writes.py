@@ -10,7 +10,7 @@ import pytest
 from httpx import AsyncClient, Response
 from psycopg import AsyncConnection, sql
 from support.calls import make, pointers, raw, records, schema, send, version
-from support.service import exact
+from support.service import Once, Upload, exact
 
 pytestmark = pytest.mark.anyio
 
@@ -19,9 +19,9 @@ MANY = 20_001
 
 
 @pytest.fixture
-async def sales(client: AsyncClient) -> AsyncClient:
+async def sales(client: AsyncClient, upload: Upload, once: Once) -> AsyncClient:
     """Calls as the owner of `sales`, which has four records."""
-    assert (await raw(client, ROWS, name="sales")).status_code == 201
+    await once("sales", lambda: upload(ROWS, name="sales"))
     return client
 
 
@@ -61,6 +61,7 @@ class TestPatch:
         assert (told["changed"], told["unchanged"]) == (3, 1)
         assert await column(sales, "amount") == ["3"] * 4
 
+    @pytest.mark.reads
     async def test_nothing_to_change_makes_no_version(self, sales: AsyncClient) -> None:
         for where, unchanged in (({"status": "paid"}, 2), ({"status": "none"}, 0)):
             told = (await patch(sales, where, {"status": "paid"})).json()
@@ -97,6 +98,7 @@ class TestPatch:
         assert answer.status_code == 200, answer.text
         assert (await client.get("/datasets/typed/records/1")).json()["data"]["more"] == left
 
+    @pytest.mark.reads
     @pytest.mark.usefixtures("typed")
     async def test_each_bad_value_is_named(self, client: AsyncClient) -> None:
         change = {"count": "x", "day": "1.2.2025", "sku": None, "colour": "red", "a/b": 1}
@@ -142,6 +144,7 @@ class TestPatch:
         assert await version(sales, "sales") == 1
         assert (await patch(sales, {"status": "new"}, {"amount": 0}, params={"max_affected": 2})).status_code == 200
 
+    @pytest.mark.reads
     async def test_a_dry_run_changes_nothing(self, sales: AsyncClient) -> None:
         answer = await patch(sales, {}, {"amount": 3}, params={"dry_run": True})
         assert answer.json() == {
@@ -151,6 +154,7 @@ class TestPatch:
         assert (await sales.get("/datasets/sales")).json()["version"] == 1
         assert await column(sales, "amount") == ["1", "2", "3", None]
 
+    @pytest.mark.reads
     async def test_a_dry_run_waits_for_nobody(self, sales: AsyncClient, postgres_url: str) -> None:
         """Nor does anybody for it."""
         dataset = (await sales.get("/datasets/sales")).json()
@@ -185,6 +189,7 @@ class TestPatch:
             assert answer.status_code == status
         assert answer.json()["version"] == 2
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         ("body", "status", "code"),
         [
@@ -221,6 +226,7 @@ class TestDelete:
         told = (await sales.get("/datasets/sales/versions/2")).json()
         assert (told["operation"], told["removed"], told["rows"]) == ("delete", 2, 2)
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         ("body", "params"),
         [
@@ -238,6 +244,7 @@ class TestDelete:
         assert (answer.status_code, answer.json()["error_code"]) == (400, "BAD_REQUEST")
         assert await version(sales, "sales") == 1
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         ("body", "params", "status"),
         [
@@ -261,6 +268,7 @@ class TestDelete:
         assert (await delete(sales, body, **params)).status_code == status
         assert await version(sales, "sales") == 1
 
+    @pytest.mark.reads
     async def test_ids_that_there_are_not(self, sales: AsyncClient) -> None:
         assert pointers(await delete(sales, {"ids": [1, 9, 1, 2**63 - 1]})) == [
             ("/ids/1", "RECORD_NOT_FOUND"), ("/ids/2", "DUPLICATE_ID"), ("/ids/3", "RECORD_NOT_FOUND")
@@ -268,6 +276,7 @@ class TestDelete:
         assert await version(sales, "sales") == 1
         assert (await delete(sales, {"ids": []})).json()["version"] == 1
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("body", [{"where": {"status": "new"}}, {"ids": [1, 2]}], ids=str)
     async def test_at_most_so_many_or_not_really(self, sales: AsyncClient, body: Any) -> None:
         for more, params in (({"max_affected": 1}, {}), ({}, {"max_affected": 1})):
@@ -278,6 +287,7 @@ class TestDelete:
         assert dry.headers["etag"] == (await sales.get("/datasets/sales")).headers["etag"]
         assert await version(sales, "sales") == 1
 
+    @pytest.mark.reads
     async def test_only_at_the_version_that_was_read(self, sales: AsyncClient) -> None:
         address, old = "/datasets/sales/records", {"If-Match": '"old"'}
         assert (await sales.delete(address, params={"name": "Ann"}, headers=old)).status_code == 412

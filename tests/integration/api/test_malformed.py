@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.reads]
 
 
 class TestQueryStrings:
@@ -46,6 +46,8 @@ class TestFlags:
             ("POST", "records", "dry_run"),
             ("PATCH", "records", "partial"),
             ("DELETE", "records", "dry_run"),
+            ("POST", "imports", "dry_run"),
+            ("GET", "export", "bom"),
         ],
     )
     async def test_one_that_is_neither_is_refused_in_the_same_words(

@@ -62,6 +62,7 @@ class TestLong:
         assert (await stream(client, body)).json()["count"] == 3
         assert [each["data"]["sku"] for each in (await page(client, "typed"))["data"]] == ["first", "a", "b", "c"]
 
+    @pytest.mark.reads
     async def test_nothing_makes_no_version(self, client: AsyncClient) -> None:
         answer = await stream(client, PAD)
         assert (answer.status_code, answer.json()["count"], answer.json()["version"]) == (201, 0, 2)
@@ -86,6 +87,7 @@ class TestLong:
         assert await version(client, "typed") == 2
         assert (await stream(client, b'{"sku": "next"}')).json()["data"][0]["id"] == 2
 
+    @pytest.mark.reads
     async def test_of_many_bad_values_the_first_hundred_are_shown(self, client: AsyncClient) -> None:
         answer = await stream(client, many() + lines({"sku": at} for at in range(20_000)))
         told = answer.json()
@@ -93,6 +95,7 @@ class TestLong:
         assert told["errors"][0]["pointer"] == f"/{MANY}/sku"
         assert "20,000" in told["detail"] or "20000" in told["detail"]
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("pad", [b"", PAD], ids=["short", "long"])
     @pytest.mark.parametrize(
         "line", [b"{", b"7", b'"x"', b"null", b"[]", b'{"sku": "\\ud800"}', b'{"sku": "a\tb"}', b"[" * 5000]
@@ -106,6 +109,7 @@ class TestLong:
         assert f"Line {number}" in error["message"]
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("pad", [b"", PAD], ids=["short", "long"])
     async def test_bytes_that_are_no_utf_8(self, client: AsyncClient, pad: bytes) -> None:
         for line in (b'{"sku": "\xff"}', b'{"more": ["\xff"], "sku": ""}', b'{"\xff": 1}', b'{"sku": "\xed\xa0\x80"}'):
@@ -114,6 +118,7 @@ class TestLong:
             assert f"Line {3 if pad else 2} is not UTF-8" in answer.json()["detail"]
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         ("column", "given"),
         [
@@ -157,6 +162,7 @@ class TestLong:
         assert (first.status_code, first.json()) == (again.status_code, again.json())
         assert await version(client, "typed") == 3
 
+    @pytest.mark.reads
     async def test_an_unknown_dataset_is_told_before_the_body_is_read(self, client: AsyncClient) -> None:
         async def endless() -> AsyncIterator[bytes]:
             while True:

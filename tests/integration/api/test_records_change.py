@@ -54,6 +54,7 @@ class TestPatch:
         answer = await send(client, "PATCH", "typed/records/1", '{"more": {"c": 1.00}}')
         assert exact(answer)["data"]["more"] == {"a": "0.10", "b": "12345678901234567890.50", "c": "1.00"}
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("text", ["{}", '{"count": 1}', '{"sku": "first", "price": null}'])
     async def test_what_changes_nothing_makes_no_version(self, client: AsyncClient, text: str) -> None:
         before = await client.get("/datasets/typed/records/1")
@@ -68,6 +69,7 @@ class TestPatch:
             assert exact(await client.get("/datasets/typed/records/1"))["data"]["price"] == price
             assert await version(client, "typed") == (3, 4, 4, 5)[at]
 
+    @pytest.mark.reads
     async def test_a_bad_value_is_422_with_a_pointer(self, client: AsyncClient) -> None:
         answer = await client.patch("/datasets/typed/records/1", json={"count": "x", "sku": None, "no": 1})
         assert pointers(answer) == [("/count", "INVALID_VALUE"), ("/sku", "NULL"), ("/no", "UNKNOWN_COLUMN")]
@@ -86,6 +88,7 @@ class TestPatch:
         assert stale.json()["error_code"] == "PRECONDITION_FAILED"
         assert (await client.get("/datasets/typed/records/1")).json()["data"]["count"] == 2
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("text", ["", "[]", "7", "{", '[{"op": "remove", "path": "/sku"}]'])
     async def test_what_is_no_object_is_refused(self, client: AsyncClient, text: str) -> None:
         assert (await send(client, "PATCH", "typed/records/1", text)).status_code in {400, 422}
@@ -98,15 +101,18 @@ class TestReplace:
         assert answer.status_code == 200
         assert {name for name, value in answer.json()["data"].items() if value is not None} == {"sku", "price"}
 
+    @pytest.mark.reads
     async def test_what_must_have_a_value(self, client: AsyncClient) -> None:
         assert pointers(await client.put("/datasets/typed/records/1", json={})) == [("/sku", "NULL")]
 
+    @pytest.mark.reads
     async def test_the_same_again_makes_no_version(self, client: AsyncClient) -> None:
         record = (await client.get("/datasets/typed/records/1")).json()
         answer = await client.put("/datasets/typed/records/1", json=record["data"])
         assert answer.json() == record
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     async def test_if_match(self, client: AsyncClient) -> None:
         answer = await client.put("/datasets/typed/records/1", json={"sku": "x"}, headers={"If-Match": '"old"'})
         assert answer.status_code == 412

@@ -55,6 +55,7 @@ class TestCreate:
             assert (answer.status_code, told) == (status, {"count": 2, "added": 2, "version": 3})
             assert answer.headers["preference-applied"] == "return=minimal"
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("text", ["[]", ""])
     async def test_nothing_makes_no_version(self, client: AsyncClient, text: str) -> None:
         media_type = NDJSON if not text else "application/json"
@@ -62,6 +63,7 @@ class TestCreate:
         assert (answer.status_code, answer.json()["version"], answer.json()["data"]) == (201, 2, [])
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     async def test_every_bad_value_is_listed_and_nothing_stored(self, client: AsyncClient) -> None:
         items = [
             {"sku": "good"},
@@ -79,29 +81,35 @@ class TestCreate:
         assert answer.json()["error_code"] == "INVALID_RECORD"
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     async def test_one_object_has_pointers_without_an_index(self, client: AsyncClient) -> None:
         answer = await client.post("/datasets/typed/records", json={"count": True, "a/b~c": 1})
         assert pointers(answer) == [("/count", "INVALID_VALUE"), ("/a~1b~0c", "UNKNOWN_COLUMN"), ("/sku", "NULL")]
 
+    @pytest.mark.reads
     async def test_items_that_are_no_objects(self, client: AsyncClient) -> None:
         answer = await client.post("/datasets/typed/records", json=[{"sku": "x"}, 7, None, []])
         assert [pointer for pointer, _ in pointers(answer)] == ["/1", "/2", "/3"]
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("text", ["", "{", '{"sku": }', "nul", '{"sku": "\\ud800"}', "[" * 100_000])
     async def test_what_is_no_json_is_refused(self, client: AsyncClient, text: str) -> None:
         answer = await send(client, "POST", "typed/records", text)
         assert answer.status_code in {400, 422}, answer.text
         assert await version(client, "typed") == 2
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("text", ["7", '"x"', "null"])
     async def test_what_is_no_record_is_422(self, client: AsyncClient, text: str) -> None:
         assert (await send(client, "POST", "typed/records", text)).status_code == 422
 
+    @pytest.mark.reads
     async def test_bytes_that_are_no_utf_8(self, client: AsyncClient) -> None:
         for body in (b'{"sku": "\xff"}', b'{"more": ["\xff"], "sku": ""}', b'{"\xff": 1}', b'[{"sku": "\xc3"}]'):
             answer = await client.post("/datasets/typed/records", content=body)
             assert answer.status_code in {400, 422}, body
 
+    @pytest.mark.reads
     async def test_too_many_at_once(self, client: AsyncClient) -> None:
         answer = await client.post("/datasets/typed/records", json=[{"sku": "x"}] * 10_001)
         assert answer.status_code in {413, 422}

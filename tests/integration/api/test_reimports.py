@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 from support.calls import CSV, make, raw, records
-from support.service import exact
+from support.service import Once, Upload, exact
 
 pytestmark = pytest.mark.anyio
 
@@ -48,12 +48,13 @@ async def types(client: AsyncClient, ref: str = "stock") -> dict[str, str]:
 
 
 @pytest.fixture
-async def stock(client: AsyncClient) -> AsyncClient:
-    assert (await raw(client, STOCK.encode(), name="stock")).status_code == 201
+async def stock(client: AsyncClient, upload: Upload, once: Once) -> AsyncClient:
+    await once("stock", lambda: upload(STOCK, name="stock"))
     return client
 
 
 class TestModes:
+    @pytest.mark.reads
     async def test_sync_leaves_no_row_out(self, stock: AsyncClient) -> None:
         body = "sku,name,price\nA-1,Axe,x\n"
         await refused(stock, body, 400, mode="sync", key="sku", on_error="skip")
@@ -198,12 +199,14 @@ class TestSameAgain:
         await stock.patch("/datasets/stock/records/1", json={"price": 99})
         assert await made(stock, NEXT, mode="upsert", key="sku") == (0, 1, 0, 2)
 
+    @pytest.mark.reads
     async def test_no_difference_no_version(self, stock: AsyncClient) -> None:
         answer = await into(stock, STOCK, mode="sync", key="sku")
         assert (answer.status_code, answer.json()["dataset"]["version"]) == (200, 1)
         assert answer.json()["changes"]["unchanged"] == 3
 
 
+@pytest.mark.reads
 class TestKeys:
     async def test_twice_in_the_file(self, stock: AsyncClient) -> None:
         problem = await refused(stock, "sku,name\nB,1\nA-1,x\nB,2\n", mode="upsert", key="sku")
@@ -217,11 +220,13 @@ class TestKeys:
         problem = await refused(stock, "sku,name\nA-1,1\nA-2,x\nA-1,2\n", mode="sync", key="sku")
         assert [each["row"] for each in problem["errors"]] == [2, 4]
 
+    @pytest.mark.writes
     async def test_of_several_records(self, stock: AsyncClient) -> None:
         await into(stock, "sku,name,price\nA-1,Again,1\n", mode="append")
         problem = await refused(stock, "sku,name\nA-2,y\nA-1,x\n", mode="upsert", key="sku")
         assert [(each["row"], each["record"]) for each in problem["errors"]] == [(3, 1), (3, 4)]
 
+    @pytest.mark.writes
     async def test_doubled_on_both_sides(self, client: AsyncClient) -> None:
         """A join of such keys would have more rows than either side."""
         body = "sku,name\n" + "same,x\n" * 500
@@ -247,6 +252,7 @@ class TestKeys:
 
 
 class TestColumns:
+    @pytest.mark.reads
     @pytest.mark.parametrize("price", ["007", "1e5", "x", "1,5", "+1", " 1"])
     async def test_a_cell_that_would_be_damaged_is_refused(self, stock: AsyncClient, price: str) -> None:
         problem = await refused(stock, f'sku,name,price\nA-4,D,1\nA-5,E,"{price}"\n', mode="append")
@@ -318,6 +324,7 @@ class TestColumns:
             assert (await refused(client, f"k,at\n3,{at}\n"))["error_code"] == "BAD_CELLS"
 
 
+@pytest.mark.reads
 class TestPlan:
     async def test_counts_and_shows_each_kind(self, stock: AsyncClient) -> None:
         before = (await stock.get("/datasets/stock")).json()

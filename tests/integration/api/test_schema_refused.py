@@ -20,6 +20,7 @@ async def attempt(client: AsyncClient, **changes: Any) -> Response:
     return answer
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -56,6 +57,7 @@ async def test_a_change_that_cannot_be(
     assert answer.json()["error_code"] == "INVALID_SCHEMA"
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize(
     "changes",
     [{"columns": [{"name": "name", "colour": "red"}]}, {"columns": [{"name": "name", "type": "int"}]},
@@ -67,17 +69,20 @@ async def test_a_body_of_another_shape(client: AsyncClient, people: Any, changes
     assert (answer.status_code, answer.json()["error_code"]) == (422, "INVALID_BODY")
 
 
+@pytest.mark.reads
 async def test_a_pointer_into_a_body_of_another_shape(client: AsyncClient, people: Any) -> None:
     changes = {"columns": [{"name": "name"}, {"name": "born", "type": "money"}]}
     answer = await client.patch("/datasets/people/schema", json=changes)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/columns/1/type")
 
 
+@pytest.mark.reads
 async def test_unknown_columns_come_with_the_nearest_names(client: AsyncClient, people: Any) -> None:
     answer = await attempt(client, columns=[{"name": "amont", "drop": True}])
     assert answer.json()["detail"] == ("There is no column 'amont'; the nearest is 'amount'. Nothing was changed.")
 
 
+@pytest.mark.reads
 async def test_a_value_that_does_not_convert(client: AsyncClient, people: Any) -> None:
     before = await records(client, "people")
     changes = [{"name": "amount", "type": "text", "rename_to": "sum"}, {"name": "born", "type": "integer"}]
@@ -116,6 +121,7 @@ async def test_an_empty_dataset_takes_any_change(client: AsyncClient) -> None:
     assert (answer.status_code, answer.json()["version"], answer.json()["changed"]) == (200, 2, 0)
 
 
+@pytest.mark.reads
 async def test_more_columns_than_a_dataset_may_have(client: AsyncClient, people: Any) -> None:
     answer = await attempt(client, add=[{"name": f"c{n}"} for n in range(16_381)])
     assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from support.service import Upload, without_request_id
+from support.service import Once, Upload, without_request_id
 
 pytestmark = pytest.mark.anyio
 
@@ -15,11 +15,15 @@ LINES = {"Accept": "application/x-ndjson"}
 
 
 @pytest.fixture
-async def orders(client: AsyncClient, upload: Upload) -> AsyncClient:
+async def orders(client: AsyncClient, upload: Upload, once: Once) -> AsyncClient:
     """A dataset of two versions, the first called `audited 2026`."""
-    await upload("name,amount\nAnn,1\nBob,2\n")
-    await client.patch("/datasets/orders/schema", json={"columns": [{"name": "amount", "rename_to": "sum"}]})
-    assert (await tag(client, 1, "audited 2026"))["tag"] == "audited 2026"
+
+    async def filled() -> None:
+        await upload("name,amount\nAnn,1\nBob,2\n")
+        await client.patch("/datasets/orders/schema", json={"columns": [{"name": "amount", "rename_to": "sum"}]})
+        assert (await tag(client, 1, "audited 2026"))["tag"] == "audited 2026"
+
+    await once("orders", filled)
     return client
 
 
@@ -29,6 +33,7 @@ async def tag(client: AsyncClient, version: int, name: Any, status: int = 200) -
     return answer.json()
 
 
+@pytest.mark.reads
 async def test_strangers_find_nothing(orders: AsyncClient, stranger: AsyncClient, reader: AsyncClient) -> None:
     theirs = (await orders.get("/datasets/orders")).json()["id"]
     missing = f"{theirs[:-12]}000000000000"
@@ -71,6 +76,7 @@ class TestNaming:
         assert (await orders.get("/datasets/orders/versions/1")).json()["tag"] is None
         assert (await orders.get("/datasets/orders/records?version=audited 2026")).status_code == 404
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         "name", ["", " ", "7", "2026", "٣", "a\x00b", "a\nb", "\u200b", "x\u202ey", "x" * 101, None, 7]
     )
@@ -84,6 +90,7 @@ class TestNaming:
         answer = await orders.get("/datasets/orders/schema", params={"version": name})
         assert answer.json()["version"] == 2
 
+    @pytest.mark.reads
     async def test_one_that_never_was_is_404(self, orders: AsyncClient) -> None:
         assert (await tag(orders, 3, "x", 404))["error_code"] == "VERSION_NOT_FOUND"
         assert (await orders.delete("/datasets/orders/versions/3/tag")).status_code == 404
@@ -99,6 +106,7 @@ class TestNaming:
 class TestReading:
     """Whatever takes a version's number takes its tag."""
 
+    @pytest.mark.reads
     async def test_records(self, orders: AsyncClient) -> None:
         params = {"version": "audited 2026", "amount": "gt:1"}
         page = (await orders.get("/datasets/orders/records", params=params)).json()
@@ -110,6 +118,7 @@ class TestReading:
         asked = (await orders.post("/datasets/orders/query", json={"version": "audited 2026"})).json()
         assert (asked["version"], asked["count"]) == (1, 2)
 
+    @pytest.mark.reads
     async def test_streams_and_exports(self, orders: AsyncClient) -> None:
         params = {"version": "audited 2026"}
         for answer in (
@@ -123,6 +132,7 @@ class TestReading:
             assert answer.headers["x-dataset-version"] == "1"
             assert "amount" in answer.text
 
+    @pytest.mark.reads
     async def test_the_schema_and_differences(self, orders: AsyncClient) -> None:
         schema = (await orders.get("/datasets/orders/schema", params={"version": "audited 2026"})).json()
         assert (schema["version"], schema["columns"][1]["name"]) == (1, "amount")

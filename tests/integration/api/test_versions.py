@@ -47,28 +47,28 @@ class TestList:
         await client.patch("/datasets/orders", json={"name": "bills", "description": "x"})
         assert (await client.get("/datasets/bills/versions")).json()["total"] == 1
 
+    @pytest.mark.reads
     @pytest.mark.parametrize(
         "params", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"limt": 1}, {"sort": "version"}]
     )
-    async def test_a_wrong_parameter_is_400(self, client: AsyncClient, upload: Upload, params: Any) -> None:
-        await upload()
-        assert (await client.get("/datasets/orders/versions", params=params)).status_code == 400
+    async def test_a_wrong_parameter_is_400(self, orders: AsyncClient, params: Any) -> None:
+        assert (await orders.get("/datasets/orders/versions", params=params)).status_code == 400
 
 
 class TestRead:
-    async def test_one_version(self, client: AsyncClient, upload: Upload) -> None:
-        await upload()
-        listed = (await client.get("/datasets/orders/versions")).json()["data"][0]
-        assert (await client.get("/datasets/orders/versions/1")).json() == listed
+    @pytest.mark.reads
+    async def test_one_version(self, orders: AsyncClient) -> None:
+        listed = (await orders.get("/datasets/orders/versions")).json()["data"][0]
+        assert (await orders.get("/datasets/orders/versions/1")).json() == listed
         assert set(listed) == {
             "version", "created_at", "author", "operation", "note", "rows", "added", "changed", "removed", "tag",
             "source",
         }  # fmt: skip
 
+    @pytest.mark.reads
     @pytest.mark.parametrize("version", ["0", "2", "-1", "9999999999", "99999999999999999999"])
-    async def test_one_that_never_was_is_404(self, client: AsyncClient, upload: Upload, version: str) -> None:
-        await upload()
-        answer = await client.get(f"/datasets/orders/versions/{version}")
+    async def test_one_that_never_was_is_404(self, orders: AsyncClient, version: str) -> None:
+        answer = await orders.get(f"/datasets/orders/versions/{version}")
         assert answer.status_code == 404
         assert answer.json()["error_code"] == "VERSION_NOT_FOUND"
 

@@ -82,12 +82,14 @@ async def test_an_empty_workspace(user: User) -> None:
     assert (made.status_code, made.json()["datasets"]) == (201, [])
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize("name", ["", " ", "a/b", "x" * 201])
 async def test_names_that_cannot_be(client: AsyncClient, archive: bytes, name: str) -> None:
     assert problem(await bring(client, archive, name=name), 422)["error_code"] == "INVALID_NAME"
     assert problem(await bring(client, archive, slug=name), 422)["error_code"] == "INVALID_NAME"
 
 
+@pytest.mark.reads
 async def test_parameters_that_there_are_not(client: AsyncClient, archive: bytes) -> None:
     problem(await bring(client, archive, workspace="x"), 400)
     problem(await bring(client, archive, dry_run="perhaps"), 400)
@@ -96,6 +98,7 @@ async def test_parameters_that_there_are_not(client: AsyncClient, archive: bytes
     problem(await client.post("/workspaces/import?name=x", data={"name": "y"}, files=form), 400)
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize("kind", ["text/csv", "application/json", "application/x-www-form-urlencoded", "zip"])
 async def test_a_body_that_is_said_to_be_no_archive(client: AsyncClient, archive: bytes, kind: str) -> None:
     answer = await client.post("/workspaces/import", content=archive, headers={"Content-Type": kind})
@@ -105,6 +108,7 @@ async def test_a_body_that_is_said_to_be_no_archive(client: AsyncClient, archive
     assert kind in told
 
 
+@pytest.mark.reads
 @pytest.mark.parametrize("kind", ["Application/ZIP", "application/x-zip-compressed", "application/octet-stream", None])
 async def test_a_body_that_may_be_an_archive(client: AsyncClient, archive: bytes, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}
