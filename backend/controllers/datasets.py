@@ -22,7 +22,7 @@ from backend.controllers.parameters import (
     Offset,
     Ref,
     Workspace,
-    refuse_unknown,
+    parameters_of,
 )
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
@@ -70,7 +70,7 @@ class DatasetController(Controller):
             if uploads.names_upload(body):
                 upload_id, asked = await uploads.of_kept(request, importers.service, body)
                 return await import_kept(request, importers, upload_id, asked, _made)
-            refuse_unknown(request.query_params, ("workspace",))
+            parameters_of(request, ("workspace",))
             wanted = decoded(body, DatasetCreate)
             head = await datasets.create(request.user, wanted, workspace=request.query_params.get("workspace"))
             return created(head.dataset, head)

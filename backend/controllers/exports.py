@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
 from backend.controllers.answers import attachment, success
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented, schema_of
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, flag, refuse_unknown
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, converted, flag, parameters_of
 from backend.controllers.problems import failures
 from backend.controllers.queries import (
     DESCRIPTION,
@@ -112,11 +111,11 @@ class ExportController(Controller):
         explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """An export asked for by a JSON body; options of the format stand there or in the query string."""
-        refuse_unknown(request.query_params, ("workspace", *sorted(_ASKED)))
+        params = parameters_of(request, ("workspace", *sorted(_ASKED)))
         members = await body_members(request)
         query = query_from_members(members, _ASKED, max_limit=None)
         stated = {name: value for name, value in members.items() if name in _ASKED}
-        workspace, options = request.query_params.get("workspace"), {**string_members(request, _ASKED), **stated}
+        workspace, options = params.pop("workspace", None), {**params, **stated}
         if explain_asked(options):
             return await _explained(request, ref, workspace, query, explanations)
         asked, prepare = _asked(ref, workspace, query, options)
@@ -161,7 +160,4 @@ def _headers(announced: Announced, etag: str) -> dict[str, str]:
 
 def export_options(members: dict[str, Any]) -> ExportOptions:
     """How a file is to be written, as a request says. Raises InvalidQuery."""
-    try:
-        return msgspec.convert(members, ExportOptions, strict=False)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidQuery(f"An export option cannot be used: {error}.") from error
+    return converted(members, ExportOptions, "An export option", InvalidQuery)

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from backend.controllers import uploads
 from backend.controllers.documented import FILE, UPLOAD, documented
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refuse_unknown
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, parameters_of
 from backend.controllers.problems import failures
 from backend.errors import BadRequest
 from backend.schemas.access import Action
@@ -45,7 +45,7 @@ class KeptUploadController(Controller):
     async def create(self, request: CallerRequest, importers: NamedDependency[Importers]) -> Response[KeptUpload]:
         """Keep a file for a day, and see what a new dataset would be made of."""
         if {"name", "dry_run"} & set(request.query_params):
-            refuse_unknown(request.query_params, ("workspace", *ImportOptions.__struct_fields__))
+            parameters_of(request, ("workspace", *ImportOptions.__struct_fields__))
         is_form = uploads.kind_of_body(request) == "form"
         receive = uploads.receive_form if is_form else uploads.receive_raw
         with importers.folder.open() as upload:
@@ -67,8 +67,7 @@ class KeptUploadController(Controller):
         self, request: CallerRequest, upload_id: FromPath[UUID], importers: NamedDependency[Importers]
     ) -> KeptUpload:
         """What a new dataset would be made of, with these options."""
-        refuse_unknown((name for name, _ in request.query_params.multi_items()), ImportOptions.__struct_fields__)
-        options = uploads.options_from_strings({name: str(value) for name, value in request.query_params.items()})
+        options = uploads.options_from_strings(parameters_of(request, ImportOptions.__struct_fields__))
         async with importers.uploads.open(request.user, upload_id) as (upload, found):
             asked = ImportRequest(workspace=str(found.workspace_id), options=options)
             plan = await importers.runs.plan(request.user, upload, asked)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -11,7 +12,7 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
-from backend.errors import InvalidParameter, UnknownParameter
+from backend.errors import BadRequest, InvalidParameter, UnknownParameter
 from backend.query.text import nearest, shown
 from backend.schemas.callers import Caller
 from backend.schemas.problems import ErrorItem
@@ -30,6 +31,7 @@ Offset: TypeAlias = Annotated[int, QueryParameter(ge=0, le=2**31)]
 
 READS_PARAMETERS = {"reads_parameters": True}
 """Handler option: it reads the query string itself, and refuses what it does not know."""
+_NO_FLAG = re.compile(r"Expected `bool`, got `\w+` - at `\$\.(\w+)`")
 
 
 def header(request: CallerRequest, name: bytes, default: T) -> str | T:
@@ -50,16 +52,20 @@ async def only_known_parameters(request: Request[Any, Any, Any]) -> None:
     """
     handler = request.route_handler
     if "reads_parameters" not in handler.opt:
-        refuse_unknown((name for name, _ in request.query_params.multi_items()), _declared(handler))
+        parameters_of(request, _declared(handler))
 
 
-def refuse_unknown(given: Iterable[str], known: tuple[str, ...]) -> None:
-    """Raises UnknownParameter with the nearest names, and InvalidParameter for one that is given twice."""
-    names = list(given)
-    for name in names:
+def parameters_of(request: Request[Any, Any, Any], known: Sequence[str]) -> dict[str, str]:
+    """The query string's, which are all of these.
+
+    Raises UnknownParameter with the nearest names, and InvalidParameter for one that is given twice.
+    """
+    given = list(request.query_params.multi_items())
+    for name, _ in given:
         if name not in known:
             raise UnknownParameter(f"There is no parameter {shown(name)}; {nearest(name, known)}.")
-    refuse_repeated(names)
+    refuse_repeated(name for name, _ in given)
+    return dict(given)
 
 
 def refuse_repeated(names: Iterable[str]) -> None:
@@ -71,17 +77,30 @@ def refuse_repeated(names: Iterable[str]) -> None:
         seen.add(name)
 
 
+def converted(values: Mapping[str, Any], kind: type[T], what: str, refusal: type[BadRequest] = BadRequest) -> T:
+    """Parameters, which may be text, as one `kind`.
+
+    Raises InvalidParameter for a flag that is none, and for all else `refusal`, which calls it `what`.
+    """
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except (msgspec.ValidationError, ValueError) as error:
+        if found := _NO_FLAG.fullmatch(str(error)):
+            raise not_a_flag(found[1]) from error
+        raise refusal(f"{what} cannot be used: {error}.") from error
+
+
 def flag(name: str, given: object) -> bool:
     """A flag, as text or JSON, where a handler reads it itself. Raises InvalidParameter."""
     try:
         return msgspec.convert(given, bool, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidParameter(no_flag(name), errors=[ErrorItem(no_flag(name), code="INVALID_VALUE")]) from error
+        raise not_a_flag(name) from error
 
 
-def no_flag(name: str) -> str:
-    """What is said of one that is neither."""
-    return f"{name} is true or false."
+def not_a_flag(name: str) -> InvalidParameter:
+    text = f"{name} is true or false."
+    return InvalidParameter(text, errors=[ErrorItem(text, code="INVALID_VALUE")])
 
 
 @cache

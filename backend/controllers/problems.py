@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsException, ProblemDetailsPlugin
 from msgspec import structs
 
-from backend.controllers.parameters import no_flag
+from backend.controllers.parameters import not_a_flag
 from backend.errors import AppError, InvalidParameter, StorageFull, TooLarge
 from backend.metrics import PROBLEMS
 from backend.schemas.problems import PROBLEM_JSON, ErrorItem, Problem
@@ -56,8 +56,9 @@ def _from_validation(error: ValidationException) -> ProblemAnswer:
 
 def _parameter_item(item: dict[str, Any]) -> ErrorItem:
     name, message = item.get("key", "A parameter"), item.get("message", "")
-    text = no_flag(name) if message.startswith("Expected `bool`") else f"{name}: {message}"
-    return ErrorItem(text, code="INVALID_VALUE")
+    if message.startswith("Expected `bool`"):
+        return not_a_flag(name).errors[0]
+    return ErrorItem(f"{name}: {message}", code="INVALID_VALUE")
 
 
 def _from_bug(error: Exception) -> ProblemAnswer:

@@ -13,7 +13,7 @@ from litestar.exceptions import InternalServerException
 
 from backend.controllers.bodies import decoded
 from backend.controllers.multipart import FormReceiver
-from backend.controllers.parameters import CallerRequest, refuse_unknown
+from backend.controllers.parameters import CallerRequest, converted, parameters_of
 from backend.errors import BadRequest, IncompleteBody
 from backend.query.text import items, nearest, shown
 from backend.schemas.import_status import UploadedDataset, UploadedFile
@@ -48,7 +48,7 @@ async def receive_form(
     `into`: the dataset that is there already, by id or slug.
     """
     known = (*(PARAMETERS if into is None else INTO_PARAMETERS), "options")
-    params = _parameters(request, known)
+    params = parameters_of(request, known)
     options = parse_options(params["options"]) if "options" in params else ImportOptions()
 
     async def check(name: str, value: str) -> None:
@@ -74,7 +74,7 @@ async def receive_raw(
 ) -> ImportRequest:
     """The file itself as body; everything else in the query string."""
     known = PARAMETERS if into is None else INTO_PARAMETERS
-    params = _parameters(request, (*known, "format", *ImportOptions.__struct_fields__))
+    params = parameters_of(request, (*known, "format", *ImportOptions.__struct_fields__))
     upload.format = _format(params.pop("format", None))
     upload.media_type = MEDIA_TYPE_BY_FORMAT[upload.format] if upload.format else request.content_type[0] or None
     upload.charset = request.content_type[1].get("charset") or None
@@ -100,7 +100,7 @@ def _into(request: CallerRequest, params: Mapping[str, Any], dataset: str | None
 
 async def of_kept_into(request: CallerRequest, body: bytes, dataset: str) -> tuple[UUID, ImportRequest]:
     """A file that is kept, into a dataset that is there: which, and what is asked."""
-    params = _parameters(request, INTO_PARAMETERS)
+    params = parameters_of(request, INTO_PARAMETERS)
     wanted = decoded(body, UploadedFile)
     asked = _import_request(
         _into(request, {"mode": wanted.mode, "dry_run": wanted.dry_run, **params}, dataset), wanted.options
@@ -112,10 +112,7 @@ async def of_kept_into(request: CallerRequest, body: bytes, dataset: str) -> tup
 
 
 def _import_request(params: Mapping[str, Any], options: ImportOptions) -> ImportRequest:
-    try:
-        return msgspec.convert({**params, "options": options}, ImportRequest, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"A parameter cannot be used: {error}.") from error
+    return converted({**params, "options": options}, ImportRequest, "A parameter")
 
 
 def parse_options(text: str) -> ImportOptions:
@@ -135,10 +132,7 @@ def options_from_strings(params: Mapping[str, str]) -> ImportOptions:
         values["types"] = _types(values["types"])
     if values.get("sheet", "").isdecimal():
         values["sheet"] = int(values["sheet"])
-    try:
-        return msgspec.convert(values, ImportOptions, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"An import option cannot be used: {error}.") from error
+    return converted(values, ImportOptions, "An import option")
 
 
 def _types(text: str) -> Any:
@@ -162,11 +156,6 @@ def _json(text: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise BadRequest(f"{text[:60]!r} is not valid JSON: {error}.") from error
-
-
-def _parameters(request: CallerRequest, known: tuple[str, ...]) -> dict[str, str]:
-    refuse_unknown((name for name, _ in request.query_params.multi_items()), known)
-    return {name: str(value) for name, value in request.query_params.items()}
 
 
 def _format(name: str | None) -> str | None:
@@ -206,7 +195,7 @@ def names_upload(body: bytes) -> bool:
 
 async def of_kept(request: CallerRequest, imports: ImportService, body: bytes) -> tuple[UUID, ImportRequest]:
     """A new dataset of a file that is kept: which, and what is asked."""
-    params = _parameters(request, ("workspace", "dry_run"))
+    params = parameters_of(request, ("workspace", "dry_run"))
     wanted = decoded(body, UploadedDataset)
     if "workspace" in params and wanted.workspace is not None:
         raise BadRequest("`workspace` is given twice.")

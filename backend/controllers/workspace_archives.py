@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -15,9 +14,8 @@ from backend.controllers.answers import attachment, success
 from backend.controllers.documented import EXPORT_OPTIONS, FILE, TEXT, Fields, documented, parameter
 from backend.controllers.exports import OPTIONS, export_options
 from backend.controllers.multipart import FormReceiver
-from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, refuse_unknown
+from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, converted, parameters_of
 from backend.controllers.problems import failures
-from backend.controllers.queries import string_members
 from backend.controllers.uploads import body_chunks
 from backend.errors import BadRequest, UnsupportedFormat
 from backend.query.text import shown
@@ -119,8 +117,7 @@ class WorkspaceArchiveController(Controller):
 
 
 def _export_options(request: CallerRequest) -> ExportOptions:
-    refuse_unknown((name for name, _ in request.query_params.multi_items()), tuple(sorted(OPTIONS)))
-    return export_options(string_members(request, OPTIONS))
+    return export_options(parameters_of(request, sorted(OPTIONS)))
 
 
 def _headers(announced: AnnouncedArchive) -> dict[str, str]:
@@ -133,14 +130,13 @@ def _headers(announced: AnnouncedArchive) -> dict[str, str]:
 
 async def _receive(request: CallerRequest, imports: WorkspaceImportService, upload: Upload) -> WorkspaceImportRequest:
     """The archive, and what is asked in the query string or in fields of the form: that before the archive is read."""
-    refuse_unknown((name for name, _ in request.query_params.multi_items()), _FIELDS)
+    params = parameters_of(request, _FIELDS)
     media_type = request.content_type[0]
     if media_type not in (*_RAW, _FORM_TYPE):
         text = (
             f"An archive is sent as {ZIP}, or as the part `file` of a form: {_FORM_TYPE}; not as {shown(media_type)}."
         )
         raise UnsupportedFormat(text)
-    params = dict(request.query_params)
     await imports.check(request.user, asked := _asked(params))
     if media_type != _FORM_TYPE:
         await upload.receive(body_chunks(request))
@@ -158,7 +154,4 @@ async def _receive(request: CallerRequest, imports: WorkspaceImportService, uplo
 
 
 def _asked(params: Mapping[str, str]) -> WorkspaceImportRequest:
-    try:
-        return msgspec.convert(params, WorkspaceImportRequest, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"A parameter cannot be used: {error}.") from error
+    return converted(params, WorkspaceImportRequest, "A parameter")
