@@ -48,8 +48,6 @@ class TestFlags:
             ("DELETE", "records", "dry_run"),
             ("POST", "imports", "dry_run"),
             ("GET", "export", "bom"),
-            ("POST", "imports", "dry_run"),
-            ("GET", "export", "bom"),
         ],
     )
     async def test_one_that_is_neither_is_refused_in_the_same_words(
