@@ -11,19 +11,19 @@ from backend.services.uploads import Upload
 
 _FIELD_LIMIT = 1_000_000
 
-OnField = Callable[[str, str], Awaitable[None]]
+OnField = Callable[[str], Awaitable[None]]
 
 
 class FormReceiver:
-    """Streams the part named `file` into `upload`; collects the other fields.
+    """Streams the part named `file` into `upload`; adds the other fields to `params`.
 
-    `on_field(name, value)` is called for each field as soon as it is complete, so that a wrong one is refused before
-    the file that follows is read.
+    `on_field(name)` is called for each field as soon as it is complete, so that a wrong one is refused before the file
+    that follows is read.
     """
 
-    def __init__(self, upload: Upload, known: Collection[str], on_field: OnField) -> None:
-        self.fields: dict[str, str] = {}
+    def __init__(self, upload: Upload, params: dict[str, str], known: Collection[str], on_field: OnField) -> None:
         self._upload = upload
+        self._params = params
         self._known = known
         self._on_field = on_field
         self._segment: MultipartSegment | None = None
@@ -82,5 +82,7 @@ class FormReceiver:
         except UnicodeDecodeError as error:
             raise BadRequest(f"The form field {self._segment.name!r} is not UTF-8.") from error
         name = self._segment.name or ""
-        self.fields[name] = value
-        await self._on_field(name, value)
+        if name in self._params:
+            raise BadRequest(f"`{name}` is given twice.")
+        self._params[name] = value
+        await self._on_field(name)

@@ -51,20 +51,17 @@ async def receive_form(
     params = parameters_of(request, known)
     options = parse_options(params["options"]) if "options" in params else ImportOptions()
 
-    async def check(name: str, value: str) -> None:
+    async def check(name: str) -> None:
         nonlocal options
-        if name in params:
-            raise BadRequest(f"`{name}` is given twice.")
-        params[name] = value
         if name == "options":
-            options = parse_options(value)
+            options = parse_options(params[name])
         elif "name" in params:
             await imports.check_free(request.user, params["name"], params.get("workspace"))
 
     if "name" in params:
         await imports.check_free(request.user, params["name"], params.get("workspace"))
     boundary = request.content_type[1].get("boundary", "")
-    await FormReceiver(upload, known, check).receive(body_chunks(request), boundary)
+    await FormReceiver(upload, params, known, check).receive(body_chunks(request), boundary)
     params.pop("options", None)
     return _import_request(_into(request, params, into), options)
 

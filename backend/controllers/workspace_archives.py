@@ -17,7 +17,7 @@ from backend.controllers.multipart import FormReceiver
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, converted, parameters_of
 from backend.controllers.problems import failures
 from backend.controllers.uploads import body_chunks
-from backend.errors import BadRequest, UnsupportedFormat
+from backend.errors import UnsupportedFormat
 from backend.query.text import shown
 from backend.schemas.access import Action
 from backend.schemas.addresses import API_PATH
@@ -142,14 +142,11 @@ async def _receive(request: CallerRequest, imports: WorkspaceImportService, uplo
         await upload.receive(body_chunks(request))
         return asked
 
-    async def check(name: str, value: str) -> None:
-        if name in params:
-            raise BadRequest(f"`{name}` is given twice.")
-        params[name] = value
+    async def check(_: str) -> None:
         await imports.check(request.user, _asked(params))
 
     boundary = request.content_type[1].get("boundary", "")
-    await FormReceiver(upload, _FIELDS, check).receive(body_chunks(request), boundary)
+    await FormReceiver(upload, params, _FIELDS, check).receive(body_chunks(request), boundary)
     return _asked(params)
 
 
