@@ -63,7 +63,7 @@ async def publish_table(
         name=name,
         slug=slug,
         columns=load.columns,
-        evidence=[msgspec.json.encode(each) for each in load.inference.evidence()],
+        evidence=[msgspec.json.encode(each) for each in load.evidence.values()],
         change=Change("import", added=load.rows, source=source),
     )
     return await publish(tx, job.caller, scope, new, load.room.quotas)

@@ -16,9 +16,9 @@ from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.limits import Quotas
 from backend.services.first_imports import store
 from backend.services.identifiers import check_name, dataset_slug
+from backend.services.import_plans import look
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load
-from backend.services.plans import look
 from backend.services.quotas import NO_QUOTAS, Room, room
 from backend.services.reimports import Reimports
 from backend.services.sheet_imports import look_at_sheets, store_sheets

@@ -11,7 +11,7 @@ from backend.errors import LimitExceeded
 from backend.inference import JSON_CLASS, Batch, ColumnPlan, Inference, conflicts, encode, unguarded
 from backend.readers.base import ReadLimits, Source
 from backend.schemas.columns import Column
-from backend.schemas.imports import ImportOptions, ImportReport, Warnings
+from backend.schemas.imports import Evidence, ImportOptions, ImportReport, Warnings
 from backend.services.keys import keys_for
 from backend.services.progress import Progress
 from backend.services.quotas import Room
@@ -111,6 +111,11 @@ class Load:
                 known = structs.replace(known, type=plan.type, format=plan.format)
             found.append(known)
         return found
+
+    @property
+    def evidence(self) -> dict[str, Evidence]:
+        """Why the file's columns are what they are, by their keys."""
+        return dict(zip(self._keys(), self.inference.evidence(), strict=True))
 
     def _keys(self) -> list[str]:
         """The key of each of the file's columns; the names of new ones are only ever added to."""

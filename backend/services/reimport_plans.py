@@ -13,11 +13,11 @@ from backend.readers.base import ReadLimits, Source
 from backend.repositories import staging
 from backend.repositories.database import Tx
 from backend.schemas.columns import Column
-from backend.schemas.datasets import ColumnInfo
 from backend.schemas.imports import Changes, Warnings
 from backend.schemas.plans import Against, Cell, Plan
+from backend.services.import_plans import plan_of
 from backend.services.jobs import Job
-from backend.services.loads import Load, report
+from backend.services.loads import Load
 from backend.services.quotas import Room
 from backend.services.reimport_stage import check_declared, pair, stage_rows
 from backend.services.reimport_targets import (
@@ -45,28 +45,14 @@ def as_before(plan: Plan, rows: int) -> Plan:
 
 async def plan(tx: Tx, job: Job, aim: Aim, source: Source, limits: ReadLimits, room: Room) -> Plan:
     """Everything that the import does but publishing it; the caller rolls `tx` back. Raises QuotaExceeded."""
-    started, options, bad = perf_counter(), job.request.options, Warnings()
-    load = Load(source, options, limits, job.progress, bad_cells=bad, target=aim.target, room=room)
+    started, bad = perf_counter(), Warnings()
+    load = Load(source, job.request.options, limits, job.progress, bad_cells=bad, target=aim.target, room=room)
     stage = await stage_rows(tx, job, aim, load)
     columns = columns_after(aim, load, limits.max_columns)
-    evidence = dict(zip((each.key for each in load.columns), load.inference.evidence(), strict=True))
-    infos = [
-        ColumnInfo(each.name, each.type, each.nullable, each.description, each.format, evidence.get(each.key))
-        for each in columns
-    ]
     against = await _against(tx, stage, aim, load, columns)
     room.check(rows=room.freed + against.added - against.removed)
     report_columns(aim, load)
-    return Plan(
-        report=report(job.id, job.upload, load, perf_counter() - started),
-        sheets=source.sheets,
-        columns=tuple(infos),
-        rows=[dict(zip(load.names, row, strict=False)) for row in load.first],
-        bad_cells=tuple(bad.items),
-        bad_cells_total=bad.total,
-        refused=options.on_error == "reject" and bad.total > 0,
-        against=against,
-    )
+    return structs.replace(plan_of(job, load, bad, columns, started), against=against)
 
 
 async def _against(tx: Tx, stage: staging.Stage, aim: Aim, load: Load, columns: tuple[Column, ...]) -> Against:

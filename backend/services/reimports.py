@@ -235,7 +235,7 @@ async def _publish(
 
 async def _change_columns(tx: Tx, aimed: Aim, load: Load, columns: tuple[Column, ...]) -> None:
     """New columns begin with this version, and those that have a type at last."""
-    evidence = dict(zip((each.key for each in load.columns), load.inference.evidence(), strict=True))
+    evidence = load.evidence
     before = {column.key: column for column in aimed.snapshot.columns}
     begun = [
         (place, column, msgspec.json.encode(evidence[column.key]))

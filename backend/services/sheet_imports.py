@@ -19,9 +19,9 @@ from backend.schemas.imports import ImportOptions
 from backend.schemas.plans import Plan, SheetPlans
 from backend.services.first_imports import load_table, publish_table
 from backend.services.identifiers import name_from_file
+from backend.services.import_plans import look
 from backend.services.jobs import Imported, Job
 from backend.services.loads import Load, report
-from backend.services.plans import look
 from backend.services.quotas import Room
 from backend.services.rejects import store_rejects
 
