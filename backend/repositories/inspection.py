@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from psycopg import sql
 
 from backend.repositories.database import BulkTx
-from backend.repositories.folding import FOLDING
+from backend.repositories.folding import FOLDING, FOLDS, THERE, quoted
 
 _SETTINGS = "SELECT name, CASE WHEN unit IS NULL THEN setting ELSE setting || ' ' || unit END FROM pg_settings"
 _DATABASE = """
@@ -22,10 +21,6 @@ SELECT current_database(), pg_encoding_to_char(encoding), pg_database_size(oid),
         nullif(datconnlimit, -1), (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user)
     )
 FROM pg_database WHERE datname = current_database()
-"""
-_COLLATION = """
-SELECT 1 FROM pg_collation JOIN pg_namespace n ON n.oid = collnamespace
-WHERE nspname = %s AND collname = %s AND collencoding IN (-1, pg_char_to_encoding('UTF8'))
 """
 _LONG = """
 SELECT pid, coalesce(nullif(application_name, ''), usename, 'unnamed'), state,
@@ -93,13 +88,11 @@ def settings(tx: BulkTx) -> dict[str, str]:
 
 def folds_case(tx: BulkTx) -> bool:
     """Whether one of the collations that we try knows É and é."""
-    for name in FOLDING:
-        schema, _, collation = name.partition(".")
-        if tx.execute(_COLLATION, (schema, collation)).fetchone() is not None:
-            query = sql.SQL("SELECT lower('É' COLLATE {}) = 'é'").format(sql.Identifier(schema, collation))
-            if tx.execute(query).fetchone() == (True,):
-                return True
-    return False
+    return any(
+        tx.execute(THERE, (quoted(name).as_string(),)).fetchone() == (True,)
+        and tx.execute(FOLDS.format(quoted(name))).fetchone() == (True,)
+        for name in FOLDING
+    )
 
 
 def extension(tx: BulkTx, name: str) -> tuple[bool, str | None]:
