@@ -37,6 +37,18 @@ class Terms(Struct, frozen=True):
     dry_run: bool = False
 
 
+class _Counted(Struct, frozen=True):
+    """How many records matched when a dataset was so, `MANY` and one more at most; few are not counted beforehand."""
+
+    etag: str = ""
+    found: int = 0
+
+    @property
+    def many(self) -> bool:
+        """Whether others are not to wait for a write to them."""
+        return self.found > MANY
+
+
 class FilteredWriteService:
     def __init__(self, database: Database, writers: Writers, *, limits: ReadLimits) -> None:
         """`limits`: of a dataset and its values."""
@@ -51,12 +63,12 @@ class FilteredWriteService:
 
         Raises InvalidQuery, TooManyMatch, QuotaExceeded, and InvalidRecord naming each bad value.
         """
-        many = await self._is_many(caller, ref, workspace, query)
-        if terms.dry_run and (done := await self._dry_run(caller, ref, workspace, query, changes, terms)) is not None:
+        counted = await self._counted(caller, ref, workspace, query)
+        if terms.dry_run and (done := await self._dry_run(caller, ref, workspace, query, changes, terms, counted)):
             return done
-        async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
+        async with self._begun(caller, ref, workspace, terms, counted) as (tx, writing):
             matching = self._matching(writing, query)
-            found = await filtered_writes.count(tx, matching)
+            found = await _count(tx, writing, matching, counted)
             _check_most(found, terms)
             if found:
                 await require(tx, writing.scope, writing.quotas, [changes])
@@ -78,17 +90,17 @@ class FilteredWriteService:
         """The records that match are gone. Raises BadRequest for a query that lets all through, TooManyMatch."""
         if query.where in {None, And(())} and not (query.q or "").strip():
             raise BadRequest('Say which records to delete: by filters, {"where": {…}} or {"ids": […]}.')
-        many = await self._is_many(caller, ref, workspace, query)
+        counted = await self._counted(caller, ref, workspace, query)
         if terms.dry_run:
             async with self._looked_at(caller, ref, workspace, terms) as (tx, writing):
-                found = await filtered_writes.count(tx, self._matching(writing, query))
+                found = await _count(tx, writing, self._matching(writing, query), counted)
                 _check_most(found, terms)
                 done = Changed(writing.version, 0, 0, found, 0, dry_run=True) if found else _nothing(writing, 0, terms)
                 return done, writing.head.etag
-        async with self._begun(caller, ref, workspace, terms, many=many) as (tx, writing):
+        async with self._begun(caller, ref, workspace, terms, counted) as (tx, writing):
             matching = self._matching(writing, query)
             if terms.max_affected is not None:
-                _check_most(await filtered_writes.count(tx, matching), terms)
+                _check_most(await _count(tx, writing, matching, counted), terms)
             return await _removed(tx, writing, matching, terms)
 
     async def delete_ids(
@@ -102,21 +114,28 @@ class FilteredWriteService:
             _check_most(len(ids), terms)
         return done.as_changed(answer=False, dry_run=terms.dry_run), writing.head.etag if terms.dry_run else done.etag
 
-    async def _is_many(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> bool:
-        """Whether so many match that others are not to wait for it; found out before anybody does.
+    async def _counted(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> _Counted:
+        """Looks whether many match, before anybody waits.
 
         Raises LimitExceeded where that takes too long.
         """
         async with self._database.read(limited=True) as tx:
             scope, head = await lookup.head(tx, caller, ref, workspace)
             if head.dataset.rows <= MANY:
-                return False
+                return _Counted()
             snapshot = await lookup.snapshot(tx, scope, head)
             matching = filtered_writes.by_query(scope, snapshot, query, self._database.fold)
-            return await filtered_writes.count(tx, matching, at_most=MANY + 1) > MANY
+            return _Counted(head.etag, await filtered_writes.count(tx, matching, at_most=MANY + 1))
 
     async def _dry_run(
-        self, caller: Caller, ref: str, workspace: str | None, query: Query, changes: Item, terms: Terms
+        self,
+        caller: Caller,
+        ref: str,
+        workspace: str | None,
+        query: Query,
+        changes: Item,
+        terms: Terms,
+        counted: _Counted,
     ) -> tuple[Changed, str] | None:
         """What a dry run of `patch` answers by counting.
 
@@ -126,7 +145,7 @@ class FilteredWriteService:
             if writing.head.open_schema or writing.head.dataset.key in changes:
                 return None
             matching = self._matching(writing, query)
-            found = await filtered_writes.count(tx, matching)
+            found = await _count(tx, writing, matching, counted)
             _check_most(found, terms)
             if found:
                 await require(tx, writing.scope, writing.quotas, [changes])
@@ -147,16 +166,22 @@ class FilteredWriteService:
 
     @asynccontextmanager
     async def _begun(
-        self, caller: Caller, ref: str, workspace: str | None, terms: Terms, *, many: bool
+        self, caller: Caller, ref: str, workspace: str | None, terms: Terms, counted: _Counted
     ) -> AsyncIterator[tuple[Tx, Writing]]:
         """A write that others wait for, or are refused during where it takes its time."""
-        write = self._writers.write_long if many else self._writers.write
+        write = self._writers.write_long if counted.many else self._writers.write
         async with write(caller, ref, workspace, dry_run=terms.dry_run) as (tx, writing):
             require_match(terms.if_match, writing.head)
             yield tx, writing
 
     def _matching(self, writing: Writing, query: Query) -> Matching:
         return filtered_writes.by_query(writing.scope, writing.snapshot, query, self._database.fold)
+
+
+async def _count(tx: Tx, writing: Writing, matching: Matching, counted: _Counted) -> int:
+    """How many match, counted anew unless that is known of this version."""
+    known = counted.etag == writing.head.etag and not counted.many
+    return counted.found if known else await filtered_writes.count(tx, matching)
 
 
 async def _removed(tx: Tx, writing: Writing, matching: Matching, terms: Terms) -> tuple[Changed, str]:
