@@ -90,9 +90,7 @@ class Child:
     def close(self) -> None:
         """End the process if it runs. The spool stays."""
         self._over = True
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
