@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psycopg
 from litestar.enums import ScopeType
 from msgspec import Struct
 
 from backend.controllers.answers import page_answer
 from backend.controllers.codings import accepted
 from backend.controllers.queries import EXPLAIN, query_from_string
-from backend.errors import AppError, Unavailable
+from backend.errors import Unavailable
 from backend.observing import refuse
 from backend.repositories.remembered import Remembered
 from backend.schemas.access import Action
@@ -59,7 +58,7 @@ async def _answer(scope: HTTPScope, asked: Asked, users: UserService, queries: Q
         )
     except Unavailable:
         raise
-    except (AppError, psycopg.Error):
+    except Exception:  # `app` tells what is wrong
         return None
     return None if found is None else page_answer(*found)
 
