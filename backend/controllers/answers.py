@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from backend.schemas.datasets import Head
 from backend.schemas.records import Changed, Record
 from backend.services.answers import Answer
 from backend.services.preconditions import matches
+from backend.services.spool import Lines
 
 T = TypeVar("T")
 
@@ -64,19 +64,16 @@ def page_answer(page: Answer | None, etag: str) -> ASGIApp:
     return ready(page.body, etag, headers=coded(page.coding))
 
 
-async def streamed(
-    request: Request[Any, Any, Any],
-    begin: Callable[[], Awaitable[AsyncIterator[bytes]]],
-    etag: str,
-    headers: dict[str, str],
-) -> Stream | Response[None]:
+async def streamed(request: Request[Any, Any, Any], lines: Lines) -> Stream | Response[None]:
     """JSON lines with their ETag, or 304; they are not begun for HEAD, nor for those who have them already."""
-    headers |= {"ETag": etag}
-    if matches(request.headers.get("if-none-match"), etag, weak=True):
+    headers = {"X-Dataset-Version": str(lines.version), "ETag": lines.etag}
+    if lines.before is not None:
+        headers["X-From-Version"] = str(lines.before)
+    if matches(request.headers.get("if-none-match"), lines.etag, weak=True):
         return Response(None, status_code=304, headers=headers)
     if asked_for_head(request.scope):
         return Response(None, headers={"Content-Type": NDJSON, **headers})
-    return Stream(await begin(), media_type=NDJSON, headers=headers)
+    return Stream(await lines.begin(), media_type=NDJSON, headers=headers)
 
 
 def attachment(filename: str) -> str:

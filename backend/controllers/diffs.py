@@ -56,9 +56,7 @@ class DiffController(Controller):
         if (lines or summary) and (paged := {"limit", "cursor"} & request.query_params.keys()):
             raise InvalidParameter(f"A summary and JSON lines have no pages; leave `{min(paged)}` out.")
         if lines:
-            asked = await diffs.stream(request.user, ref, workspace, from_version, to)
-            told_by = {"X-Dataset-Version": str(asked.after), "X-From-Version": str(asked.before)}
-            return await streamed(request, asked.begin, asked.etag, told_by)
+            return await streamed(request, await diffs.stream(request.user, ref, workspace, from_version, to))
         if summary:
             found = await diffs.summary(request.user, ref, workspace, from_version, to)
         else:

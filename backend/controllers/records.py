@@ -209,5 +209,4 @@ async def _page(
 async def _stream(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, queries: QueryService
 ) -> Stream | Response[None]:
-    lines = await queries.stream(request.user, ref, workspace, query)
-    return await streamed(request, lines.begin, lines.etag, {"X-Dataset-Version": str(lines.version)})
+    return await streamed(request, await queries.stream(request.user, ref, workspace, query))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -32,15 +33,6 @@ class Place(Struct, frozen=True, array_like=True, tag="diff"):
     tokens: tuple[str, str]
     last: int
     counts: tuple[int, int, int]
-
-
-class Lines(Struct, frozen=True):
-    """What is different between two versions as lines, which `begin` makes."""
-
-    before: int
-    after: int
-    etag: str
-    begin: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 _places = msgspec.msgpack.Decoder(Place)
@@ -112,7 +104,7 @@ class DiffService:
 
     async def stream(
         self, caller: Caller, ref: str, workspace: str | None, before: str | None, after: str | None
-    ) -> Lines:
+    ) -> spool.Lines:
         """All records that differ, a JSON object a line, ready to begin.
 
         Raises DatasetNotFound, VersionNotFound, VersionPruned.
@@ -126,9 +118,9 @@ class DiffService:
                 for lines in copy_out(tx, diffs.stream_statement(tx, pair)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
-        earlier, later = pair.before, pair.after
-        etag = f'W/"{earlier.token}.{later.token}.lines"'
-        return Lines(earlier.version, later.version, etag, lambda: self._streams.start(produce, caller.user_id))
+        etag = f'W/"{pair.before.token}.{pair.after.token}.lines"'
+        begin = partial(self._streams.start, produce, caller.user_id)
+        return spool.Lines(pair.after.version, etag, begin, pair.before.version)
 
 
 async def _between(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from time import perf_counter
 from typing import cast
 
 import msgspec
-from msgspec import Struct
 
 from backend.errors import DatasetNotFound, InvalidCursor, InvalidQuery, VersionPruned
 from backend.query import cursor as cursors
@@ -39,17 +38,6 @@ from backend.services.readings import (
     record_count,
     told,
 )
-
-
-class Lines(Struct, frozen=True):
-    """Records of a version as lines. `begin` makes them; everything is checked before the first is out.
-
-    It raises InvalidQuery, and LimitExceeded where the first takes too long.
-    """
-
-    version: int
-    etag: str
-    begin: Callable[[], Awaitable[AsyncIterator[bytes]]]
 
 
 class QueryService:
@@ -139,7 +127,7 @@ class QueryService:
                 counted = await selections.count(tx, reading.chosen, newest=reading.newest, at_most=most)
         return record_count(reading, counted, most), reading.etag
 
-    async def stream(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> Lines:
+    async def stream(self, caller: Caller, ref: str, workspace: str | None, query: Query) -> spool.Lines:
         """All records that match, a JSON object a line, ready to begin. Raises InvalidQuery."""
         if query.cursor is not None:
             raise InvalidQuery("A stream has no pages; leave `cursor` out.")
@@ -158,7 +146,7 @@ class QueryService:
             async with self._streams.in_time():
                 return await self._streams.start(produce, caller.user_id)
 
-        return Lines(snapshot.version, f'W/"{snapshot.token}.{chosen.fingerprint.hex()}.lines"', begin)
+        return spool.Lines(snapshot.version, f'W/"{snapshot.token}.{chosen.fingerprint.hex()}.lines"', begin)
 
     async def reading(self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query) -> Reading:
         """What a page would read, in a snapshot. Raises InvalidQuery, InvalidCursor."""

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from uuid import UUID
+
+from msgspec import Struct
 
 from backend.errors import LimitExceeded, TooManyRequests, Unavailable
 from backend.services.overflow import TAKE, Disk, Overflow
@@ -27,6 +29,18 @@ _YOURS = (
 
 class SpoolClosed(Exception):
     """Nobody reads any more: stop producing."""
+
+
+class Lines(Struct, frozen=True):
+    """A version as lines of JSON, which `begin` makes; everything is checked before the first is out.
+
+    `before`: the version that it is compared with, if so. `begin` raises LimitExceeded where the first takes too long.
+    """
+
+    version: int
+    etag: str
+    begin: Callable[[], Awaitable[AsyncIterator[bytes]]]
+    before: int | None = None
 
 
 class Streams:
