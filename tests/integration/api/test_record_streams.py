@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
+from msgspec.structs import force_setattr
 from support.calls import make, page, pointers, schema, version
 from support.service import Upload
+
+from backend.services.record_streams import USUAL
 
 pytestmark = pytest.mark.anyio
 
 LINES = {"Content-Type": "application/x-ndjson"}
 MANY = 10_001
 """More than an array may have, so that the lines are copied."""
-PAD = b" " * (8 << 20) + b"\n"
+LONG = 1 << 20
+"""From so many bytes on lines are copied here; 8 MiB, as usual, would have to be sent in every other test."""
+PAD = b" " * LONG + b"\n"
 """So much that what comes behind it is copied, however little that is."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short() -> Iterator[None]:
+    usual = USUAL.bytes
+    force_setattr(USUAL, "bytes", LONG)
+    yield
+    force_setattr(USUAL, "bytes", usual)
 
 
 async def stream(client: AsyncClient, body: Any, ref: str = "typed", **params: Any) -> Response:
