@@ -32,15 +32,22 @@ async def holds(tx: Tx, found: Found) -> bool:
 
 @lru_cache(maxsize=4096)
 def _statement(scope: WorkspaceScope, *, newest: bool) -> bytes:
-    kept = sql.SQL(
-        "EXISTS (SELECT FROM {} v WHERE v.dataset_id = %(id)s AND v.version = %(version)s AND v.token = %(token)s"
-        " AND v.pruned_at IS NULL)"
-    ).format(table(scope, "versions"))
     query = sql.SQL(
         "SELECT FROM {} h WHERE h.id = %(id)s AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text) AND {}"
     )
+    kept = is_kept(scope, sql.Placeholder("id"), sql.Placeholder("version"), sql.Placeholder("token"))
     check = sql.SQL("h.token = %(token)s") if newest else kept
     return query.format(table(scope, "datasets"), check).as_bytes(None)
+
+
+def is_kept(scope: WorkspaceScope, dataset_id: object, version: object, token: object) -> sql.Composed:
+    """Whether a version is there and not pruned: then all its images are, for a statement that sees it so.
+
+    What tells the version are values or placeholders.
+    """
+    return sql.SQL(
+        "EXISTS (SELECT FROM {} v WHERE v.dataset_id = {} AND v.version = {} AND v.token = {} AND v.pruned_at IS NULL)"
+    ).format(table(scope, "versions"), dataset_id, version, token)
 
 
 class Kept(Struct, frozen=True):

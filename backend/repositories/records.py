@@ -15,6 +15,7 @@ from psycopg import sql
 
 from backend.query.compile import record_json
 from backend.repositories import datasets
+from backend.repositories.current import is_kept
 from backend.repositories.database import Tx
 from backend.repositories.tables import LIVE
 from backend.repositories.workspaces import table
@@ -176,8 +177,7 @@ def _find(scope: WorkspaceScope, dataset_id: UUID, store: Store, columns: tuple[
         " WHERE r.removed_in > %(version)s AND (%(ref)s::text IS NULL OR EXISTS (SELECT FROM {datasets} h"
         " WHERE h.id = {dataset} AND h.store = {store} AND h.deleted_at IS NULL AND %(ref)s IN (h.slug, h.id::text)"
         " AND CASE WHEN %(newest)s"
-        " THEN h.token = %(token)s ELSE EXISTS (SELECT FROM {versions} v WHERE v.dataset_id = {dataset}"
-        " AND v.version = %(version)s AND v.token = %(token)s AND v.pruned_at IS NULL) END))"
+        " THEN h.token = %(token)s ELSE {kept} END))"
     )
     return query.format(
         json=record_json(columns),
@@ -186,6 +186,7 @@ def _find(scope: WorkspaceScope, dataset_id: UUID, store: Store, columns: tuple[
         table=records(scope, store),
         dataset=dataset_id,
         store=store,
+        kept=is_kept(scope, dataset_id, sql.Placeholder("version"), sql.Placeholder("token")),
     ).as_bytes()
 
 

@@ -13,7 +13,7 @@ from backend.query.compile import UNPACKED, Compiled, compile_query, csv_select,
 from backend.query.indexing import Access, accesses
 from backend.query.nodes import Query
 from backend.repositories import pages
-from backend.repositories.current import Kept, check_kept
+from backend.repositories.current import Kept, check_kept, is_kept
 from backend.repositories.database import BulkTx, Tx
 from backend.repositories.records import AS_OF, NDJSON, NEWEST, records
 from backend.repositories.remembered import Remembered
@@ -84,6 +84,7 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
         newest = pages.page(compiled, query, NEWEST, source=source, offset=query.offset)
     following = pages.page(compiled, query, behind, source=source, offset=0)
     newest_following = pages.page_behind(compiled, query, source=source)
+    kept = is_kept(scope, snapshot.dataset_id, snapshot.version, snapshot.token)
     is_newest = sql.SQL("h.token = {}").format(snapshot.token)
     return Selection(
         scope,
@@ -91,9 +92,9 @@ def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold:
         compiled,
         unfiltered,
         query.page_size,
-        _named(scope, snapshot, _kept(scope, snapshot), first),
+        _named(scope, snapshot, kept, first),
         _named(scope, snapshot, is_newest, newest),
-        _named(scope, snapshot, _kept(scope, snapshot), following),
+        _named(scope, snapshot, kept, following),
         _named(scope, snapshot, is_newest, newest_following),
         accesses(query, snapshot.columns, fold),
         cursors.fingerprint(query),
@@ -105,13 +106,6 @@ def _as_of(version: int) -> sql.Composed:
     """Which images a version shows. None began before version 1, and `=` passes later ones at half the cost of `<=`."""
     began = sql.SQL("r.added_in = 1" if version == 1 else "r.added_in <= {version}")
     return sql.SQL("{} AND r.removed_in > {version}").format(began.format(version=version), version=version)
-
-
-def _kept(scope: WorkspaceScope, snapshot: Snapshot) -> sql.Composed:
-    """Whether the version is there and not pruned: then all its images are, for a statement that sees it so."""
-    return sql.SQL(
-        "EXISTS (SELECT FROM {} v WHERE v.dataset_id = {} AND v.version = {} AND v.token = {} AND v.pruned_at IS NULL)"
-    ).format(table(scope, "versions"), snapshot.dataset_id, snapshot.version, snapshot.token)
 
 
 def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, page: sql.Composable) -> bytes:
@@ -185,7 +179,7 @@ def count_statement(
         at_most,
         head.format(table(scope, "datasets"), snapshot.dataset_id, snapshot.token)
         if newest
-        else _kept(scope, snapshot),
+        else is_kept(scope, snapshot.dataset_id, snapshot.version, snapshot.token),
     )
     return query, {**chosen.compiled.params, "version": snapshot.version}
 
