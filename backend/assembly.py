@@ -19,6 +19,7 @@ from backend.services.api_keys import KeyPolicy
 from backend.services.datasets import DatasetService
 from backend.services.diffs import DiffService
 from backend.services.explanations import ExplanationService
+from backend.services.export_queue import ExportQueue
 from backend.services.exports import ExportService
 from backend.services.figures import FigureService, Place
 from backend.services.filtered_writes import FilteredWriteService
@@ -79,18 +80,17 @@ class Assembled(msgspec.Struct, frozen=True):
 def assemble(settings: Settings, stopping: Stopping | None = None, place: Place | None = None) -> Assembled:
     """Nothing is connected yet. `place`: where workers keep their figures, if this is one of several processes."""
     database, asking = _database(settings), Watch(settings.database_url)
-    users = _users(settings, database)
-    datasets = _datasets(settings, database)
-    leases, repeats, seal = Leases(database), IdempotencyService(database), Seal()
-    cache = _cache(settings, seal)
+    users, datasets = _users(settings, database), _datasets(settings, database)
+    leases, repeats, prepared = Leases(database), IdempotencyService(database), PreparedExportService(database)
+    cache = _cache(settings, seal := Seal())
     importers = _importers(settings, database, leases)
     watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
     indexing = IndexService(database, IndexLimits(settings.index_rows, settings.index_days, settings.index_budget))
-    streams, exports, prepared = _exports(settings, database, indexing)
+    streams, exports, export_queue = _exports(settings, database, indexing)
     hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
     figures = FigureService(database, asking, place)
-    work = (hourly, importers.queue.work, leases.keep, prepared.work, PruningService(database).work, figures.work)
+    work = (hourly, importers.queue.work, leases.keep, export_queue.work, PruningService(database).work, figures.work)
     answers = Answers(cache, memory=settings.cache_memory)
     queries = QueryService(database, streams, seal, answers, indexing)
     parts = {
@@ -105,6 +105,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "rejected_files": RejectedFiles(database, streams),
         "limits": _public_limits(settings),
         "exports": exports,
+        "export_queue": export_queue,
         "prepared": prepared,
         "queries": queries,
         "explanations": ExplanationService(database, queries, indexing),
@@ -177,7 +178,7 @@ def _workspace_imports(settings: Settings, database: Database, users: UserServic
 
 def _exports(
     settings: Settings, database: Database, indexing: IndexService
-) -> tuple[Streams, ExportService, PreparedExportService]:
+) -> tuple[Streams, ExportService, ExportQueue]:
     streams = Streams(
         spool_folder(settings),
         concurrency=settings.concurrent_exports,
@@ -187,8 +188,8 @@ def _exports(
     )
     exports = ExportService(database, streams, indexing)
     keep = timedelta(hours=settings.export_hours)
-    prepared = PreparedExportService(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
-    return streams, exports, prepared
+    queue = ExportQueue(database, exports, keep=keep, most_bytes=settings.workspace_export_bytes)
+    return streams, exports, queue
 
 
 def _importers(settings: Settings, database: Database, leases: Leases) -> Importers:

@@ -29,8 +29,8 @@ from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
 from backend.security.auth import may
 from backend.services.explanations import ExplanationService
+from backend.services.export_queue import ExportQueue
 from backend.services.exports import Announced, Asked, ExportService
-from backend.services.prepared_exports import PreparedExportService
 from backend.writers import WRITERS
 
 OPTIONS = frozenset(ExportOptions.__struct_fields__)
@@ -60,7 +60,7 @@ class ExportController(Controller):
         request: CallerRequest,
         ref: Ref,
         exports: NamedDependency[ExportService],
-        prepared: NamedDependency[PreparedExportService],
+        export_queue: NamedDependency[ExportQueue],
         explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """What matches, as CSV, TSV, XLSX, JSON, NDJSON or Parquet: one version, streamed."""
@@ -69,7 +69,7 @@ class ExportController(Controller):
         if explain_asked(options):
             return await _explained(request, ref, workspace, query, explanations)
         asked, prepare = _asked(ref, workspace, query, options)
-        return await _export(request, asked, exports, prepared, prepare=prepare)
+        return await _export(request, asked, exports, export_queue, prepare=prepare)
 
     @head("/", opt=READS_PARAMETERS, include_in_schema=False)
     async def announce(
@@ -107,7 +107,7 @@ class ExportController(Controller):
         request: CallerRequest,
         ref: Ref,
         exports: NamedDependency[ExportService],
-        prepared: NamedDependency[PreparedExportService],
+        export_queue: NamedDependency[ExportQueue],
         explanations: NamedDependency[ExplanationService],
     ) -> Stream | Response[Any]:
         """An export asked for by a JSON body; options of the format stand there or in the query string."""
@@ -119,7 +119,7 @@ class ExportController(Controller):
         if explain_asked(options):
             return await _explained(request, ref, workspace, query, explanations)
         asked, prepare = _asked(ref, workspace, query, options)
-        return await _export(request, asked, exports, prepared, prepare=prepare)
+        return await _export(request, asked, exports, export_queue, prepare=prepare)
 
 
 async def _explained(
@@ -136,10 +136,10 @@ def _asked(ref: str, workspace: str | None, query: Query, options: dict[str, Any
 
 
 async def _export(
-    request: CallerRequest, asked: Asked, exports: ExportService, prepared: PreparedExportService, *, prepare: bool
+    request: CallerRequest, asked: Asked, exports: ExportService, queue: ExportQueue, *, prepare: bool
 ) -> Stream | Response[Any]:
     if prepare:
-        status = await prepared.prepare(request.user, asked)
+        status = await queue.add(request.user, asked)
         return Response(status, status_code=202, headers={"Location": f"{API_PATH}/exports/{status.id}"})
     known = request.headers.get("if-none-match")
     export, etag = await exports.start(request.user, asked, if_none_match=known)

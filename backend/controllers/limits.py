@@ -15,8 +15,8 @@ from backend.query.spec import MAX_SORTS
 from backend.schemas.access import Action
 from backend.security.auth import may
 from backend.services.batches import MOST_OPERATIONS
+from backend.services.export_queue import MOST, MOST_OF_USER
 from backend.services.idempotency import KEEP
-from backend.services.prepared_exports import MOST, MOST_OF_USER
 from backend.services.record_values import MOST_ERRORS
 from backend.services.workspace_contents import MOST_DATASETS
 

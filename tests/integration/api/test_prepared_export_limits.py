@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,10 +17,7 @@ from support.sharing import code, join
 
 from backend.repositories import prepared_exports
 from backend.repositories.database import Database, Tx
-from backend.services.exports import ExportService
-from backend.services.indexing import IndexLimits, IndexService
 from backend.services.prepared_exports import PreparedExportService
-from backend.services.spool import Streams
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +158,7 @@ class TestWhatIsGone:
         assert code(await client.get(f"/exports/{status['id']}")) == (404, "EXPORT_NOT_FOUND")
 
     async def test_files_of_a_pruned_version_are_not_found_and_swept(
-        self, client: AsyncClient, words: str, stored: psycopg.Connection, database: Database, tmp_path: Path
+        self, client: AsyncClient, words: str, stored: psycopg.Connection, database: Database
     ) -> None:
         old = await made(client, words)
         await client.delete(f"/datasets/{words}/records/1")
@@ -171,9 +167,7 @@ class TestWhatIsGone:
         await client.patch(f"/datasets/{words}", json={"keep_versions": 1})
         for path in ("", "/file"):
             assert code(await client.get(f"/exports/{old['id']}{path}")) == (404, "EXPORT_NOT_FOUND")
-        indexing = IndexService(database, IndexLimits())
-        exports = ExportService(database, Streams(tmp_path, concurrency=1), indexing)
-        await PreparedExportService(database, exports, keep=timedelta(hours=1), most_bytes=0).sweep()
+        await PreparedExportService(database).sweep()
         left = stored.execute("SELECT id FROM sheaf.exports WHERE dataset_id = %s", (words,))
         assert left.fetchall() == [(UUID(new["id"]),)]
         assert (await client.get(f"/exports/{new['id']}/file")).status_code == 200
