@@ -14,9 +14,10 @@ from msgspec import Struct, structs
 
 from backend.errors import AppError, DatasetNotFound, ExportGivenUp, LimitExceeded, VersionPruned
 from backend.query.nodes import Query
-from backend.repositories import datasets, lookup, members, prepared_exports, selections, workspaces
+from backend.repositories import datasets, export_queue, lookup, members, selections, workspaces
 from backend.repositories.database import Database, Tx
-from backend.repositories.prepared_exports import CHUNK, Claimed, Lease, NewExport
+from backend.repositories.export_queue import Claimed, Lease, NewExport
+from backend.repositories.prepared_exports import CHUNK
 from backend.schemas.callers import Caller
 from backend.schemas.exports import ExportOptions
 from backend.schemas.prepared_exports import PreparedExport
@@ -71,7 +72,7 @@ class ExportQueue:
         async with self._database.publishing() as tx:
             await workspaces.lock(tx, scope)
             await members.lock_users(tx, [caller.user_id])
-            if (same := await prepared_exports.find_same(tx, scope.id, etag, self._keep)) is not None:
+            if (same := await export_queue.find_same(tx, scope.id, etag, self._keep)) is not None:
                 return with_url(same)
             await self._require_room(tx, scope.id, caller.user_id)
             pinned = structs.replace(plan.query, version=None, as_of=None)
@@ -80,13 +81,13 @@ class ExportQueue:
                 uuid7(), scope.id, caller.user_id, snapshot.dataset_id, snapshot.version, snapshot.token, etag,
                 request, file.filename, file.media_type, file.rows,
             )  # fmt: skip
-            added = await prepared_exports.add(tx, new)
+            added = await export_queue.add(tx, new)
         await self._database.once_published(self._wake.set)
         return added
 
     async def _require_room(self, tx: Tx, workspace_id: UUID, user_id: UUID) -> None:
         """Raises LimitExceeded. The workspace and the user are locked, so that the numbers are exact."""
-        of_workspace, of_user = await prepared_exports.count(tx, workspace_id, user_id)
+        of_workspace, of_user = await export_queue.count(tx, workspace_id, user_id)
         if of_user >= MOST_OF_USER:
             raise LimitExceeded(f"A user has up to {MOST_OF_USER} prepared exports; {_MAKE_ROOM}")
         if of_workspace >= MOST:
@@ -95,7 +96,7 @@ class ExportQueue:
 
     async def _require_bytes(self, tx: Tx, workspace_id: UUID, more: int) -> None:
         """Raises LimitExceeded where so many more would be too many."""
-        if self._most_bytes and await prepared_exports.stored(tx, workspace_id) + more > self._most_bytes:
+        if self._most_bytes and await export_queue.stored(tx, workspace_id) + more > self._most_bytes:
             limit = f"SHEAF_WORKSPACE_EXPORT_BYTES, {self._most_bytes:,}"
             raise LimitExceeded(f"The workspace's prepared exports would take more bytes than {limit}; {_MAKE_ROOM}")
 
@@ -109,7 +110,7 @@ class ExportQueue:
 
     async def _claim(self) -> Claimed | None:
         async with self._database.read() as tx:
-            return await prepared_exports.claim(tx, self._worker, LEASE)
+            return await export_queue.claim(tx, self._worker, LEASE)
 
     async def _take_on(self, claimed: Claimed) -> None:
         """Makes an export that this worker has claimed, and writes down how it ended."""
@@ -123,7 +124,7 @@ class ExportQueue:
         """False where it was deleted, or is another worker's by now."""
         try:
             async with self._database.read() as tx:
-                return await prepared_exports.renew(tx, lease, LEASE, made.percent)
+                return await export_queue.renew(tx, lease, LEASE, made.percent)
         except AppError as error:
             log.warning("export_lease_not_renewed", error=str(error))
             return True
@@ -141,13 +142,13 @@ class ExportQueue:
                     number += 1
         if not held or await self._keep_chunk(claimed, lease, number, bytes(held)):
             async with self._database.transaction() as tx:
-                await prepared_exports.finish(tx, lease, self._keep)
+                await export_queue.finish(tx, lease, self._keep)
 
     async def _keep_chunk(self, claimed: Claimed, lease: Lease, number: int, data: bytes) -> bool:
         """Raises LimitExceeded. Files that are made at the same moment may together take some chunks more."""
         async with self._database.read() as tx:
             await self._require_bytes(tx, claimed.workspace_id, len(data))
-            return await prepared_exports.add_chunk(tx, lease, number, data)
+            return await export_queue.add_chunk(tx, lease, number, data)
 
     async def _plan(self, claimed: Claimed) -> Plan:
         """Raises DatasetNotFound, VersionPruned."""
@@ -164,10 +165,10 @@ class ExportQueue:
         return Plan(chosen, request.query, request.options, writer_for(request.options), claimed.rows)
 
     async def _fail(self, lease: Lease, error: Exception) -> None:
-        await noted(self._database, lambda tx: prepared_exports.fail(tx, lease, problem_json(error), self._keep))
+        await noted(self._database, lambda tx: export_queue.fail(tx, lease, problem_json(error), self._keep))
 
     async def _release(self, lease: Lease, *, counts: bool = False, wait: timedelta = timedelta()) -> None:
-        await noted(self._database, lambda tx: prepared_exports.release(tx, lease, counts=counts, wait=wait))
+        await noted(self._database, lambda tx: export_queue.release(tx, lease, counts=counts, wait=wait))
 
 
 class _Made:

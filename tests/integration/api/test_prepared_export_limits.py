@@ -15,7 +15,7 @@ from support.calls import ended
 from support.service import MakeUser, Upload, User
 from support.sharing import code, join
 
-from backend.repositories import prepared_exports
+from backend.repositories import export_queue
 from backend.repositories.database import Database, Tx
 from backend.services.prepared_exports import PreparedExportService
 
@@ -176,7 +176,7 @@ class TestWhatIsGone:
 async def claimed_in_turn(tx: Tx, among: dict[UUID, str]) -> list[str]:
     """Claims and ends all that wait; names those that are asked about, in the order of their turns."""
     turns = []
-    while (claimed := await prepared_exports.claim(tx, uuid4(), timedelta(seconds=10))) is not None:
+    while (claimed := await export_queue.claim(tx, uuid4(), timedelta(seconds=10))) is not None:
         ended = "UPDATE sheaf.exports SET state = 'done', lease_until = NULL, finished_at = clock_timestamp()"
         await tx.execute(f"{ended} WHERE id = %s", (claimed.id,))
         turns += [among[claimed.id]] if claimed.id in among else []
