@@ -128,7 +128,7 @@ def _running(made: Assembled, telemetry: Telemetry | None) -> Callable[[Litestar
                 task.cancel()
             await asyncio.wait(tasks)
             await made.answers.close()
-            await made.watch.close()
+            await made.probe.close()
             await made.database.close()
             if made.cache is not None:
                 await made.cache.close()

@@ -12,7 +12,7 @@ from backend.controllers.limits import Limits
 from backend.query.seal import Seal
 from backend.readers.base import ReadLimits
 from backend.repositories.database import Database
-from backend.repositories.watching import WATCH_CONNECTIONS, Watch
+from backend.repositories.probes import PROBE_CONNECTIONS, Probe
 from backend.schemas.limits import Quotas
 from backend.services.answers import Answers
 from backend.services.api_keys import KeyPolicy
@@ -28,7 +28,7 @@ from backend.services.idempotency import IdempotencyService
 from backend.services.import_leases import Leases
 from backend.services.import_queue import ImportQueue
 from backend.services.import_runs import ImportRuns
-from backend.services.import_watch import ImportWatch
+from backend.services.import_status import ImportStatusService
 from backend.services.importers import Importers
 from backend.services.imports import ImportService
 from backend.services.indexing import INDEX_CONNECTIONS, IndexLimits, IndexService
@@ -66,7 +66,7 @@ class Assembled(msgspec.Struct, frozen=True):
     """
 
     database: Database
-    watch: Watch
+    probe: Probe
     seal: Seal
     cache: Cache | None
     users: UserService
@@ -79,17 +79,17 @@ class Assembled(msgspec.Struct, frozen=True):
 
 def assemble(settings: Settings, stopping: Stopping | None = None, place: Place | None = None) -> Assembled:
     """Nothing is connected yet. `place`: where workers keep their figures, if this is one of several processes."""
-    database, asking = _database(settings), Watch(settings.database_url)
+    database, probe = _database(settings), Probe(settings.database_url)
     users, datasets = _users(settings, database), _datasets(settings, database)
     leases, repeats, prepared = Leases(database), IdempotencyService(database), PreparedExportService(database)
     cache = _cache(settings, seal := Seal())
     importers = _importers(settings, database, leases)
-    watch = ImportWatch(database, leases, keep=timedelta(days=settings.import_days))
+    status = ImportStatusService(database, leases, keep=timedelta(days=settings.import_days))
     workspaces = WorkspaceService(database, users.forgotten_everywhere, grace=timedelta(days=settings.undelete_days))
     indexing = IndexService(database, IndexLimits(settings.index_rows, settings.index_days, settings.index_budget))
     streams, exports, export_queue = _exports(settings, database, indexing)
-    hourly = upkeep([each.sweep for each in (workspaces, datasets, watch, importers.uploads, repeats, prepared)])
-    figures = FigureService(database, asking, place)
+    hourly = upkeep([each.sweep for each in (workspaces, datasets, status, importers.uploads, repeats, prepared)])
+    figures = FigureService(database, probe, place)
     work = (hourly, importers.queue.work, leases.keep, export_queue.work, PruningService(database).work, figures.work)
     answers = Answers(cache, memory=settings.cache_memory)
     queries = QueryService(database, streams, seal, answers, indexing)
@@ -101,7 +101,7 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "workspace_imports": _workspace_imports(settings, database, users),
         "datasets": datasets,
         "importers": importers,
-        "import_watch": watch,
+        "import_status": status,
         "rejected_files": RejectedFiles(database, streams),
         "limits": _public_limits(settings),
         "exports": exports,
@@ -113,10 +113,10 @@ def assemble(settings: Settings, stopping: Stopping | None = None, place: Place 
         "versions": VersionService(database),
         "diffs": DiffService(database, streams, seal),
         "figures": figures,
-        "health": HealthService(asking, cache, stopping or Stopping()),
+        "health": HealthService(probe, cache, stopping or Stopping()),
         **_writes(settings, database),
     }
-    return Assembled(database, asking, seal, cache, users, queries, answers, repeats, parts, (*work, indexing.work))
+    return Assembled(database, probe, seal, cache, users, queries, answers, repeats, parts, (*work, indexing.work))
 
 
 def _writes(settings: Settings, database: Database) -> dict[str, object]:
@@ -147,7 +147,7 @@ def _database(settings: Settings) -> Database:
 
 def most_connections(settings: Settings) -> int:
     """So many database connections one worker may open."""
-    return settings.database_pool + settings.concurrent_exports + WATCH_CONNECTIONS + INDEX_CONNECTIONS
+    return settings.database_pool + settings.concurrent_exports + PROBE_CONNECTIONS + INDEX_CONNECTIONS
 
 
 def _datasets(settings: Settings, database: Database) -> DatasetService:

@@ -16,7 +16,7 @@ from backend.commands.printed import print_text
 from backend.embedded.failure import Failure, as_failure
 from backend.embedded.folder import DataFolder
 from backend.repositories.migrate import known_migrations
-from backend.services.restoring import Checked, check, restore
+from backend.services.backup_restore import Checked, check, restore
 from backend.settings import Settings
 from backend.supervisor.reaching import started
 

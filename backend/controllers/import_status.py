@@ -18,7 +18,7 @@ from backend.controllers.problems import failures
 from backend.schemas.access import Action
 from backend.schemas.import_status import ImportList, ImportStatus
 from backend.security.auth import may
-from backend.services.import_watch import OPEN, ImportWatch
+from backend.services.import_status import OPEN, ImportStatusService
 from backend.services.rejected_files import RejectedFiles
 
 EVENTS = {"text/event-stream": {"description": "Events whose data is the import's status, as JSON."}}
@@ -33,31 +33,31 @@ class ImportStatusController(Controller):
     async def list_page(
         self,
         request: CallerRequest,
-        import_watch: NamedDependency[ImportWatch],
+        import_status: NamedDependency[ImportStatusService],
         workspace: Workspace = None,
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> ImportList:
         """The imports of one workspace, the newest first, without their reports."""
-        return await import_watch.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+        return await import_status.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
 
     @get("/{import_id:uuid}", responses=failures(404))
     async def read(
-        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+        self, request: CallerRequest, import_id: FromPath[UUID], import_status: NamedDependency[ImportStatusService]
     ) -> ImportStatus:
         """How far an import is, or how it ended."""
-        return await import_watch.get(request.user, import_id)
+        return await import_status.get(request.user, import_id)
 
     @get("/{import_id:uuid}/events", responses=failures(404), operation_class=documented(files=EVENTS))
     async def events(
-        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+        self, request: CallerRequest, import_id: FromPath[UUID], import_status: NamedDependency[ImportStatusService]
     ) -> ServerSentEvent:
         """The same as Server-Sent Events, until it has ended or the key does not open it any more.
 
         `progress` at least once a second, then one of `done`, `failed`, `cancelled`; the data of each is the status.
         """
-        status = await import_watch.get(request.user, import_id)
-        return ServerSentEvent(_messages(import_watch.events(request.user, status)))
+        status = await import_status.get(request.user, import_id)
+        return ServerSentEvent(_messages(import_status.events(request.user, status)))
 
     @get("/{import_id:uuid}/rejected", responses=failures(404), operation_class=documented(files=["text/csv"]))
     async def rejected(
@@ -75,10 +75,10 @@ class ImportStatusController(Controller):
         responses={**failures(403, 404, 409), 204: success(None, "It has ended; nothing of it is left")},
     )
     async def cancel(
-        self, request: CallerRequest, import_id: FromPath[UUID], import_watch: NamedDependency[ImportWatch]
+        self, request: CallerRequest, import_id: FromPath[UUID], import_status: NamedDependency[ImportStatusService]
     ) -> Response[ImportStatus | None]:
         """Cancel an import; nothing of it stays."""
-        status = await import_watch.cancel(request.user, import_id)
+        status = await import_status.cancel(request.user, import_id)
         return Response(status, status_code=202) if status.state in OPEN else Response(None, status_code=204)
 
 

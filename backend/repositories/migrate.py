@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from backend.repositories import advisory_locks
 from backend.repositories.database import BulkTx
-from backend.repositories.watching import SCRIPTS, newest_migration
+from backend.repositories.probes import SCRIPTS, newest_migration
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -25,11 +25,11 @@ from backend.schemas.datasets import (
 from backend.schemas.limits import Quotas, Usage
 from backend.schemas.problems import ErrorItem
 from backend.schemas.versions import Change
+from backend.services.column_keys import keys_for
 from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
 from backend.services.first_version import NewDataset, publish
 from backend.services.identifiers import check_name, dataset_slug, uuid7
 from backend.services.key_declarations import declare
-from backend.services.keys import keys_for
 from backend.services.preconditions import require_match
 from backend.services.quotas import NO_QUOTAS, check, require
 from backend.services.turns import turn

@@ -26,7 +26,7 @@ from backend import metrics
 from backend.errors import Unavailable
 from backend.metrics import REGISTRY, Numbers
 from backend.repositories.database import Database
-from backend.repositories.watching import Queued, Watch
+from backend.repositories.probes import Probe, Queued
 from backend.services.pauses import repeated
 
 log = structlog.get_logger()
@@ -50,10 +50,10 @@ class Told(Struct):
 
 
 class FigureService:
-    def __init__(self, database: Database, watch: Watch, place: Place | None) -> None:
+    def __init__(self, database: Database, probe: Probe, place: Place | None) -> None:
         """`place`: None where this process is the only one."""
         self._database = database
-        self._watch = watch
+        self._probe = probe
         self._place = place
         self._worker = place.worker if place else "1"
         self._process = ProcessCollector(registry=None)
@@ -88,7 +88,7 @@ class FigureService:
             self._next = None
             self._sample()
             try:
-                queues = await self._watch.queues()
+                queues = await self._probe.queues()
             except Unavailable:
                 queues = None
             return await asyncio.to_thread(self._text, queues)

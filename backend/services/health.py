@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from backend.cache import Cache
 from backend.errors import Unavailable
-from backend.repositories.watching import Watch, newest_migration
+from backend.repositories.probes import Probe, newest_migration
 from backend.serving import Stopping
 
 
@@ -25,8 +25,8 @@ class Readiness(Struct, frozen=True):
 
 
 class HealthService:
-    def __init__(self, watch: Watch, cache: Cache | None, stopping: Stopping) -> None:
-        self._watch = watch
+    def __init__(self, probe: Probe, cache: Cache | None, stopping: Stopping) -> None:
+        self._probe = probe
         self._cache = cache
         self._stopping = stopping
         self._newest = newest_migration()
@@ -41,7 +41,7 @@ class HealthService:
         return await asyncio.shield(self._checking)
 
     async def _check(self) -> Readiness:
-        migration, cache = await asyncio.gather(self._watch.migration(), self._cached(), return_exceptions=True)
+        migration, cache = await asyncio.gather(self._probe.migration(), self._cached(), return_exceptions=True)
         if isinstance(migration, BaseException):
             raise migration
         if migration < self._newest:

@@ -12,7 +12,7 @@ from backend.inference import JSON_CLASS, Batch, ColumnPlan, Inference, conflict
 from backend.readers.base import ReadLimits, Source
 from backend.schemas.columns import Column
 from backend.schemas.imports import Evidence, ImportOptions, ImportReport, Warnings
-from backend.services.keys import keys_for
+from backend.services.column_keys import keys_for
 from backend.services.progress import Progress
 from backend.services.quotas import Room
 from backend.services.rejects import Rejects

@@ -12,8 +12,8 @@ from backend.schemas.batches import Item
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
+from backend.services.column_keys import keys_for
 from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
-from backend.services.keys import keys_for
 from backend.services.record_keys import follow
 from backend.services.record_values import NULL
 from backend.services.writing import Writing

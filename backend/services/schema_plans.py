@@ -13,8 +13,8 @@ from backend.query.text import nearest, shown
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.schemas.schema_changes import ColumnChange, SchemaPatch
+from backend.services.column_keys import keys_for
 from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
-from backend.services.keys import keys_for
 
 _MOST_ERRORS = 100
 _NUMERIC = ("integer", "number")

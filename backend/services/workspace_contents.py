@@ -28,9 +28,9 @@ from backend.schemas.workspace_archives import (
     Manifest,
     ManifestHead,
 )
+from backend.services.column_keys import keys_for
 from backend.services.columns import is_column_name
 from backend.services.identifiers import check_name, is_slug
-from backend.services.keys import keys_for
 from backend.services.progress import Progress
 from backend.writers import WRITERS
 

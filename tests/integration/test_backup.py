@@ -25,7 +25,7 @@ from support.waiting import until
 from alembic import command
 from backend.repositories.backups import for_programs
 from backend.repositories.migrate import alembic_config, known_migrations, upgrade
-from backend.services.restoring import _FOREIGN
+from backend.services.backup_restore import _FOREIGN
 
 STOCK = 'sku,name,price\n007,Ä nut,0.10\n008,,19.90\nB/2,"a\nb",1e3\n'
 MARK = b"\nsheaf-backup "

@@ -18,7 +18,7 @@ from support.ready import copy_ready
 from support.waiting import until
 
 from backend.repositories.migrate import alembic_config
-from backend.repositories.watching import newest_migration
+from backend.repositories.probes import newest_migration
 
 Figures = dict[tuple[str, tuple[str, ...]], float]
 

@@ -18,7 +18,7 @@ from support.service import Upload, User
 from backend.controllers.uploads import MEDIA_TYPE_BY_FORMAT
 from backend.repositories.database import Database
 from backend.services.import_leases import Leases
-from backend.services.import_watch import ImportWatch
+from backend.services.import_status import ImportStatusService
 
 pytestmark = pytest.mark.anyio
 LATER = {**CSV, "Prefer": "wait=1, respond-async"}
@@ -184,9 +184,9 @@ async def test_imports_are_forgotten_after_their_time(postgres_url: str, user: U
     done = (await upload(whole=True))["import"]["id"]
     database = await Database(postgres_url, size=1, bulk_size=1, prepare=True).open()
     try:
-        await ImportWatch(database, Leases(database), keep=timedelta(days=1)).sweep()
+        await ImportStatusService(database, Leases(database), keep=timedelta(days=1)).sweep()
         assert (await user.client.get(f"/imports/{done}")).status_code == 200
-        await ImportWatch(database, Leases(database), keep=timedelta(0)).sweep()
+        await ImportStatusService(database, Leases(database), keep=timedelta(0)).sweep()
     finally:
         await database.close()
     answer = await user.client.get(f"/imports/{done}")

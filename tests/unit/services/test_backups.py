@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from backend.embedded.failure import Failure
+from backend.services.backup_restore import _outcome
 from backend.services.backups import created
-from backend.services.restoring import _outcome
 
 
 def test_nobody_else_can_read_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from backend.services.column_keys import keys_for
 from backend.services.identifiers import (
     InvalidName,
     check_name,
@@ -16,7 +17,6 @@ from backend.services.identifiers import (
     slugify,
     uuid7,
 )
-from backend.services.keys import keys_for
 
 
 def test_an_id_is_a_uuid_of_version_7_in_the_order_of_time() -> None:

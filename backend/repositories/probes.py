@@ -17,8 +17,8 @@ from backend.errors import Unavailable
 from backend.repositories.database import Tx, translating
 
 T = TypeVar("T")
-WATCH_CONNECTIONS = 2
-"""That one `Watch` has at most: one for each of its questions."""
+PROBE_CONNECTIONS = 2
+"""That one `Probe` has at most: one for each of its questions."""
 _PATIENCE = 2.0
 """Seconds that one question may take, connecting included."""
 _ENDING = 6.0
@@ -46,7 +46,7 @@ class Queued(Struct, frozen=True):
     oldest: float
 
 
-class Watch:
+class Probe:
     """Has an answer in two seconds, also where all connections of the pool are taken or the server is paused.
 
     Each of the two questions has one connection at most, however many ask it.

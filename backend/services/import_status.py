@@ -22,7 +22,7 @@ _PATIENCE = 50
 OPEN = ("queued", "running")
 
 
-class ImportWatch:
+class ImportStatusService:
     def __init__(self, database: Database, leases: Leases, *, keep: timedelta) -> None:
         """`keep`: how long an import that has ended can be looked up."""
         self._database = database
