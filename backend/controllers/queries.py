@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
-from backend.controllers.parameters import CallerRequest, refuse_repeated
-from backend.errors import BadRequest, InvalidBody, InvalidQuery
+from backend.controllers.parameters import CallerRequest, flag, refuse_repeated
+from backend.errors import BadRequest, InvalidBody
 from backend.query.nodes import MAX_LIMIT, Query
 from backend.query.spec import parse_body, parse_filter, parse_params
 from backend.repositories.remembered import Remembered
@@ -50,13 +50,9 @@ EXPLAIN = frozenset({"explain"})
 
 
 def explain_asked(members: Mapping[str, Any]) -> bool:
-    """Whether `explain` among the members of a query string or body is true. Raises InvalidQuery."""
+    """Whether `explain` among the members of a query string or body is true. Raises InvalidParameter."""
     given = members.get("explain")
-    if given in (None, True, False):
-        return bool(given)
-    if isinstance(given, str) and given.lower() in {"true", "false", "1", "0"}:
-        return given.lower() in {"true", "1"}
-    raise InvalidQuery("explain is true or false.")
+    return given is not None and flag("explain", given)
 
 
 def version_asked(version: str | None, as_of: str | None) -> tuple[str | None, datetime | None]:

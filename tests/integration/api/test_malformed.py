@@ -48,6 +48,8 @@ class TestFlags:
             ("DELETE", "records", "dry_run"),
             ("POST", "imports", "dry_run"),
             ("GET", "export", "bom"),
+            ("GET", "records", "explain"),
+            ("GET", "export", "explain"),
         ],
     )
     async def test_one_that_is_neither_is_refused_in_the_same_words(
