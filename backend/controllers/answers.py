@@ -33,7 +33,7 @@ def tagged(request: Request[Any, Any, Any], content: T, etag: str) -> Response[T
     return Response(content, headers={"ETag": etag})
 
 
-def told(request: Request[Any, Any, Any], content: T) -> Response[T | None]:
+def tagged_by_content(request: Request[Any, Any, Any], content: T) -> Response[T | None]:
     """200 with a weak ETag made of the answer itself, or 304; for what is small and has no version of its own."""
     digest = blake2b(msgspec.json.encode(content), digest_size=12).hexdigest()
     return tagged(request, content, f'W/"{digest}"')
@@ -44,14 +44,14 @@ def ready(content: Any, etag: str, *, status: int = 200, headers: tuple[tuple[by
 
     `content`: what it says, or bytes that say it.
     """
-    told = [(b"etag", etag.encode()), *headers]
+    fields = [(b"etag", etag.encode()), *headers]
     body = b""
     if status == 200:
         body = content if isinstance(content, bytes) else msgspec.json.encode(content)
-        told += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        fields += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
 
     async def answer(_: Scope, __: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": told})
+        await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     return answer

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from backend.controllers import uploads
-from backend.controllers.answers import created, success, tagged, told
+from backend.controllers.answers import created, success, tagged, tagged_by_content
 from backend.controllers.bodies import decoded, limited
 from backend.controllers.documented import FILE, FORM, IF_NONE_MATCH, JSON, UPLOAD, documented, schema_of
 from backend.controllers.importing import PREFER, import_kept, import_sent
@@ -90,7 +90,7 @@ class DatasetController(Controller):
     ) -> Response[DatasetList | None]:
         """The caller's datasets in one workspace."""
         page = await datasets.list_page(request.user, workspace=workspace, q=q, sort=sort, limit=limit, offset=offset)
-        return told(request, page)
+        return tagged_by_content(request, page)
 
     @get("/{ref:str}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
-from backend.controllers.answers import streamed, success, told
+from backend.controllers.answers import streamed, success, tagged_by_content
 from backend.controllers.bodies import NDJSON
 from backend.controllers.documented import IF_NONE_MATCH, RECORD_LINES, documented
 from backend.controllers.parameters import CallerRequest, Limit, Ref, Workspace, header
@@ -61,4 +61,4 @@ class DiffController(Controller):
             found = await diffs.summary(request.user, ref, workspace, from_version, to)
         else:
             found = await diffs.page(request.user, ref, workspace, from_version, to, cursor=cursor, limit=limit)
-        return told(request, found)
+        return tagged_by_content(request, found)

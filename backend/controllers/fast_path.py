@@ -85,7 +85,7 @@ def shortened(app: ASGIApp, users: UserService, queries: QueryService) -> ASGIAp
                 await answer(scope, receive, send)
                 return
         await app(scope, receive, send)
-        if (told := scope["state"].pop(_ASKED, None)) is not None:
-            known.put(scope["path"], told, len(scope["path"]) + _EACH)
+        if (read := scope["state"].pop(_ASKED, None)) is not None:
+            known.put(scope["path"], read, len(scope["path"]) + _EACH)
 
     return call

@@ -4,7 +4,7 @@ from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from backend.controllers.answers import told
+from backend.controllers.answers import tagged_by_content
 from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest
 from backend.controllers.problems import failures
@@ -73,4 +73,4 @@ class LimitsController(Controller):
     @get("/", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(self, request: CallerRequest, limits: NamedDependency[Limits]) -> Response[Limits | None]:
         """What the service takes at most, and for how long it keeps what it keeps."""
-        return told(request, limits)
+        return tagged_by_content(request, limits)

@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from backend.controllers.answers import success, told
+from backend.controllers.answers import success, tagged_by_content
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, Limit, Offset
@@ -32,7 +32,7 @@ class MemberController(Controller):
         offset: Offset = 0,
     ) -> Response[MemberList | None]:
         """The members of a workspace, the oldest first."""
-        return told(request, await members.list_page(request.user, workspace, limit=limit, offset=offset))
+        return tagged_by_content(request, await members.list_page(request.user, workspace, limit=limit, offset=offset))
 
     @put(
         "/{user:str}",

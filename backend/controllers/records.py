@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 from litestar.types import ASGIApp
 
-from backend.controllers.answers import page_answer, ready, streamed, success, tagged, told
+from backend.controllers.answers import page_answer, ready, streamed, success, tagged, tagged_by_content
 from backend.controllers.bodies import NDJSON
 from backend.controllers.codings import accepted
 from backend.controllers.documented import (
@@ -185,7 +185,7 @@ class RecordController(Controller):
     ) -> Response[RecordHistory | None]:
         """All that a record ever was, the oldest first, with who wrote it and when."""
         history = await records.history(request.user, ref, workspace, record_id, limit=limit, offset=offset)
-        return told(request, history)
+        return tagged_by_content(request, history)
 
 
 def _explains(request: CallerRequest) -> bool:
@@ -195,8 +195,8 @@ def _explains(request: CallerRequest) -> bool:
 async def _explained(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, explanations: ExplanationService
 ) -> ASGIApp:
-    told = Explained(await explanations.explain(request.user, ref, workspace, query))
-    return Response(told).to_asgi_response(None, request)
+    explained = Explained(await explanations.explain(request.user, ref, workspace, query))
+    return Response(explained).to_asgi_response(None, request)
 
 
 async def _page(

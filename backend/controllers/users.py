@@ -7,7 +7,7 @@ from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from backend.controllers.answers import told
+from backend.controllers.answers import tagged_by_content
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest
@@ -40,12 +40,12 @@ class UserController(Controller):
     @get("/me", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def me(self, request: CallerRequest, users: NamedDependency[UserService]) -> Response[Me | None]:
         """Who the key belongs to, and the workspaces that it opens."""
-        return told(request, users.me(request.user))
+        return tagged_by_content(request, users.me(request.user))
 
     @get("/me/keys", responses=failures(304), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_keys(self, request: CallerRequest, users: NamedDependency[UserService]) -> Response[KeyList | None]:
         """The caller's keys, without their secrets."""
-        return told(request, await users.list_keys(request.user))
+        return tagged_by_content(request, await users.list_keys(request.user))
 
     @post(
         "/me/keys",

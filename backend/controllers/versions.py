@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from backend.controllers.answers import told
+from backend.controllers.answers import tagged_by_content
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Ref, Workspace
@@ -34,7 +34,7 @@ class VersionController(Controller):
     ) -> Response[VersionList | None]:
         """What was written and by whom, the newest first."""
         page = await versions.list_page(request.user, ref, workspace, limit=limit, offset=offset)
-        return told(request, page)
+        return tagged_by_content(request, page)
 
     @get("/{version:int}", responses=failures(304, 404, 410), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
@@ -46,7 +46,7 @@ class VersionController(Controller):
         workspace: Workspace = None,
     ) -> Response[Version | None]:
         """One version."""
-        return told(request, await versions.get(request.user, ref, workspace, version))
+        return tagged_by_content(request, await versions.get(request.user, ref, workspace, version))
 
     @put(
         "/{version:int}/tag",

@@ -6,7 +6,7 @@ from litestar import Controller, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from backend.controllers.answers import success, tagged, told
+from backend.controllers.answers import success, tagged, tagged_by_content
 from backend.controllers.bodies import decoded
 from backend.controllers.documented import IF_NONE_MATCH, JSON, documented, schema_of
 from backend.controllers.parameters import CallerRequest, IfMatch, Limit, Offset
@@ -32,7 +32,7 @@ class WorkspaceController(Controller):
         offset: Offset = 0,
     ) -> Response[WorkspaceList | None]:
         """The caller's workspaces, the default one first."""
-        return told(request, await workspaces.list_page(request.user, limit=limit, offset=offset))
+        return tagged_by_content(request, await workspaces.list_page(request.user, limit=limit, offset=offset))
 
     @post(
         "/",

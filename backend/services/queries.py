@@ -34,9 +34,9 @@ from backend.services.readings import (
     counted_to,
     following,
     key,
+    known_total,
     lasts,
     record_count,
-    told,
 )
 
 
@@ -233,7 +233,7 @@ class QueryService:
             return None
         if page is None:
             return None
-        total = told(reading, page)
+        total = known_total(reading, page)
         if total is None:
             most = None if reading.query.count == "exact" else BOUNDED
             if (counted := await self._counted(reading, most)) is None:
@@ -253,7 +253,7 @@ class QueryService:
                 tx, chosen, str(reading.snapshot.dataset_id), after=after, newest=reading.newest
             )
             page = cast("Page", page)
-            total = told(reading, page)
+            total = known_total(reading, page)
             if total is None:
                 most = None if query.count == "exact" else BOUNDED
                 total = counted_to(await selections.count(tx, chosen, newest=reading.newest, at_most=most), most)

@@ -80,7 +80,7 @@ def key(kind: bytes, reading: Reading, fold: str) -> bytes:
     return kind + b":" + blake2b(_encoder.encode(parts), digest_size=24).hexdigest().encode()
 
 
-def told(reading: Reading, page: Page) -> Total | None:
+def known_total(reading: Reading, page: Page) -> Total | None:
     """How many records match all pages, where that need not be counted."""
     query, place = reading.query, reading.place
     if query.count == "none":
