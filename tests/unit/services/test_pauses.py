@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from backend.errors import AppError, Unavailable
-from backend.services.pauses import pause, repeated
+from backend.services.pauses import beside, pause, repeated
 from backend.services.upkeep import upkeep
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +70,22 @@ async def test_a_sweep_that_fails_keeps_no_other_one_from_its_turn() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_what_goes_on_beside_a_block_ends_with_it() -> None:
+    taken = asyncio.Event()
+    on_its_way = 0
+
+    async def step() -> None:
+        nonlocal on_its_way
+        on_its_way += 1
+        try:
+            taken.set()
+            await asyncio.Event().wait()
+        finally:
+            on_its_way -= 1
+
+    async with beside(step, 0):
+        await taken.wait()
+        assert on_its_way == 1
+    assert on_its_way == 0
