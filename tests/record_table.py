@@ -11,6 +11,7 @@ from psycopg import sql
 
 from backend.query.compile import UNPACKED, Compiled, compile_query
 from backend.query.nodes import Query
+from backend.query.ordering import behind_here, list_ranges, place
 from backend.repositories.database import FOLDING
 from backend.schemas.columns import Column
 
@@ -44,8 +45,12 @@ class RecordTable:
         if after is None:
             return self._found(compiled, sql.SQL("TRUE"), limit=limit, offset=offset)
         found = self._found(compiled, compiled.keyset(self.table), limit=limit, after=after)
-        ranges = [self._found(compiled, part, limit=limit, after=after) for part in compiled.ranges(self.table)]
-        assert found == [record for part in ranges for record in part][:limit]
+        if compiled.terms[0].indexed is not None:
+            assert found == self._found(compiled, sql.SQL(behind_here(compiled.terms)), limit=limit, after=after)
+            parts = [
+                self._found(compiled, sql.SQL(part), limit=limit, after=after) for part in list_ranges(compiled.terms)
+            ]
+            assert found == [record for part in parts for record in part][:limit]
         return found
 
     def _found(
@@ -58,9 +63,16 @@ class RecordTable:
         after: int | None = None,
     ) -> list[int]:
         statement = sql.SQL(
-            "SELECT r.id FROM {} r WHERE r.added_in <= %(version)s AND r.removed_in > %(version)s AND {} AND {}"
+            "WITH here AS ({}) SELECT r.id FROM {} r"
+            " WHERE r.added_in <= %(version)s AND r.removed_in > %(version)s AND {} AND {}"
             " ORDER BY {} LIMIT %(limit)s OFFSET %(offset)s"
-        ).format(self.table, compiled.where, behind, compiled.order_by)
+        ).format(
+            sql.SQL(place(compiled.terms, self.table.as_string(None))),
+            self.table,
+            compiled.where,
+            behind,
+            compiled.order_by,
+        )
         values = {**compiled.params, "version": AT, "after": after, "limit": limit, "offset": offset}
         return [row[0] for row in self.connection.execute(statement, values)]
 

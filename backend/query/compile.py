@@ -13,8 +13,9 @@ from psycopg import sql
 
 from backend.errors import InvalidQuery, UnknownColumn, UnknownParameter
 from backend.query.fields import Bindings, Field, Names, by_name, column_named, resolve
-from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query, Sort
+from backend.query.nodes import PARAMETERS, And, Condition, Node, Not, Or, Query
 from backend.query.operators import OPERATORS
+from backend.query.ordering import Term, keyset, order_by, order_terms
 from backend.query.output import UNPACKED, csv_select, is_wide, record_json
 from backend.query.patterns import literal_pattern
 from backend.query.sqltext import collation, literal
@@ -25,14 +26,6 @@ __all__ = ["UNPACKED", "Compiled", "compile_query", "csv_select", "is_wide", "re
 
 MAX_WORDS = 20
 """Most words of `q`."""
-
-
-class Term(Struct, frozen=True):
-    """One expression of the order. Nulls come last both ways. `sought`: an index may be in this order."""
-
-    expression: str
-    descending: bool
-    sought: bool = False
 
 
 class Compiled(Struct, frozen=True):
@@ -52,14 +45,7 @@ class Compiled(Struct, frozen=True):
 
         `table` is the record table: where that record stands in the order is looked up there, once a statement.
         """
-        return sql.SQL(_keyset(self.terms, table.as_string(None)))
-
-    def ranges(self, table: sql.Composable) -> tuple[sql.Composable, ...]:
-        """`keyset` in parts: no record meets two of them, and those of one come ahead of those of the next.
-
-        Each is a range of an index in the order of the first term, and one that holds for no record needs no look.
-        """
-        return tuple(map(sql.SQL, _ranges(self.terms, table.as_string(None))))
+        return sql.SQL(keyset(self.terms, table.as_string(None)))
 
 
 def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Compiled:
@@ -73,11 +59,11 @@ def compile_query(query: Query, columns: Sequence[Column], *, fold: str) -> Comp
     conditions = [] if query.where is None else [_condition(query.where, names, bindings)]
     if query.q is not None:
         conditions.append(_search(query.q, known, bindings))
-    terms = _terms(query.sort, names)
+    terms = order_terms(query.sort, names)
     return Compiled(
         where=sql.SQL(" AND ".join(f"({condition})" for condition in conditions) or "TRUE"),
         params=bindings.params,
-        order_by=sql.SQL(", ".join(_ordered(term) for term in terms)),
+        order_by=sql.SQL(order_by(terms)),
         columns=known if query.select is None else _selected(query.select, names),
         terms=terms,
     )
@@ -161,59 +147,3 @@ def _selected(wanted: Sequence[str], names: Names) -> tuple[Column, ...]:
     if RECORD_ID in wanted and RECORD_ID not in names:
         raise UnknownColumn(f"{RECORD_ID} is a part of each record and cannot be selected.")
     return tuple(column_named(name, names) for name in dict.fromkeys(wanted))
-
-
-def _terms(sort: Sequence[Sort], names: Names) -> tuple[Term, ...]:
-    terms: dict[str, Term] = {}
-    for item in sort:
-        field = resolve(item.column, names)
-        for expression in field.sort_terms():
-            terms.setdefault(expression, Term(expression, item.descending, field.kind not in {"id", "json"}))
-        if field.kind == "id":
-            return tuple(terms.values())
-    return (*terms.values(), Term("r.id", descending=False))
-
-
-def _ordered(term: Term) -> str:
-    if term.expression == "r.id":
-        return "r.id DESC" if term.descending else "r.id"
-    return f"{term.expression} DESC NULLS LAST" if term.descending else term.expression
-
-
-def _keyset(terms: Sequence[Term], table: str) -> str:
-    *others, last = terms
-    behind = f"r.id {'<' if last.descending else '>'} %(after)s"
-    for term in reversed(others):
-        value, there = term.expression, _there(term, table)
-        sign, opposite = ("<", ">") if term.descending else (">", "<")
-        behind = (
-            f"CASE WHEN {value} {sign} {there} THEN TRUE WHEN {value} {opposite} {there} THEN FALSE"
-            f" WHEN {there} IS NULL AND {value} IS NOT NULL THEN FALSE"
-            f" WHEN {value} IS NULL AND {there} IS NOT NULL THEN TRUE ELSE {behind} END"
-        )
-    return behind
-
-
-def _there(term: Term, table: str) -> str:
-    """What the record `after` is sorted by."""
-    return (
-        f"(SELECT {term.expression} FROM {table} AS r WHERE r.id = %(after)s"  # noqa: S608 quoted or bound
-        " AND r.added_in <= %(version)s AND r.removed_in > %(version)s)"
-    )
-
-
-def _ranges(terms: Sequence[Term], table: str) -> tuple[str, ...]:
-    """Equal in the first term and behind in the others, behind in the first, null: all or those behind in the others.
-
-    What is asked of `there` alone PostgreSQL asks once, ahead of the records.
-    """
-    first, *others = terms
-    if not first.sought:
-        return (_keyset(terms, table),)
-    value, there, behind = first.expression, _there(first, table), _keyset(others, table)
-    return (
-        f"{there} IS NOT NULL AND {value} = {there} AND {behind}",
-        f"{there} IS NOT NULL AND {value} {'<' if first.descending else '>'} {there}",
-        f"{there} IS NOT NULL AND {value} IS NULL",
-        f"{there} IS NULL AND {value} IS NULL AND {behind}",
-    )

@@ -8,16 +8,19 @@ from hashlib import blake2b
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from backend.query.compile import is_plain, whole_record
 from backend.query.fields import SORTED, Field, Names, by_name, resolve
 from backend.query.nodes import And, Condition, Node, Or, Query
+from backend.query.ordering import INDEXED, Term, order_terms
 from backend.query.sqltext import collation
-from backend.schemas.columns import Column
+from backend.schemas.columns import RECORD_ID, Column
 
 Form = Literal["asc", "desc", "trigram"]
 """Ordered one way or the other, nulls last, then by id; or all groups of three letters."""
 
+_DOWN = " DESC NULLS LAST"
 _SHORTEST = re.compile(r"\w{3}")
 _WILD = re.compile(r"\\?[*%_]|\\")
 _LETTERS = {"like", "contains", "ends"}
@@ -29,46 +32,59 @@ class Access(Struct, frozen=True):
     """An index that would serve, and the column or path that it is about, as the query calls it (None: all columns).
 
     `expression` is SQL over `data`, its percent signs doubled; `whole`: another that is always equal to it where an
-    index on it is used, so that PostgreSQL must not take the two for independent of one another.
+    index on it is used, so that PostgreSQL must not take the two for independent of one another. `following`: the
+    index's further keys, directions included; `then`: what they are in `sort`.
     """
 
     column: str | None
     form: Form
     expression: str
     whole: str | None = None
+    following: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """Equal for equal indexes of any dataset."""
-        return blake2b(f"{self.form}\0{self.expression}".encode(), digest_size=6).hexdigest()
+        return blake2b("\0".join((self.form, self.expression, *self.following)).encode(), digest_size=6).hexdigest()
+
+    @property
+    def length(self) -> int:
+        """Characters of its keys."""
+        return sum(map(len, (self.expression, *self.following)))
 
 
 def accesses(query: Query, columns: Sequence[Column], fold: str) -> tuple[Access, ...]:
-    """The indexes that would serve a query that compiles, the most promising first, none of them twice."""
+    """The indexes that would serve a query that compiles, the most promising first, none of them twice.
+
+    Filters take an index of either direction, and one that goes on: that of the order, where it begins like theirs.
+    """
     names, quoted = by_name(tuple(columns)), collation(fold)
-    found: dict[str, Access] = {}
-    for access in (*_by_order(query, names), *_by_condition(query.where, names, quoted), *_by_words(query.q, quoted)):
-        found.setdefault(access.digest, access)
-    return _without_twins(tuple(found.values()))
+    order = by_order(order_terms(query.sort, names))
+    found = {} if order is None else {order.expression: order}
+    for access in (*_by_condition(query.where, names, quoted), *_by_words(query.q, quoted)):
+        found.setdefault(access.expression, access)
+    return tuple(found.values())
 
 
-def _without_twins(found: tuple[Access, ...]) -> tuple[Access, ...]:
-    """Filters take an index of either direction: where one sorts downwards, it is that one."""
-    descending = {access.expression for access in found if access.form == "desc"}
-    sorted_up = {access.digest for access in found[:1] if access.form == "asc"}
-    return tuple(
-        access
-        for access in found
-        if access.form != "asc" or access.digest in sorted_up or access.expression not in descending
-    )
-
-
-def _by_order(query: Query, names: Names) -> Iterator[Access]:
-    """Only the first term: what is equal there is sorted piece by piece."""
-    if query.sort:
-        field = resolve(query.sort[0].column, names, "data")
-        if field.kind not in {"id", "json"}:
-            yield _ordered(field, "desc" if query.sort[0].descending else "asc")
+def by_order(terms: Sequence[Term]) -> Access | None:
+    """The index in this order: by the columns ahead of the first one that none is in the order of, then by id."""
+    keys: list[tuple[Field, bool]] = []
+    for term in terms[:INDEXED]:
+        if term.indexed is None:
+            break
+        keys.append((term.indexed, term.descending))
+    if not keys:
+        return None
+    (first, downwards), *others = keys
+    following = [
+        (f"({field.sorted})" + _DOWN * descending, "-" * descending + field.name) for field, descending in others
+    ]
+    behind = terms[len(keys)]
+    if behind.expression == "r.id" and behind.descending:
+        following.append(("id DESC", f"-{RECORD_ID}"))
+    access = _ordered(first, "desc" if downwards else "asc")
+    return replace(access, following=tuple(sql for sql, _ in following), then=tuple(name for _, name in following))
 
 
 def _by_condition(node: Node | None, names: Names, fold: str) -> Iterator[Access]:

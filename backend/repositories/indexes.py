@@ -27,19 +27,22 @@ from backend.schemas.datasets import Store
 log = structlog.get_logger()
 MOST_NOTED = 200
 """So many are known of a dataset at most, whatever is asked for."""
-_COLUMNS = sql.SQL("store, digest, workspace_id, form, expression, whole, state, problem, attempts, bytes, uses")
+_COLUMNS = sql.SQL(
+    "store, digest, workspace_id, form, expression, whole, following, state, problem, attempts, bytes, uses"
+)
 _ADD_TRIGRAMS = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 _NOTE = """
-INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, uses, used_at)
-SELECT %(store)s, %(digest)s, w.id, %(form)s, %(expression)s, %(whole)s, %(uses)s, %(at)s
+INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, following, uses, used_at)
+SELECT %(store)s, %(digest)s, w.id, %(form)s, %(expression)s, %(whole)s, %(following)s, %(uses)s, %(at)s
 FROM sheaf.workspaces w WHERE w.id = %(workspace)s
 AND (SELECT count(*) FROM sheaf.indexes o WHERE o.store = %(store)s AND o.digest <> %(digest)s) < %(most)s
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses, used_at = excluded.used_at
 """
 _MOVE = """
 WITH gone AS (DELETE FROM sheaf.indexes WHERE store = %(before)s RETURNING *)
-INSERT INTO sheaf.indexes AS i (store, digest, workspace_id, form, expression, whole, uses, used_at, state, problem)
-SELECT %(after)s, digest, workspace_id, form, expression, whole, uses, used_at,
+INSERT INTO sheaf.indexes AS i
+    (store, digest, workspace_id, form, expression, whole, following, uses, used_at, state, problem)
+SELECT %(after)s, digest, workspace_id, form, expression, whole, following, uses, used_at,
     CASE state WHEN 'refused' THEN state ELSE 'noted' END, CASE state WHEN 'refused' THEN problem END FROM gone
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses,
     state = CASE i.state WHEN 'noted' THEN excluded.state ELSE i.state END,
@@ -91,6 +94,7 @@ class Index(Struct, frozen=True):
     form: Form
     expression: str
     whole: str | None
+    following: list[str]
     state: str
     problem: str | None
     attempts: int
@@ -114,7 +118,8 @@ async def note(tx: Tx, uses: Iterable[Use], at: datetime) -> None:
         access = use.access
         params = {
             "store": use.store, "workspace": use.workspace_id, "digest": access.digest, "form": access.form,
-            "expression": access.expression, "whole": access.whole, "uses": use.times, "at": at, "most": MOST_NOTED,
+            "expression": access.expression, "whole": access.whole, "following": list(access.following),
+            "uses": use.times, "at": at, "most": MOST_NOTED,
         }  # fmt: skip
         await tx.execute(_NOTE, params)
 
@@ -258,7 +263,8 @@ async def build(tx: Tx, index: Index, *, trigrams: str | None) -> None:
         terms = sql.SQL("USING gin (({}) {})").format(expression, sql.Identifier(trigrams or "public", "gin_trgm_ops"))
     else:
         direction = sql.SQL(" DESC NULLS LAST" if index.form == "desc" else "")
-        terms = sql.SQL("(({}){}, id)").format(expression, direction)
+        first = sql.SQL("({}){}").format(expression, direction)
+        terms = sql.SQL("({})").format(sql.SQL(", ").join([first, *map(sql.SQL, index.following), sql.SQL("id")]))
     statement = sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} {} WHERE removed_in = {}").format(
         sql.Identifier(index.name), records(index.scope, index.store), terms, sql.Literal(LIVE)
     )

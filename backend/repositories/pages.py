@@ -8,18 +8,34 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
 from psycopg import sql
 
 from backend.query.compile import Compiled, record_json
+from backend.query.indexing import by_order
 from backend.query.nodes import Query
+from backend.query.ordering import behind_here, list_ranges, place
 from backend.repositories.records import NEWEST
 
 BOUNDARY = ",\n"
 """Between two records of a page: within one, JSON that PostgreSQL writes holds no bare line feed."""
 
-_COUNT = sql.SQL("(SELECT count(*) FROM {})")
-_EVERY = sql.SQL("SELECT * FROM {}")
-_PART = sql.SQL("{} AS MATERIALIZED (SELECT {} AS part, row_number() OVER () AS place, r.* FROM ({}) AS r)")
+_HERE = (
+    "here AS MATERIALIZED ({place}), ahead_0 AS MATERIALIZED (SELECT CASE WHEN EXISTS (SELECT FROM pg_index"
+    " WHERE indexrelid IN ({names}) AND indisvalid) THEN 0 END AS records)"
+)
+"""How many records are ahead of the first range: 0; null where no index is in the order, or in its first column's."""
+_PART = (
+    "part_{number} AS MATERIALIZED (SELECT {number} AS part, row_number() OVER () AS place, r.* FROM ({images}) AS r)"
+)
+_WANTED = "(SELECT records FROM ahead_{number}) < {more} AND {live} AND ({condition})"
+_AT_ONCE = "(SELECT records FROM ahead_0) IS NULL AND {live} AND ({condition})"
+_EVERY = "SELECT * FROM part_{}"
+_FOUND = "SELECT * FROM ({every}) AS r ORDER BY part, place LIMIT {more}"
+_AHEAD = (
+    "ahead_{following} AS MATERIALIZED"
+    " (SELECT (SELECT records FROM ahead_{number}) + count(*) AS records FROM part_{number})"
+)
 
 
 def page(
@@ -45,19 +61,36 @@ def page_at(
 
 
 def page_behind(compiled: Compiled, query: Query, *, source: sql.Composable) -> sql.Composed:
-    """The newest version's page behind a record, range by range: one that the page is full without is not read."""
-    visible = [sql.SQL("{} AND ({})").format(NEWEST, condition) for condition in compiled.ranges(source)]
-    if len(visible) == 1:
-        return page(compiled, query, visible[0], source=source, offset=0)
-    names = [sql.Identifier(f"part_{number}") for number in range(len(visible))]
-    parts, more = [], query.page_size + 1
-    for number, (name, condition) in enumerate(zip(names, visible, strict=True)):
-        ahead = sql.SQL(" + ").join(map(_COUNT.format, names[:number])) if number else sql.SQL("0")
-        wanted = sql.SQL("{} < {} AND {}").format(ahead, more, condition)
-        parts.append(_PART.format(name, number, _images(compiled, query, wanted, source=source, offset=0)))
-    every = sql.SQL(" UNION ALL ").join(map(_EVERY.format, names))
-    images = sql.SQL("SELECT * FROM ({}) AS r ORDER BY part, place LIMIT {}").format(every, more)
-    return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(parts), _written(compiled, query, images))
+    """The newest version's page behind a record.
+
+    Where an index is in the order, it is asked for range by range, and one that the page is full without is not read;
+    else at once, for each range would go through all records.
+    """
+    access, more, terms = by_order(compiled.terms), query.page_size + 1, compiled.terms
+    if access is None:
+        behind = sql.SQL("{} AND ({})").format(NEWEST, compiled.keyset(source))
+        return page(compiled, query, behind, source=source, offset=0)
+    images = _images(compiled, query, sql.Placeholder("wanted"), source=source, offset=0).as_string(None)
+    select, _, rest = images.partition("%(wanted)s")
+    table, live = source.as_string(None), NEWEST.as_string(None)
+    names = [_index(table, digest) for digest in (access.digest, replace(access, following=()).digest)]
+    parts = [_HERE.format(place=place(terms, table), names=",".join(names))]
+    ranges = list_ranges(terms)
+    for number, condition in enumerate(ranges):
+        wanted = _WANTED.format(number=number, more=more, live=live, condition=condition)
+        parts.append(_PART.format(number=number, images=select + wanted + rest))
+        parts.append(_AHEAD.format(number=number, following=number + 1))
+    wanted = _AT_ONCE.format(live=live, condition=behind_here(terms))
+    parts.append(_PART.format(number=len(ranges), images=select + wanted + rest))
+    every = " UNION ALL ".join(map(_EVERY.format, range(len(ranges) + 1)))
+    found = sql.SQL(_FOUND.format(every=every, more=more))
+    return sql.SQL(f"WITH {', '.join(parts)} ") + _written(compiled, query, found)
+
+
+def _index(table: str, digest: str) -> str:
+    """The name of a record table's index from use, as a constant; both are in the workspace's schema."""
+    schema, _, store = table.rpartition('"records_')
+    return f"""to_regclass('{schema}"xu_{store[:-1]}_{digest}"')"""
 
 
 def _written(compiled: Compiled, query: Query, images: sql.Composable) -> sql.Composed:

@@ -69,9 +69,7 @@ api_keys = Table(
     CheckConstraint("scope IN ('read', 'write')", name="scope"),
     CheckConstraint("origin IN ('issued', 'bootstrap', 'presented')", name="origin"),
 )
-"""`origin`: made by this service, given by the operator for the first start, or brought by its holder, who became a
-user by it where the key policy allows that.
-"""
+"""`origin`: made here, given by the operator for the first start, or brought by one whom the key policy made a user."""
 
 workspaces = Table(
     "workspaces",
@@ -213,6 +211,7 @@ indexes = Table(
     Column("form", Text, nullable=False),
     Column("expression", Text, nullable=False),
     Column("whole", Text),
+    Column("following", ARRAY(Text), nullable=False, server_default="{}"),
     Column("uses", BigInteger, nullable=False),
     Column("used_at", DateTime(timezone=True), nullable=False),
     Column("state", Text, nullable=False, server_default="noted"),

@@ -10,10 +10,14 @@ IndexState = Literal["none", "queued", "building", "ready", "refused"]
 
 
 class ExplainedIndex(Struct, frozen=True):
-    """An index that would serve the query. `column`: null where it is on all columns; `why`: what there is to say."""
+    """An index that would serve the query. `column`: null where it is on all columns; `why`: what there is to say.
+
+    `then`: what an index of the order is by further, as in `sort`; `kind` is about its first column.
+    """
 
     column: str | None
     kind: Literal["ascending", "descending", "letters"]
+    then: list[str]
     state: IndexState
     used: bool
     why: str | None = None

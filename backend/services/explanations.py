@@ -78,24 +78,30 @@ class ExplanationService:
     def _indexes(
         self, access: Access, known: dict[str, Index], reading: Reading, planned: Plan
     ) -> list[ExplainedIndex]:
-        """The index for this, or the one in the other direction where that is taken; both where the order needs one."""
+        """The index for this, or another on the column where that is taken; both where the order needs one."""
         own, query = known.get(access.digest), reading.query
         other = [
             each
             for each in known.values()
-            if each.expression == access.expression and each.form != access.form and each.name in planned.indexes
+            if each.expression == access.expression and each.digest != access.digest and each.name in planned.indexes
         ]
-        found = [self._index(each.form, access.column, each, reading, planned) for each in other]
+        found = [self._index(each.form, access.column, (), each, reading, planned) for each in other]
         if not other or (query.sort and query.sort[0].column == access.column):
-            found.append(self._index(access.form, access.column, own, reading, planned))
+            found.append(self._index(access.form, access.column, access.then, own, reading, planned))
         return found
 
     def _index(
-        self, form: Form, column: str | None, index: Index | None, reading: Reading, planned: Plan
+        self,
+        form: Form,
+        column: str | None,
+        then: tuple[str, ...],
+        index: Index | None,
+        reading: Reading,
+        planned: Plan,
     ) -> ExplainedIndex:
         used = index is not None and index.name in planned.indexes
         state, why = self._state(index, reading, used=used)
-        return ExplainedIndex(column, _KINDS[form], state, used, why)
+        return ExplainedIndex(column, _KINDS[form], list(then), state, used, why)
 
     def _state(self, index: Index | None, reading: Reading, *, used: bool) -> tuple[IndexState, str | None]:
         if not reading.newest:
@@ -134,11 +140,14 @@ def _listed(found: list[ExplainedIndex]) -> str:
 
 
 def _about(index: ExplainedIndex) -> str:
-    return "all columns" if index.column is None else f"`{index.column}`"
+    if index.column is None:
+        return "all columns"
+    first = "-" + index.column if index.then and index.kind == "descending" else index.column
+    return f"`{','.join([first, *index.then])}`"
 
 
 def _sentence(index: ExplainedIndex) -> str:
-    about = _about(index) + (", downwards" if index.kind == "descending" else "")
+    about = _about(index) + (", downwards" if index.kind == "descending" and not index.then else "")
     about += " for parts of its text" if index.kind == "letters" and index.column is not None else ""
     why = f": {index.why}" if index.why else ""
     match index.state:

@@ -24,7 +24,7 @@ from backend.services.pauses import repeated
 log = structlog.get_logger()
 ENOUGH = 2
 """An index is built once it was asked for so many times."""
-MOST = 8
+MOST = 10
 """So many a dataset has at most: each makes every write dearer."""
 LEASE = timedelta(seconds=10)
 _BEAT = 2.0
@@ -34,7 +34,7 @@ INDEX_CONNECTIONS = 3
 _MOST_HELD = 1_000
 """Different uses that are held until they are written down; more are forgotten."""
 _LONGEST = 8_000
-"""Characters of an expression that is worth an index."""
+"""Characters of the keys of what is worth an index."""
 _RESTED = timedelta(hours=1)
 """An index that was used since is not dropped for another one."""
 _AGAIN = timedelta(seconds=30)
@@ -79,7 +79,7 @@ class IndexService:
         while in_the_way:
             await self._give_way(*in_the_way.pop())
         noted, self._noted = self._noted, {}
-        uses = [Use(*key, times) for key, times in noted.items() if len(key[2].expression) <= _LONGEST]
+        uses = [Use(*key, times) for key, times in noted.items() if key[2].length <= _LONGEST]
         if uses:
             async with self._database.transaction() as tx:
                 await indexes.note(tx, uses, datetime.now(UTC))

@@ -31,6 +31,7 @@ Ask = Callable[[random.Random], str]
 ASKS: dict[str, Ask] = {
     "sort=amount": lambda values: f"sort=amount&{_some(values)}",
     "sort=-updated_at": lambda values: f"sort=-updated_at&{_some(values)}",
+    "sort=status,-amount": lambda values: f"sort=status,-amount&{_some(values)}",
     "amount=between:…": lambda values: f"amount=between:{(low := values.randint(0, 9_900))},{low + 20}",
     "order_id=eq:…": lambda values: f"order_id={values.randint(1, 100_000)}",
     "zip=starts:…": lambda values: f"zip=starts:{values.randint(100, 999)}",
@@ -43,6 +44,7 @@ ASKS: dict[str, Ask] = {
 _BARE = {
     "sort=amount": "TRUE ORDER BY (data->>'amount')::numeric, id",
     "sort=-updated_at": "TRUE ORDER BY data->>'updated_at' DESC, id",
+    "sort=status,-amount": "TRUE ORDER BY data->>'status', (data->>'amount')::numeric DESC, id",
     "amount=between:…": "(data->>'amount')::numeric BETWEEN -2 AND -1",
     "order_id=eq:…": "(data->>'order_id')::numeric = 0",
     "zip=starts:…": "data->>'zip' LIKE 'nothing of it%'",

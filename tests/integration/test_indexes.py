@@ -36,14 +36,18 @@ ROWS = 3_000
 LIMITS = IndexLimits(1_000, budget=20)
 Ready = Callable[..., Awaitable[dict[str, Any]]]
 WORDS = ["Élan", "bike", "Car", "boat", "tram"]
-TEXT = "sku,amount,word,note\n" + "".join(
-    f"s{n:05},{n * 7919 % 10_007}.50,{WORDS[n % 5]} {n},{'' if n % 3 else f'note {n}'}\n" for n in range(ROWS)
+STAGES = ["new", "paid", "", "lost"]
+TEXT = "sku,amount,word,note,stage\n" + "".join(
+    f"s{n:05},{n * 7919 % 10_007}.50,{WORDS[n % 5]} {n},{'' if n % 3 else f'note {n}'},{STAGES[n % 4]}\n"
+    for n in range(ROWS)
 )
 ORDERED = [
     {"sort": "amount"},
     {"sort": "-amount"},
     {"sort": "note"},
     {"sort": "-note"},
+    {"sort": "stage,-amount"},
+    {"sort": "-stage,note,-__id"},
     {"amount": "17.50"},
     {"amount": "between:100,120"},
     {"sku": "in:s00007,s02999,nothing"},
@@ -216,6 +220,7 @@ class TestBuilding:
             {
                 "column": "amount",
                 "kind": "ascending",
+                "then": [],
                 "state": "none",
                 "used": False,
                 "why": "2 such queries make one",
@@ -236,7 +241,7 @@ class TestBuilding:
         """Wherever they begin, among nulls as well, the records ahead of them are not looked at."""
         caller = await UserService(database, registration_open=False).identify(user.key)
         assert caller is not None
-        for order in ("amount", "-amount", "note", "-note"):
+        for order in ("amount", "-note", "note", "stage,-amount", "-stage,amount,-sku"):
             await ready(sort=order)
             listed = [
                 record
@@ -302,6 +307,8 @@ class TestKeeping:
         for column in ("sku", "word", "note", "amount"):
             await ready(sort=column)
             await ready(sort=f"-{column}")
+        await ready(sort="stage,-amount")
+        await ready(sort="stage,amount")
         assert len(ours(postgres_url, dataset)) == MOST
         told = await ready(state="refused", q="s00012")
         assert "no room" in told["text"]
@@ -496,6 +503,16 @@ class TestExplain:
         assert told == [("descending", "ready", True), ("ascending", "none", False)]
         by_id = await explained(user, dataset, __id="in:1,5")
         assert (by_id["access"], by_id["text"]) == ("index", "Looks the records up by their ids.")
+
+    async def test_tells_the_columns_of_an_order(self, user: User, dataset: dict[str, Any], ready: Ready) -> None:
+        asked = {"sort": "-stage,note,-amount"}
+        told = await explained(user, dataset, **asked)
+        assert told["text"] == "Scans 3,000 rows. No index on `-stage,note,-amount`: 2 such queries make one."
+        [found] = (await ready(**asked))["indexes"]
+        assert (found["column"], found["kind"], found["then"]) == ("stage", "descending", ["note", "-amount"])
+        assert (await explained(user, dataset, **asked))["text"] == "Uses the index on `-stage,note,-amount`."
+        [found] = (await explained(user, dataset, stage="in:paid", note="note 9", **asked))["indexes"][:1]
+        assert found["used"]
 
     async def test_tells_nothing_of_the_database(self, user: User, dataset: dict[str, Any], ready: Ready) -> None:
         told = str(await ready(sort="amount"))
