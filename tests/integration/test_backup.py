@@ -114,7 +114,8 @@ class TestEndToEnd:
                 assert ben.http.post(f"/datasets/{gone}/undelete").status_code == 200
                 assert ben.names() == ["gone"]
             self._numbers_do_not_lie(story.ann, ann)
-            printed = httpx.get(f"{server.base}/api/v1/users/me", headers={"X-API-Key": server._running.key}).json()
+            key = {"X-API-Key": server._running.key}
+            printed = httpx.get(f"{server.base}/api/v1/users/me", headers=key, timeout=60).json()
         with Client(story.server.base, story.server._running.key) as operator:
             assert operator.http.get("/users/me").json()["id"] == printed["id"]
 

@@ -142,7 +142,7 @@ def test_what_is_no_request_gets_an_answer_like_any_other(caller: Client, sent: 
         plain.shutdown(1)
         found = answer(plain)
     assert refused(found, 400) == "BAD_REQUEST"
-    counted = httpx.get(f"{caller.base}/metrics").text
+    counted = httpx.get(f"{caller.base}/metrics", timeout=60).text
     assert 'sheaf_request_duration_seconds_count{method="other",path="unknown",status="400"}' in counted
 
 

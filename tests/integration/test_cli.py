@@ -165,7 +165,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def statuses(server: Server, key: str) -> set[int]:
     """What many requests with this key are answered, over connections of their own, so that each worker gets some."""
     headers = {"X-API-Key": key}
-    return {httpx.get(f"{server.base}/api/v1/datasets", headers=headers, verify=False).status_code for _ in range(20)}
+    address = f"{server.base}/api/v1/datasets"
+    return {httpx.get(address, headers=headers, verify=False, timeout=60).status_code for _ in range(20)}
 
 
 class TestBesideARunningService:
@@ -174,7 +175,7 @@ class TestBesideARunningService:
     def test_a_disabled_user_is_out_at_once(self, running: Server) -> None:
         beside = Beside(running.database_url)
         key = beside("user", "create", "Ann").strip()
-        with httpx.Client(base_url=f"{running.base}/api/v1", headers={"X-API-Key": key}) as ann:
+        with httpx.Client(base_url=f"{running.base}/api/v1", headers={"X-API-Key": key}, timeout=60) as ann:
             ann.post("/datasets", json={"name": "of Ann"})  # from now on workers remember her
         assert statuses(running, key) == {200}
         assert "is disabled: none of the keys works any more" in beside("user", "disable", "Ann")
@@ -186,7 +187,7 @@ class TestBesideARunningService:
         beside = Beside(running.database_url)
         made = beside.json("user", "create", "Bob")
         headers = {"X-API-Key": made["api_key"]}
-        httpx.post(f"{running.base}/api/v1/datasets", json={"name": "of Bob"}, headers=headers)
+        httpx.post(f"{running.base}/api/v1/datasets", json={"name": "of Bob"}, headers=headers, timeout=60)
         assert statuses(running, made["api_key"]) == {200}
         (key,) = beside.json("key", "list", "Bob")
         beside("key", "revoke", key["id"])

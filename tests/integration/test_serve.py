@@ -135,7 +135,8 @@ class TestEnding:
     def test_a_second_start_finds_the_data_and_renews_a_key_that_works_no_more(self, tmp_path: Path) -> None:
         with Program("--data", tmp_path, "--sample") as first:
             first.wait_for("Sample datasets")
-            rotated = httpx.post(f"{first.address}/api/v1/users/me/keys/rotate", headers={"X-API-Key": first.key})
+            rotate = f"{first.address}/api/v1/users/me/keys/rotate"
+            rotated = httpx.post(rotate, headers={"X-API-Key": first.key}, timeout=60)
             assert rotated.is_success
         with Program("--data", tmp_path, "--sample") as second:
             second.wait_for("Sample datasets")
@@ -167,7 +168,7 @@ def half_a_download(program: Program) -> socket.socket:
 
 def connected(program: Program) -> socket.socket:
     host, _, port = program.address.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=30)
+    return socket.create_connection((host, int(port)), timeout=120)
 
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     """Calls as a user who has a large dataset."""
-    with httpx.Client(base_url=f"{server.base}/api/v1", timeout=30) as client:
+    with httpx.Client(base_url=f"{server.base}/api/v1", timeout=120) as client:
         client.headers["X-API-Key"] = client.post("/users", json={"name": "Ada"}).json()["api_key"]
         text = "id,name\n" + "".join(f"{n},the name of number {n}\n" for n in range(ROWS))
         answer = client.post("/datasets?name=big", content=text, headers={"Content-Type": "text/csv"})
@@ -40,7 +40,7 @@ class Slow:
 
     def __init__(self, client: httpx.Client, method: str, path: str, media_type: str = "", body: bytes = b"") -> None:
         place = urlsplit(str(client.base_url))
-        self._socket = socket.create_connection((place.hostname, place.port), timeout=30)
+        self._socket = socket.create_connection((place.hostname, place.port), timeout=120)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         head = f"{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {client.headers['X-API-Key']}\r\n"
         if media_type:
@@ -101,7 +101,7 @@ def test_slow_readers(client: httpx.Client, path: str) -> None:
 
 def test_more_open_streams_than_one_user_may_have_are_refused_at_once_and_hinder_nobody(client: httpx.Client) -> None:
     with ExitStack() as stack:
-        other = stack.enter_context(httpx.Client(base_url=client.base_url, timeout=30))
+        other = stack.enter_context(httpx.Client(base_url=client.base_url, timeout=120))
         other.headers["X-API-Key"] = client.post("/users", json={"name": "Bob"}).json()["api_key"]
         made = other.post("/datasets?name=small", content="a\n1\n", headers={"Content-Type": "text/csv"})
         assert made.status_code == 201

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
+async def impatient(postgres_url: str) -> AsyncIterator[Database]:
     database = await Database(postgres_url, size=1, bulk_size=1, prepare=True, wait=0.2, patience=0.2).open()
     yield database
     await database.close()
@@ -46,12 +46,12 @@ async def pid_of(borrowed: AbstractAsyncContextManager[Tx], statement: str = "SE
         return tx.info.backend_pid
 
 
-async def test_what_takes_too_long_is_cancelled_and_the_connection_is_good(database: Database) -> None:
-    pid = await pid_of(database.read())
-    for limited in (database.read(limited=True), database.snapshot(limited=True)):
+async def test_what_takes_too_long_is_cancelled_and_the_connection_is_good(impatient: Database) -> None:
+    pid = await pid_of(impatient.read())
+    for limited in (impatient.read(limited=True), impatient.snapshot(limited=True)):
         with pytest.raises(LimitExceeded, match=r"SHEAF_STATEMENT_SECONDS, 0\.2 seconds"):
             await pid_of(limited, "SELECT pg_sleep(600)")
-        async with database.read() as tx:
+        async with impatient.read() as tx:
             assert (tx.info.backend_pid, tx.info.transaction_status) == (pid, TransactionStatus.IDLE)
             running = await tx.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(600)'")
             assert await running.fetchone() == (0,)
@@ -65,12 +65,12 @@ async def test_what_is_quick_is_left_alone(database: Database) -> None:
             await tx.execute("SELECT 1 / 0")
 
 
-async def test_nobody_waits_for_a_connection_for_long(database: Database) -> None:
-    async with database.read():
+async def test_nobody_waits_for_a_connection_for_long(impatient: Database) -> None:
+    async with impatient.read():
         with pytest.raises(Unavailable) as refused:
-            await pid_of(database.read())
+            await pid_of(impatient.read())
     assert refused.value.headers == {"Retry-After": "1"}
-    assert await pid_of(database.read())
+    assert await pid_of(impatient.read())
 
 
 @pytest.fixture

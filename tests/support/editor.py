@@ -52,7 +52,7 @@ def editing(client: Client, dataset: str, rows: int) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        process.join(30)
+        process.join(180)
     assert process.exitcode == 0
 
 

@@ -81,7 +81,8 @@ class Program:
     def upload(self, name: str, text: str) -> httpx.Response:
         """Make a dataset of CSV text."""
         headers = {"X-API-Key": self.key, "Content-Type": "text/csv"}
-        return httpx.post(f"{self.address}/api/v1/datasets", params={"name": name}, content=text, headers=headers)
+        address = f"{self.address}/api/v1/datasets"
+        return httpx.post(address, params={"name": name}, content=text, headers=headers, timeout=120)
 
     @property
     def workers(self) -> set[int]:

@@ -102,4 +102,4 @@ class Server:
         """End in order, with all that it started."""
         if self.is_running:
             with self._running as program:
-                program.end(within=30)
+                program.end()

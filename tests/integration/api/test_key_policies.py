@@ -202,7 +202,8 @@ async def test_twenty_first_requests_at_once_make_one_user(crowd: Server) -> Non
         before, key = users(crowd.database_url), made_up()
 
         def ask(_: int, key: str = key) -> str:
-            answer = httpx.get(f"{crowd.base}/api/v1/users/me", headers={"X-API-Key": key}, verify=False)
+            address, headers = f"{crowd.base}/api/v1/users/me", {"X-API-Key": key}
+            answer = httpx.get(address, headers=headers, verify=False, timeout=60)
             assert answer.status_code == 200, answer.text
             return str(answer.json()["id"])
 
