@@ -239,8 +239,8 @@ class TestWithoutASchema:
 
     async def test_a_widening_late_in_the_stream(self, client: AsyncClient) -> None:
         await make(client, "late")
-        body = lines({"a": at} for at in range(200_000)) + b'{"a": "x", "b": 1}'
-        assert (await stream(client, body, "late")).json()["count"] == 200_001
+        body = lines({"a": at} for at in range(100_000)) + b'{"a": "x", "b": 1}'
+        assert (await stream(client, body, "late")).json()["count"] == 100_001
         assert await schema(client, "late") == {"a": "json", "b": "integer"}
         assert await version(client, "late") == 2
 
