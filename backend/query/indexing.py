@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from backend.query.compile import is_plain, whole_record
 from backend.query.fields import SORTED, Field, Names, by_name, resolve
 from backend.query.nodes import And, Condition, Node, Or, Query
-from backend.query.ordering import INDEXED, Term, order_terms
+from backend.query.ordering import SOUGHT, Term, order_terms
 from backend.query.sqltext import collation
 from backend.schemas.columns import RECORD_ID, Column
 
@@ -70,7 +70,7 @@ def accesses(query: Query, columns: Sequence[Column], fold: str) -> tuple[Access
 def by_order(terms: Sequence[Term]) -> Access | None:
     """The index in this order: by the columns ahead of the first one that none is in the order of, then by id."""
     keys: list[tuple[Field, bool]] = []
-    for term in terms[:INDEXED]:
+    for term in terms[:SOUGHT]:
         if term.indexed is None:
             break
         keys.append((term.indexed, term.descending))

@@ -9,10 +9,8 @@ from msgspec import Struct
 from backend.query.fields import Field, Names, resolve
 from backend.query.nodes import Sort
 
-INDEXED = 4
-"""An index is by so many terms at most; what is equal in all of them is sorted."""
-_SOUGHT = 3
-"""So many terms a range of it begins with, at most: each makes PostgreSQL plan six ranges more."""
+SOUGHT = 4
+"""An index is by so many terms at most; what is equal in all of them is sorted. Each makes six ranges more."""
 _WITHOUT = {"id", "json"}
 """Kinds that no index from use is in the order of."""
 
@@ -70,7 +68,7 @@ def list_ranges(terms: Sequence[Term]) -> tuple[str, ...]:
     Each is a range of an index in this order: equal in the first terms, and behind or null in the next one. Behind
     a null only one more term is sought, for the parts would double with each.
     """
-    return tuple(_ranges(_placed(terms), _SOUGHT))
+    return tuple(_ranges(_placed(terms), SOUGHT))
 
 
 def behind_here(terms: Sequence[Term]) -> str:

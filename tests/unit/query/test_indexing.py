@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.query.indexing import accesses
-from backend.query.ordering import INDEXED
+from backend.query.ordering import SOUGHT
 from backend.query.spec import parse_params
 from backend.schemas.columns import Column
 
@@ -44,7 +44,7 @@ def test_an_order_asks_for_one_index_as_far_as_there_is_one(
 
 def test_an_index_of_an_order_has_its_directions_and_so_many_columns_at_most() -> None:
     [access] = accesses(parse_params([("sort", "paid,-amount,size,-day,-status")]), COLUMNS, "C")
-    assert len(access.following) == INDEXED - 1
+    assert len(access.following) == SOUGHT - 1
     assert [key.endswith(" DESC NULLS LAST") for key in access.following] == [True, False, True]
     assert access.length == len(access.expression) + sum(map(len, access.following))
 
