@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -28,29 +28,49 @@ FOUR = THREE + b"Dan,4\n"
 Limited = Callable[..., Awaitable[AsyncClient]]
 
 
+@asynccontextmanager
+async def serving(postgres_url: str, data: Path, **quotas: Any) -> AsyncIterator[ASGITransport]:
+    """A service with these settings."""
+    quotas |= {"registration": "open", "log_level": "error", "database_pool": 3}
+    app = create_app(Settings(database_url=postgres_url, data=data, **quotas))
+    async with running(app):
+        yield ASGITransport(app)
+
+
+@asynccontextmanager
+async def calling(service: ASGITransport) -> AsyncIterator[AsyncClient]:
+    """As a new user."""
+    async with AsyncClient(transport=service, base_url=ADDRESS) as client:
+        registered = await client.post("/users", json={"name": "Ada"})
+        client.headers["X-API-Key"] = registered.json()["api_key"]
+        yield client
+
+
 @pytest.fixture
 async def limited(postgres_url: str, tmp_path: Path) -> AsyncIterator[Limited]:
     """A client of a new user of a service with these settings."""
     async with AsyncExitStack() as stack:
 
         async def start(**quotas: Any) -> AsyncClient:
-            quotas |= {"registration": "open", "log_level": "error", "database_pool": 3}
-            app = create_app(Settings(database_url=postgres_url, data=tmp_path, **quotas))
-            await stack.enter_async_context(running(app))
-            client = await stack.enter_async_context(AsyncClient(transport=ASGITransport(app), base_url=ADDRESS))
-            registered = await client.post("/users", json={"name": "Ada"})
-            client.headers["X-API-Key"] = registered.json()["api_key"]
-            return client
+            service = await stack.enter_async_context(serving(postgres_url, tmp_path, **quotas))
+            return await stack.enter_async_context(calling(service))
 
         yield start
 
 
+@pytest.fixture(scope="class")
+async def narrow(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ASGITransport]:
+    """A service that lets a workspace hold three records."""
+    async with serving(postgres_url, tmp_path_factory.mktemp("narrow"), workspace_rows=3) as service:
+        yield service
+
+
 @pytest.fixture
-async def full(limited: Limited) -> AsyncClient:
+async def full(narrow: ASGITransport) -> AsyncIterator[AsyncClient]:
     """Three records are all that the workspace may hold, and it has them."""
-    client = await limited(workspace_rows=3)
-    assert (await raw(client, THREE, name="orders")).status_code == 201
-    return client
+    async with calling(narrow) as client:
+        assert (await raw(client, THREE, name="orders")).status_code == 201
+        yield client
 
 
 def refused(answer: Response, code: str, *parts: str) -> None:
