@@ -175,7 +175,10 @@ class QueryService:
             return None
         latest = lookup.remembered(caller, ref, workspace, at=None)
         newest = latest is not None and latest[1].token == known[1].token
-        return Reading(query, selections.selection(*known, query, self._database.fold), place, newest)
+        try:
+            return Reading(query, selections.selection(*known, query, self._database.fold), place, newest)
+        except InvalidQuery:  # the columns may be others by now
+            return None
 
     async def _reading(
         self, tx: Tx, caller: Caller, ref: str, workspace: str | None, query: Query, place: Cursor | None

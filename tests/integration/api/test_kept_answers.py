@@ -195,6 +195,23 @@ class TestNeverStale:
                 assert told[1]["data"][0]["data"]["amount"] == 5000 + step
         assert (await asked(pair[1], **params, version="1")).json()["version"] == 1
 
+    async def test_new_columns_are_known_at_once(
+        self, pair: tuple[AsyncClient, AsyncClient], params: dict[str, str]
+    ) -> None:
+        await self.warm(pair, params)
+        asking = {"score": "gt:3", "sort": "-score"}
+        assert (await pair[1].get(PAGE, params=asking)).json()["error_code"] == "UNKNOWN_PARAMETER"
+        renamed = {"columns": [{"name": "amount", "rename_to": "score"}]}
+        assert (await pair[0].patch("/datasets/large/schema", json=renamed)).status_code == 200
+        for client in pair:
+            assert (await asked(client, **asking)).json()["version"] == 2
+            assert (await asked(client, f"{PAGE}/count", score="gt:3")).json()["version"] == 2
+            assert (await client.post("/datasets/large/query", json={"sort_by": "score"})).status_code == 200
+            assert (await client.get(PAGE, params=SEARCH)).json()["error_code"] == "UNKNOWN_PARAMETER"
+        await pair[0].delete("/datasets/large")
+        for told in (asking, SEARCH):
+            assert (await pair[1].get(PAGE, params=told)).status_code == 404
+
     async def test_another_name_is_another_dataset(
         self, pair: tuple[AsyncClient, AsyncClient], params: dict[str, str], large: dict[str, Any]
     ) -> None:
