@@ -136,13 +136,16 @@ def _count(text: str) -> str:
 
 
 def parse_moment(text: str) -> datetime:
-    """An ISO 8601 date or datetime, in UTC where it does not say. Raises InvalidQuery."""
+    """An ISO 8601 date or datetime, in UTC where it does not say, as a moment in UTC. Raises InvalidQuery."""
     read = moment(text)
     if read is None:
         raise InvalidQuery(f"as_of is an ISO 8601 datetime such as 2026-11-01T12:00:00Z, not {shown(text)}.")
     point, fraction = read
     microseconds = int(fraction[:6].ljust(6, "0"))
-    return point.replace(microsecond=microseconds, tzinfo=point.tzinfo or UTC)
+    try:
+        return point.replace(microsecond=microseconds, tzinfo=point.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidQuery(f"as_of is a moment of the years 1 to 9999 in UTC, which {shown(text)} is not.") from error
 
 
 def _present(name: str) -> Callable[[str], str]:
