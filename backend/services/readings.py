@@ -53,7 +53,7 @@ class Reading(Struct, frozen=True):
     def light(self) -> bool:
         """Whether the page is made in less time than it takes to look whether somebody else has made it."""
         query, snapshot = self.query, self.snapshot
-        searched = query.where is not None or query.q is not None or query.sort or query.offset
+        searched = not self.chosen.unfiltered or query.sort or (query.offset and not self.newest)
         few = query.page_size * len(self.chosen.compiled.columns) <= _FEW_CELLS
         return few and (not searched or snapshot.rows <= FEW_ROWS)
 
