@@ -5,11 +5,12 @@ import io
 import re
 
 import openpyxl
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.schemas.columns import Column
-from backend.schemas.exports import ExportOptions
+from backend.schemas.exports import ExportOptions, Span
 from backend.writers import Table, writer_for
 
 Record = list[str | None]
@@ -144,3 +145,31 @@ def test_a_workbook_holds_the_same_values(records: list[tuple[object, ...]]) -> 
     expected = [(*record[:4], None if record[4] is None else str(record[4])) for record in records]
     found = read_back(["integer", "number", "boolean", "datetime", "integer"], texts)
     assert found == [(a, None if b is None else float(b), *rest) for a, b, *rest in expected]
+
+
+MOMENTS = st.tuples(
+    st.datetimes(dt.datetime.fromisoformat("1700-01-01"), dt.datetime.fromisoformat("2250-01-01")), st.integers(0, 999)
+)
+EPOCH = dt.datetime.fromisoformat("1970-01-01")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    moments=st.lists(MOMENTS, min_size=1, max_size=4),
+    digits=st.integers(0, 9),
+    offset=st.none() | st.integers(-15 * 60, 15 * 60),
+)
+def test_a_parquet_file_holds_the_same_moments(moments, digits: int, offset: int | None) -> None:
+    zone = "" if offset is None else f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
+    fractions = [f".{point.microsecond:06}{nanosecond:03}"[: 1 + digits] for point, nanosecond in moments]
+    whole = [point.replace(microsecond=0) for point, _ in moments]
+    texts = [f"{at.isoformat()}{rest if digits else ''}{zone}" for at, rest in zip(whole, fractions, strict=True)]
+    column = Column("k", "k", "datetime", re.sub("[0-9]", "0", texts[0][: len(texts[0]) - len(zone)]) + zone)
+    table = Table("t", (column,), len(texts), extents={"k": Span(min(texts), max(texts))})
+    options = ExportOptions(format="parquet")
+    data = b"".join(writer_for(options).write([[f"{text}\n".encode() for text in texts]], table, options))
+    found = pl.read_parquet(io.BytesIO(data))["k"]
+    assert found.dtype.time_zone == (None if offset is None else "UTC")
+    seconds = [int((at - EPOCH).total_seconds()) - (offset or 0) * 60 for at in whole]
+    expected = [at * 10**9 + int(rest[1:].ljust(9, "0")) for at, rest in zip(seconds, fractions, strict=True)]
+    assert found.dt.epoch("ns").to_list() == expected

@@ -129,4 +129,5 @@ def _datetimes(text: pl.Series, how: Moment) -> pl.Series:
     moments = text.str.slice(0, how.length).str.to_datetime(how.pattern, time_unit=how.unit)
     if how.offset is None:
         return moments
-    return (moments - timedelta(minutes=how.offset)).dt.replace_time_zone("UTC")
+    east = pl.Series([timedelta(minutes=how.offset)], dtype=pl.Duration(how.unit))
+    return (moments - east).dt.replace_time_zone("UTC")
