@@ -208,6 +208,8 @@ class TestNeverStale:
             assert (await asked(client, f"{PAGE}/count", score="gt:3")).json()["version"] == 2
             assert (await client.post("/datasets/large/query", json={"sort_by": "score"})).status_code == 200
             assert (await client.get(PAGE, params=SEARCH)).json()["error_code"] == "UNKNOWN_PARAMETER"
+        assert (await pair[0].patch("/datasets/large/schema", json={"add": [{"name": "more"}]})).status_code == 200
+        assert (await pair[1].patch(f"{PAGE}/1", json={"more": "x"})).json()["version"] == 4
         await pair[0].delete("/datasets/large")
         for told in (asking, SEARCH):
             assert (await pair[1].get(PAGE, params=told)).status_code == 404
