@@ -23,7 +23,8 @@ from scripts.trials.audit import Audit
 from scripts.trials.disturbances import DISK_FULL, KINDS, Disturbances, small_disk
 from scripts.trials.journal import Findings, Journal
 from scripts.trials.leftovers import left_over, orphans
-from scripts.trials.service import Service, until
+from scripts.trials.service import Service
+from scripts.trials.waiting import until
 from scripts.trials.wire import Connection
 from scripts.trials.wishes import COLUMNS, JSON, Desk
 from scripts.trials.writers import RETRIES, UNKNOWN, Gate, Writer
