@@ -123,7 +123,9 @@ def _readable(kind: pl.DataType) -> Any:
         return pl.List(_readable(kind.inner))  # type: ignore[arg-type]
     if isinstance(kind, pl.Struct):
         return pl.Struct({field.name: _readable(field.dtype) for field in kind.fields})  # type: ignore[arg-type]
-    if kind.is_float() or (kind.is_temporal() and not isinstance(kind, pl.Duration)):
+    if kind == pl.Time or isinstance(kind, pl.Duration):
+        return pl.Int64
+    if kind.is_float() or kind.is_temporal():
         return pl.String
     return pl.String if isinstance(kind, pl.Categorical | pl.Enum) else kind
 
@@ -137,11 +139,18 @@ def _writer(kind: Any) -> Callable[[Any], str]:
         return _struct_writer(kind)
     if kind.is_float():
         return _float
-    if isinstance(kind, pl.Datetime):
-        return lambda value: json.dumps(value.replace(" ", "T"))
+    if kind.is_temporal():
+        return _point_writer(kind)
     if kind.is_numeric():
         return lambda value: f"{value:f}" if isinstance(value, Decimal) else str(value)
     return _scalar
+
+
+def _point_writer(kind: Any) -> Callable[[Any], str]:
+    if isinstance(kind, pl.Date | pl.Datetime):
+        return lambda value: json.dumps(value.replace(" ", "T"))
+    how = "%H:%M:%S%.f" if kind == pl.Time else "iso"
+    return lambda value: json.dumps(pl.Series([value]).cast(kind).dt.to_string(how)[0])
 
 
 def _struct_writer(kind: pl.Struct) -> Callable[[Any], str]:

@@ -107,6 +107,16 @@ def test_nested_values_of_many_types(tmp_path: Path) -> None:
     assert (rows, types) == ([{"s": said}], ["json"])
 
 
+def test_nested_times_and_durations_are_exact(tmp_path: Path) -> None:
+    exact = pl.DataFrame({"t": pl.Series([123_456_789]).cast(pl.Time), "d": pl.Series([1], dtype=pl.Duration("ns"))})
+    whole = pl.DataFrame({"t": [time(23, 59)], "d": pl.Series([5 * 10**9], dtype=pl.Duration("ns"))})
+    frame = pl.DataFrame({"s": pl.concat([exact, whole]).to_struct()})
+    assert read(write(tmp_path, frame))[0] == [
+        {"s": '{"t":"00:00:00.123456789","d":"PT0.000000001S"}'},
+        {"s": '{"t":"23:59:00","d":"PT5S"}'},
+    ]
+
+
 def test_nan_is_suggested_to_be_null(tmp_path: Path) -> None:
     with write(tmp_path, pl.DataFrame({"a": [1.5, float("nan")]})).open("rb") as file:
         source = ParquetSource(file, ReadLimits())
