@@ -12,8 +12,9 @@ from typing import BinaryIO, Self
 
 from msgspec import Struct
 
-from backend.errors import TooLarge
+from backend.errors import BadRequest, TooLarge
 from backend.metrics import RECEIVED
+from backend.query.text import shown
 
 _WRITE_SIZE = 2**20
 
@@ -29,13 +30,24 @@ class Upload:
         self.file: BinaryIO = TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         self.folder = folder
         self.size = 0
-        self.filename: str | None = None
+        self._filename: str | None = None
         self.media_type: str | None = None
         self.charset: str | None = None
         self.format: str | None = None
         self._limit = limit
         self._hash = hashlib.sha256()
         self._pending = bytearray()
+
+    @property
+    def filename(self) -> str | None:
+        """What its sender calls the file. Setting it raises BadRequest for what cannot be stored."""
+        return self._filename
+
+    @filename.setter
+    def filename(self, name: str | None) -> None:
+        if name is not None and "\0" in name:
+            raise BadRequest(f"The file's name {shown(name)} holds the NUL character; rename the file.")
+        self._filename = name
 
     @property
     def sha256(self) -> str:

@@ -102,3 +102,15 @@ async def test_a_file_name_that_is_not_utf8_is_told(client: AsyncClient) -> None
     answer = await send(client, body, "multipart/form-data; boundary=x")
     assert answer.status_code == 400
     assert answer.json()["detail"] == "A part's header, such as the file's name, is not UTF-8."
+
+
+@pytest.mark.parametrize("path", ["/datasets", "/datasets?dry_run=true", "/datasets/there/imports", "/uploads"])
+async def test_a_file_name_with_a_nul_is_told(client: AsyncClient, path: str) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="x\0y.csv"\r\n\r\na\r\n1\r\n--x--\r\n'
+    multipart = {"Content-Type": "multipart/form-data; boundary=x"}
+    named = {"Content-Type": "text/csv", "Content-Disposition": "attachment; filename*=UTF-8''x%00y.csv"}
+    assert (await send(client, TEXT, name="there")).status_code == 201
+    for body, headers in ((form, multipart), (TEXT, named)):
+        answer = await client.post(path, content=body, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == "The file's name 'x\\x00y.csv' holds the NUL character; rename the file."
