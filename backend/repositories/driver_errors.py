@@ -45,11 +45,20 @@ def translated(error: psycopg.Error, key: str | None = None) -> AppError | None:
         return ERROR_BY_CONSTRAINT.get(error.diag.constraint_name, Conflict)()
     if isinstance(error, psycopg.errors.InvalidRegularExpression):
         return InvalidQuery(f"The regular expression cannot be used: {error.diag.message_primary}.")
-    if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+    if _is_about_nul(error):
         return BadRequest("Text cannot hold the NUL character.")
     if isinstance(error, psycopg.OperationalError | psycopg.errors.AdminShutdown):
         return Unavailable(headers={"Retry-After": "1"})
     return None
+
+
+def _is_about_nul(error: psycopg.Error) -> bool:
+    """By PostgreSQL, in text or as JSON's escape, or by the driver, which has no SQLSTATE for it."""
+    if isinstance(error, psycopg.errors.UntranslatableCharacter):
+        return True
+    if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
+        return (error.diag.message_primary or "").endswith(": 0x00")
+    return isinstance(error, psycopg.DataError) and error.sqlstate is None and "NUL (0x00)" in str(error)
 
 
 def _about_key(error: psycopg.Error, key: str | None) -> AppError | None:
