@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Sequence, Set
 from typing import TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from backend.query.text import why
 from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
 from backend.services.batches import MOST_OPERATIONS
+from backend.services.json_names import most_members, repeated
 from backend.services.record_lines import why_no_json
 
 NDJSON = "application/x-ndjson"
@@ -23,7 +24,22 @@ T = TypeVar("T")
 
 
 def decoded(body: bytes | Raw, kind: type[T]) -> T:
-    """The body as a `kind`. Raises BadRequest for what is no JSON, InvalidBody with a pointer for what does not fit."""
+    """The body as a `kind`. Raises BadRequest, InvalidBody with a pointer for what does not fit.
+
+    A BadRequest is what is no JSON, and an object with a name twice, of which decoding would keep the last value.
+    """
+    value = _decoded(body, kind)
+    refuse_repeated_names(bytes(body))
+    return value
+
+
+def refuse_repeated_names(body: bytes) -> None:
+    """Raises BadRequest where an object in a JSON body has a name twice."""
+    if found := repeated(body):
+        raise BadRequest(f"{found.message}.", errors=[found])
+
+
+def _decoded(body: bytes | Raw, kind: type[T]) -> T:
     if not bytes(body).strip():
         raise BadRequest("This call takes a JSON body, and there is none.")
     try:
@@ -51,6 +67,11 @@ def raw_members(body: bytes, kind: type[T]) -> T:
     return decoded(body, kind)
 
 
+def named_in(body: bytes) -> Set[str]:
+    """The names of a body's members, before what they are is known. Raises BadRequest, InvalidBody."""
+    return _decoded(body, dict[str, Raw]).keys()
+
+
 def record(body: bytes) -> Item:
     """One record: column name → JSON text. Raises BadRequest, InvalidBody."""
     return raw_members(body, dict[str, Raw])
@@ -63,14 +84,26 @@ def records(body: bytes) -> tuple[Sequence[Item], bool]:
     """
     _check_text(body)
     if body.lstrip()[:1] == b"[":
-        return _objects(decoded(body, list[Raw])), False
+        items = _objects(_decoded(body, list[Raw]))
+        if _may_repeat(body, items):
+            refuse_repeated_names(body)
+        return items, False
     return [decoded(body, dict[str, Raw])], True
 
 
 def lines(body: bytes) -> Sequence[Item]:
     """The records of a body of lines; raises as `records` does."""
     _check_text(body)
-    return _objects([line for line in body.split(b"\n") if line.strip()])
+    found = [line for line in body.split(b"\n") if line.strip()]
+    items = _objects(found)
+    if _may_repeat(body, items):
+        wrong = [fault for at, line in enumerate(found) if (fault := repeated(line, f"/{at}"))]
+        _refuse_items(wrong, "have a name twice")
+    return items
+
+
+def _may_repeat(body: bytes, items: Sequence[Item]) -> bool:
+    return most_members(body) != sum(map(len, items))
 
 
 class _Batch(Struct, forbid_unknown_fields=True):
@@ -97,9 +130,13 @@ def _objects(items: Sequence[bytes | Raw]) -> list[Item]:
             objects.append(msgspec.json.decode(item, type=dict[str, Raw]))
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             wrong.append(ErrorItem(why_no_json(error), f"/{at}", code="INVALID_RECORD"))
-    if wrong:
-        raise InvalidRecord(f"{len(wrong)} item(s) are no objects; nothing was stored.", errors=wrong[:100])
+    _refuse_items(wrong, "are no objects")
     return objects
+
+
+def _refuse_items(wrong: Sequence[ErrorItem], what: str) -> None:
+    if wrong:
+        raise InvalidRecord(f"{len(wrong)} item(s) {what}; nothing was stored.", errors=wrong[:100])
 
 
 def _check_text(body: bytes) -> None:

@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct, field
 from msgspec.structs import replace
 
 from backend.controllers.answers import REFUSED_WRITE, success
-from backend.controllers.bodies import raw_members
+from backend.controllers.bodies import named_in, raw_members
 from backend.controllers.documented import FILTERS, JSON, documented, parameter, schema_of
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, flag
 from backend.controllers.queries import filter_member, query_from_string, string_members
@@ -102,7 +102,7 @@ class FilteredWriteController(Controller):
 
 def asked_patch(body: bytes, *, partial: bool, max_affected: int | None) -> FilteredPatch | None:
     """The body of a `PATCH …/records` by filter; None for one of a batch. Raises BadRequest, InvalidBody."""
-    if "where" not in raw_members(body, dict[str, Raw]):
+    if "where" not in named_in(body):
         if max_affected is not None:
             raise BadRequest("max_affected is for changes by filter: a batch names each record.")
         return None

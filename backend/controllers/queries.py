@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
+from backend.controllers.bodies import refuse_repeated_names
 from backend.controllers.parameters import CallerRequest, flag, refuse_repeated
 from backend.errors import BadRequest, InvalidBody
 from backend.query.nodes import MAX_LIMIT, Query
@@ -71,7 +72,9 @@ def _parse(query_string: bytes, extra: frozenset[str], max_limit: int | None) ->
 
 async def body_members(request: CallerRequest) -> dict[str, Any]:
     """The members of a JSON object; numbers are exact. Raises BadRequest."""
-    body = _decoded(await request.body() or b"{}")
+    text = await request.body() or b"{}"
+    body = _decoded(text)
+    refuse_repeated_names(text)
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     return body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import BinaryIO
 
 import msgspec
@@ -14,9 +14,10 @@ from backend.schemas.batches import Item
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
+from backend.services.json_names import most_members
 from backend.services.quotas import Room
 from backend.services.record_codec import RecordCodec
-from backend.services.record_lines import Faults, Piece, item_of, pieces
+from backend.services.record_lines import Faults, Piece, item_of, pieces, twice
 from backend.services.schema_growth import kind_of, unnameable, widened
 
 _EXAMPLES: dict[ColumnType | None, Raw] = {
@@ -74,16 +75,30 @@ class LineLoad:
         longest = max(map(len, piece.lines))
         wary = longest > self._limits.max_cell or codec.hides(piece.text, longest)
         copied: list[bytes] = []
+        known, looked_at = codec.members, set[int]()
         for number, line in enumerate(piece.lines, piece.number):
             text = None if wary and self._is_odd(line) else codec.stored(line)
             if text is None:
                 if not line.strip():
                     continue
                 text = self._looked_at(line, at, number)
+                looked_at.add(number)
             copied.append(b"%d\x02%d\x02%b\n" % (shift + at, version, text))
             at += 1
+        others = sum(most_members(piece.lines[number - piece.number]) for number in looked_at)
+        if most_members(piece.text) != codec.members - known + others:
+            self._look_for_names(piece, looked_at)
         self.count = at
         return b"".join(copied)
+
+    def _look_for_names(self, piece: Piece, looked_at: Set[int]) -> None:
+        """Those that stand twice in a line; in `looked_at` somebody has looked already."""
+        at = self.count
+        for number, line in enumerate(piece.lines, piece.number):
+            if line.strip():
+                fault = None if number in looked_at else twice(line, at, number)
+                self._faults.add([fault] if fault else [])
+                at += 1
 
     def _is_odd(self, line: bytes) -> bool:
         return len(line) > self._limits.max_cell or self._codec.hides(line, len(line))

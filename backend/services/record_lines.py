@@ -7,11 +7,13 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from backend.errors import BadRequest, InvalidRecord, LimitExceeded
 from backend.readers.base import ReadLimits
 from backend.schemas.batches import Item
 from backend.schemas.problems import ErrorItem
+from backend.services.json_names import repeated
 from backend.services.record_values import MOST_ERRORS, refuse_lengths
 
 _PIECE = 1 << 20
@@ -46,9 +48,16 @@ def why_no_json(reason: Exception | str) -> str:
 def item_of(line: bytes, at: int, number: int) -> Item | ErrorItem:
     """The record at index `at`, in line `number` of the body."""
     try:
-        return msgspec.json.decode(line, type=dict[str, Raw])
+        item = msgspec.json.decode(line, type=dict[str, Raw])
+        return twice(line, at, number) or item
     except (msgspec.MsgspecError, RecursionError) as error:
         return ErrorItem(f"Line {number}: {why_no_json(error)}", f"/{at}", row=number, code="INVALID_RECORD")
+
+
+def twice(line: bytes, at: int, number: int) -> ErrorItem | None:
+    """What is wrong where an object in the record has a name twice."""
+    found = repeated(line, f"/{at}")
+    return found and replace(found, message=f"Line {number}: {found.message}", row=number)
 
 
 class Piece(NamedTuple):

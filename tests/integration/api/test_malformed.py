@@ -88,3 +88,44 @@ async def test_half_a_surrogate_pair_in_json_is_told(orders: AsyncClient, path: 
     assert answer.status_code == 400
     assert "surrogate pair" in problem["detail"]
     assert problem["detail"].startswith("The body is not valid JSON: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "place"),
+    [
+        ("PATCH", "orders/records", '{"where":{"status":"new"},"where":{"order":{"gt":0}},"set":{}}', "/where"),
+        ("PATCH", "orders/records", '{"where":{"amount":{"gt":1,"lt":5,"gt":2}},"set":{}}', "/where/amount/gt"),
+        ("PATCH", "orders/records", '{"changes":[{"id":1,"set":{"a":1,"\\u0061":2}}]}', "/changes/0/set/a"),
+        ("DELETE", "orders/records", '{"where":{"order":1,"order":2}}', "/where/order"),
+        ("POST", "orders/query", '{"where":{"order":1},"where":{}}', "/where"),
+        ("POST", "orders/export", '{"format":"csv","format":"json"}', "/format"),
+        ("POST", "orders/records", '{"status":"new","status":"paid"}', "/status"),
+        ("POST", "orders/records", '[{"order":1},{"order" : 1, "order":2}]', "/1/order"),
+        ("PATCH", "orders/records/1", '{"status":{"a":1,"a":1}}', "/status/a"),
+        ("PUT", "orders/records?key=order", '[{"order":1,"order":2}]', "/0/order"),
+        ("PATCH", "orders/schema", '{"columns":[],"columns":[]}', "/columns"),
+        ("PATCH", "orders", '{"name":"a","name":"b"}', "/name"),
+        ("POST", "", '{"name":"dup","name":"dup2"}', "/name"),
+    ],
+)
+async def test_a_name_that_stands_twice_in_an_object_is_told(
+    orders: AsyncClient, method: str, path: str, body: str, place: str
+) -> None:
+    address = f"datasets/{path}".rstrip("/")
+    answer = await orders.request(method, address, content=body, headers={"Content-Type": "application/json"})
+    problem = answer.json()
+    assert (answer.status_code, problem["error_code"]) == (400, "BAD_REQUEST"), answer.text
+    assert problem["detail"] == f"'{place.rpartition('/')[2]}' stands twice in one object ({place})."
+    assert [(item["pointer"], item["code"]) for item in problem["errors"]] == [(place, "DUPLICATE_NAME")]
+
+
+@pytest.mark.parametrize("call", [("POST", "records"), ("PUT", "records?key=order")])
+async def test_a_name_that_stands_twice_in_a_line_is_told(orders: AsyncClient, call: tuple[str, str]) -> None:
+    answer = await orders.request(
+        call[0],
+        f"datasets/orders/{call[1]}",
+        content='{"order":1,"status":":"}\n\n{"order":2,"order":3}\n',
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "INVALID_RECORD"), answer.text
+    assert [(item["pointer"], item["code"]) for item in answer.json()["errors"]] == [("/1/order", "DUPLICATE_NAME")]

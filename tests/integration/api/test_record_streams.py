@@ -183,6 +183,13 @@ class TestLong:
 
         assert (await stream(client, endless(), "nowhere")).status_code == 404
 
+    @pytest.mark.parametrize("second", ['"price":1,"price":2', '"count" :1,"note":{"a":1,"a":2}'])
+    async def test_a_name_that_stands_twice_in_a_line_is_told(self, client: AsyncClient, second: str) -> None:
+        first = '{"sku":"a:\\":","count":1}\n\n{"sku":"b","price":null}\n{"other":1}\n'
+        answer = await stream(client, PAD + f'{first}{{"sku":"c",{second}}}\n'.encode())
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "INVALID_RECORD")
+        assert ("DUPLICATE_NAME", 6) in {(each.get("code"), each.get("row")) for each in answer.json()["errors"]}
+
 
 class TestForms:
     async def test_values_take_the_form_of_the_columns(self, client: AsyncClient, upload: Upload) -> None:
