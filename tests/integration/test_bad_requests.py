@@ -6,10 +6,11 @@ import httpx
 import pytest
 from support.client import Client, problem
 from support.hostile import rows, xlsx
-from support.wire import Answer, answer, connected, head
+from support.wire import Answer, answer, connected, head, read
 from support.workbooks import zipped
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+JSON = ["Content-Type: application/json"]
 CSV = b"id,name\n1,ann\n2,bob\n"
 FORM = (
     b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n'
@@ -45,11 +46,66 @@ def test_a_form_that_ends_early_is_refused(caller: Client) -> None:
     assert caller.names() == []
 
 
-def test_a_body_longer_than_announced_stores_nothing(caller: Client) -> None:
+def test_what_follows_the_announced_body_is_refused_when_that_is_answered(caller: Client) -> None:
+    with connected(caller) as plain, plain.makefile("rb") as stream:
+        plain.sendall(head(caller, "/datasets?name=long", "Content-Type: text/csv", "Content-Length: 14") + CSV)
+        assert read(stream).status == 201
+        assert refused(read(stream), 400) == "BAD_REQUEST"
+        assert stream.read() == b""
+    assert caller.names() == ["long"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"}}junk", 400, id="no request"),
+        pytest.param(b"GET /" + b"a" * 300_000, 431, id="a head beyond all bounds"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx", 400, id="a broken body"),
+    ],
+)
+def test_requests_are_answered_before_what_came_behind_them_is_refused(
+    caller: Client, sent: bytes, status: int
+) -> None:
+    """Else a write would be refused that is committed."""
+    dataset = caller.made(caller.upload(CSV, "orders.csv"))
+    records, body = f"/datasets/{dataset}/records", b'{"id":%d}'
+    first, second = (head(caller, records, *JSON, "Content-Length: 8") + body % number for number in (3, 4))
+    with connected(caller) as plain, plain.makefile("rb") as stream:
+        plain.sendall(first + second + sent)
+        plain.shutdown(1)
+        assert [read(stream).status for _ in range(2)] == [201, 201]
+        assert read(stream).status == status
+        assert stream.read() == b""
+    assert caller.version(dataset) == 3
+
+
+def test_a_body_that_cannot_be_read_on_is_refused_as_its_request(caller: Client) -> None:
     with connected(caller) as plain:
-        plain.sendall(head(caller, "/datasets?name=long", "Content-Type: text/csv", "Content-Length: 10") + CSV)
+        start = head(caller, "/datasets?name=half", "X-Request-Id: half", "Transfer-Encoding: chunked", *JSON)
+        plain.sendall(start + b"2\r\n{}\r\n")
+        plain.sendall(b"no length\r\n")
         found = answer(plain)
-    assert refused(found, 400) == "BAD_REQUEST"
+    assert (refused(found, 400), found.headers["x-request-id"]) == ("BAD_REQUEST", "half")
+    assert caller.names() == []
+
+
+@pytest.mark.parametrize(
+    "headers", [[], ["Host: a", "Host: b"], ["Host: a", "Transfer-Encoding: gzip, chunked"]], ids=str
+)
+def test_a_head_that_two_servers_would_read_differently_is_refused(caller: Client, headers: list[str]) -> None:
+    with connected(caller) as plain:
+        plain.sendall("\r\n".join(["POST /api/v1/datasets HTTP/1.1", *headers, "", ""]).encode())
+        assert refused(answer(plain), 400) == "BAD_REQUEST"
+
+
+def test_fields_behind_a_body_are_no_headers(caller: Client) -> None:
+    """Else who writes them would get round what a proxy does with headers."""
+    start = "POST /api/v1/datasets?name=behind HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+    body = f"Transfer-Encoding: chunked\r\n\r\n4\r\na\n1\n\r\n0\r\nX-API-Key: {caller.key}\r\n\r\n"
+    with connected(caller) as plain, plain.makefile("rb") as stream:
+        plain.sendall((start + body).encode())
+        plain.sendall(b"GET /api/v1/datasets HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [read(stream).status for _ in range(2)] == [401, 401]
     assert caller.names() == []
 
 
@@ -226,5 +282,7 @@ def test_without_a_key_no_body_is_read(caller: Client) -> None:
     with connected(stranger) as plain:
         plain.sendall(head(stranger, "/datasets?name=orders", "Content-Type: text/csv", "Content-Length: 1000000000"))
         found = answer(plain)
+        with pytest.raises(ConnectionError):
+            plain.sendall(b"x" * 2**26)
     stranger.close()
     assert found.status == 401

@@ -4,7 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
 from support.client import Client
@@ -40,13 +40,18 @@ def head(client: Client, target: str, *headers: str) -> bytes:
 def answer(plain: socket.socket) -> Answer:
     """What comes back; the connection may be broken or closed instead."""
     with plain.makefile("rb") as stream:
-        try:
-            status = stream.readline().split()
-            headers = {}
-            while line := stream.readline().decode().strip():
-                name, _, value = line.partition(":")
-                headers[name.lower()] = value.strip()
-            body = stream.read(int(headers.get("content-length", "0")))
-            return Answer(int(status[1]), body, headers) if status else Answer(0, b"", {})
-        except ConnectionError:
-            return Answer(0, b"", {})
+        return read(stream)
+
+
+def read(stream: BinaryIO) -> Answer:
+    """The next answer, where there may be several."""
+    try:
+        status = stream.readline().split()
+        headers = {}
+        while line := stream.readline().decode().strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        body = stream.read(int(headers.get("content-length", "0")))
+        return Answer(int(status[1]), body, headers) if status else Answer(0, b"", {})
+    except ConnectionError:
+        return Answer(0, b"", {})
