@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-_RATE = re.compile(r"([1-9]\d{0,8})\s*/\s*(second|minute|hour|day)")
+_RATE = re.compile(r"([1-9][0-9]{0,8})\s*/\s*(second|minute|hour|day)")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 

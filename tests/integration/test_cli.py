@@ -28,7 +28,7 @@ def test_a_folder_for_data_that_are_not_kept_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_flag_that_is_no_number_is_named() -> None:
-    assert refused("--port", "abc") == "sheaf: --port cannot be 'abc': it must be a whole number\n"
+    assert refused("--port", "abc") == "sheaf: --port cannot be 'abc': it must be a whole number from 0 to 65,535\n"
 
 
 @pytest.mark.parametrize(

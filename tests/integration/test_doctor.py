@@ -218,7 +218,7 @@ class TestAround:
 
     def test_disk(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
-        found, _ = look("", "--data", tmp_path, SHEAF_MAX_UPLOAD="9000000GiB")
+        found, _ = look("", "--data", tmp_path, SHEAF_MAX_UPLOAD="1000000GiB")
         assert found["disk"][0]["status"] == "warning"
         assert found["data folder"][0]["advice"] == f"chmod 700 {tmp_path}"
 
@@ -226,7 +226,7 @@ class TestAround:
         place = ("--data", tmp_path / "none")
         open_to_all = {"SHEAF_REGISTRATION": "open", "SHEAF_KEY_POLICY": "any", "SHEAF_CORS_ORIGINS": "*"}
         assert states(look("", *place, **open_to_all)[0])["keys"] == "warning"
-        found, code = look("", *place, **open_to_all, SHEAF_HOST="0.0.0.0", SHEAF_WORKERS="9999")
+        found, code = look("", *place, **open_to_all, SHEAF_HOST="0.0.0.0", SHEAF_WORKERS="999")
         told = {"keys": "error", "registration": "warning", "rate limit": "warning", "origins": "warning"}
         assert states(found) | told | {"workers": "warning"} == states(found)
         assert code == 1

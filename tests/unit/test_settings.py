@@ -7,6 +7,7 @@ import itertools
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.settings import SECRETS, Settings, SettingsError, load
@@ -25,7 +26,7 @@ def test_variables_are_converted_and_flags_win() -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("2GiB", 2 * 2**30), ("500 MB", 500_000_000), ("17", 17), ("1.5kib", 1536), ("3b", 3)],
+    [("2GiB", 2 * 2**30), ("500 MB", 500_000_000), ("1700", 1700), ("1.5kib", 1536), ("3000b", 3000), ("1TB", 10**12)],
 )
 def test_sizes_take_units(text: str, size: int) -> None:
     assert load({"SHEAF_MAX_UPLOAD": text}).max_upload == size
@@ -35,15 +36,22 @@ def test_sizes_take_units(text: str, size: int) -> None:
     ("name", "value", "said"),
     [
         ("SHEAF_PROT", "1", "no such setting: SHEAF_PROT"),
-        ("SHEAF_PORT", "many", "SHEAF_PORT cannot be 'many': it must be a whole number$"),
-        ("SHEAF_PORT", "70000", "SHEAF_PORT cannot be '70000': it must be a whole number <= 65535"),
+        ("SHEAF_PORT", "many", "SHEAF_PORT cannot be 'many': it must be a whole number from 0 to 65,535$"),
+        ("SHEAF_PORT", "70000", "SHEAF_PORT cannot be '70000': it must be a whole number from 0 to 65,535$"),
         ("SHEAF_WORKERS", "0", "SHEAF_WORKERS cannot be '0'"),
-        ("SHEAF_MAX_UPLOAD", "large", "'large' is no size"),
-        ("SHEAF_MAX_UPLOAD", "2 parsecs", "is no size"),
+        ("SHEAF_MAX_UPLOAD", "large", "SHEAF_MAX_UPLOAD cannot be 'large': it must be a size from 1KiB to 1024TiB$"),
+        ("SHEAF_MAX_UPLOAD", "2 parsecs", "it must be a size"),
         ("SHEAF_REGISTRATION", "maybe", "SHEAF_REGISTRATION cannot be 'maybe'"),
         ("SHEAF_RATE_LIMIT", "600", "SHEAF_RATE_LIMIT: '600' is no rate; write for example 600/minute"),
         ("SHEAF_RATE_LIMIT", "5/minute,6/minute", "has two rates for one length of time"),
         ("SHEAF_CORS_ORIGINS", "https://a.example/", "SHEAF_CORS_ORIGINS: 'https://a.example/' is no origin"),
+        ("SHEAF_CORS_ORIGINS", "https://a.example:99999", "SHEAF_CORS_ORIGINS: 'https://a.example:99999' is no origin"),
+        ("SHEAF_CORS_ORIGINS", "https://a.example:８０", "is no origin"),
+        ("SHEAF_RATE_LIMIT", "6０/minute", "is no rate"),
+        ("SHEAF_HOST", "", "SHEAF_HOST cannot be '': an address is needed, such as 127.0.0.1$"),
+        ("SHEAF_MAX_BODY", "2\u212ai", "it must be a size"),
+        ("SHEAF_MAX_BODY", "９MB", "it must be a size"),
+        ("SHEAF_KEY_MEMORY", "nan", "SHEAF_KEY_MEMORY cannot be 'nan': it must be a number from 0 to 60$"),
         ("SHEAF_CORS_ORIGINS", "https://*.example", "SHEAF_CORS_ORIGINS: 'https://\\*.example' is no origin"),
         ("SHEAF_CORS_ORIGINS", "https://a.example,", "SHEAF_CORS_ORIGINS: '' is no origin"),
     ],
@@ -51,6 +59,41 @@ def test_sizes_take_units(text: str, size: int) -> None:
 def test_what_cannot_be_used_is_refused(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load({name: value})
+
+
+def is_number(default: object) -> bool:
+    return isinstance(default, int | float) and not isinstance(default, bool)
+
+
+NUMBERS = [name for name, default in msgspec.structs.asdict(Settings()).items() if is_number(default)]
+
+
+@pytest.mark.parametrize("value", ["-1", "9" * 17, "9" * 5_000])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_each_number_has_a_range(name: str, value: str) -> None:
+    variable = f"SHEAF_{name.upper()}"
+    with pytest.raises(
+        SettingsError, match=rf"^{variable} cannot be '.*': it must be a .* from \S+ to \S+$"
+    ) as refused:
+        load({variable: value})
+    assert len(str(refused.value)) < 160
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((f"MAX_{each}", "0") for each in ("BODY", "CELL", "LINE", "UPLOAD", "INFLATED", "ROWS")),
+        *((f"{each}_DAYS", "4000000") for each in ("IMPORT", "INDEX", "UNDELETE")),
+        *((f"{each}_HOURS", "99999999") for each in ("UPLOAD", "EXPORT")),
+        ("CACHE_MINUTES", "99999999999999"),
+        ("WORKBOOK_SECONDS", "99999999999"),
+        ("WORKERS", "100000"),
+        ("DATABASE_POOL", "1000000"),
+    ],
+)
+def test_what_would_break_later_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^SHEAF_{name} cannot be '{value}'"):
+        load({f"SHEAF_{name}": value})
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -15,7 +15,8 @@ from support.client import problem
 from support.service import ADDRESS, User, running
 
 from backend.app import create_app
-from backend.settings import Settings, Size
+from backend.schemas.ranges import Size
+from backend.settings import Settings
 
 pytestmark = pytest.mark.anyio
 LONGEST, MOST_ROWS = 8, 3
