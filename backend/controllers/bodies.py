@@ -51,13 +51,16 @@ def _decoded(body: bytes | Raw, kind: type[T]) -> T:
         raise BadRequest(f"The body is not valid JSON: {why_no_json(error)}.") from error
 
 
-async def limited(chunks: AsyncIterable[bytes], most: int) -> bytes:
-    """A whole body, where Litestar does not watch its size. Raises TooLarge."""
+async def limited(chunks: AsyncIterable[bytes], most: int, announced: int | None) -> bytes:
+    """A whole body, where Litestar does not watch its size. Raises TooLarge, for what is `announced` at once."""
+    error = TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {most:,} bytes.")
+    if announced is not None and announced > most:
+        raise error
     body = bytearray()
     async for chunk in chunks:
         body += chunk
         if len(body) > most:
-            raise TooLarge(f"The request body is larger than SHEAF_MAX_BODY, {most:,} bytes.")
+            raise error
     return bytes(body)
 
 

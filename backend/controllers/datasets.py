@@ -66,7 +66,7 @@ class DatasetController(Controller):
         """A new dataset at version 1."""
         kind = uploads.kind_of_body(request)
         if kind == "json":
-            body = await limited(request.stream(), importers.folder.json_limit)
+            body = await limited(request.stream(), importers.folder.json_limit, request.content_length)
             if uploads.names_upload(body):
                 upload_id, asked = await uploads.of_kept(request, importers.service, body)
                 return await import_kept(request, importers, upload_id, asked, _made)

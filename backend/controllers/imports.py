@@ -56,7 +56,7 @@ class ReimportController(Controller):
         await importers.service.reimports.check(request.user, ref, workspace, waits=waits)
         kind = uploads.kind_of_body(request)
         if kind == "json":
-            body = await limited(request.stream(), importers.folder.json_limit)
+            body = await limited(request.stream(), importers.folder.json_limit, request.content_length)
             upload_id, asked = await uploads.of_kept_into(request, body, ref)
             return await import_kept(request, importers, upload_id, asked, _made)
         receive = uploads.receive_form if kind == "form" else uploads.receive_raw

@@ -26,7 +26,7 @@ async def create_from_lines(
     """New records of all lines, or none."""
     await streams.check(request.user, ref, workspace, if_match=if_match)
     with streams.folder.open() as upload:
-        await upload.receive(body_chunks(request))
+        await upload.receive(body_chunks(request), request.content_length)
         minimal = wants_minimal(request)
         done, etag = await streams.append(
             request.user, ref, workspace, upload, if_match=if_match, answer=not minimal, dry_run=dry_run

@@ -48,7 +48,8 @@ class RecordWriteController(Controller):
         """New records: one object, an array, or NDJSON of any length; all of them or none."""
         if request.content_type[0] in MEDIA_TYPES:
             return await create_from_lines(request, record_streams, ref, workspace, if_match=if_match, dry_run=dry_run)
-        items, single = bodies.records(await limited(body_chunks(request), record_streams.folder.json_limit))
+        most = record_streams.folder.json_limit
+        items, single = bodies.records(await limited(body_chunks(request), most, request.content_length))
         if dry_run or not single:
             minimal = wants_minimal(request)
             written, etag = await record_writes.create(

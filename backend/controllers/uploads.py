@@ -80,7 +80,7 @@ async def receive_raw(
     wanted = _import_request(_into(request, own, into), options_from_strings(params))
     if wanted.name is not None:
         await imports.check_free(request.user, wanted.name, wanted.workspace)
-    await upload.receive(body_chunks(request))
+    await upload.receive(body_chunks(request), request.content_length)
     return wanted
 
 

@@ -139,7 +139,7 @@ async def _receive(request: CallerRequest, imports: WorkspaceImportService, uplo
         raise UnsupportedFormat(text)
     await imports.check(request.user, asked := _asked(params))
     if media_type != _FORM_TYPE:
-        await upload.receive(body_chunks(request))
+        await upload.receive(body_chunks(request), request.content_length)
         return asked
 
     async def check(_: str) -> None:

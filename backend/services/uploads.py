@@ -56,14 +56,14 @@ class Upload:
     async def write(self, chunk: bytes | bytearray) -> None:
         """Takes the next bytes. Raises TooLarge past the limit."""
         self.size += len(chunk)
-        if self.size > self._limit:
-            raise TooLarge(f"The file is larger than SHEAF_MAX_UPLOAD, {self._limit:,} bytes.")
+        self._bound(self.size)
         self._pending += chunk
         if len(self._pending) >= _WRITE_SIZE:
             await self._flush()
 
-    async def receive(self, chunks: AsyncIterable[bytes]) -> Self:
-        """Takes all of a body and rewinds."""
+    async def receive(self, chunks: AsyncIterable[bytes], announced: int | None = None) -> Self:
+        """Takes all of a body and rewinds. Raises TooLarge at once when too many bytes are `announced`."""
+        self._bound(announced or 0)
         async for chunk in chunks:
             await self.write(chunk)
         return await self.finish()
@@ -74,6 +74,10 @@ class Upload:
         self.file.seek(0)
         RECEIVED.inc(self.size)
         return self
+
+    def _bound(self, size: int) -> None:
+        if size > self._limit:
+            raise TooLarge(f"The file is larger than SHEAF_MAX_UPLOAD, {self._limit:,} bytes.")
 
     async def _flush(self) -> None:
         pending, self._pending = self._pending, bytearray()

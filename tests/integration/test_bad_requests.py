@@ -277,6 +277,14 @@ def test_a_taken_name_is_refused_before_the_body_is_read(
     assert caller.names() == ["orders"]
 
 
+@pytest.mark.parametrize("media_type", ["text/csv", "application/json"])
+def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(caller: Client, media_type: str) -> None:
+    with connected(caller) as plain:
+        headers = [f"Content-Type: {media_type}", f"Content-Length: {10 * 2**30 + 1}", "Expect: 100-continue"]
+        plain.sendall(head(caller, "/datasets?name=large", *headers))
+        assert answer(plain).status == 413
+
+
 def test_without_a_key_no_body_is_read(caller: Client) -> None:
     stranger = Client(caller.base, "sheaf_nobody_knows_this_key")
     with connected(stranger) as plain:
