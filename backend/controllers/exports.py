@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, head, post
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
-from backend.controllers.answers import attachment, success
+from backend.controllers.answers import attachment, success, tagged_by_content
 from backend.controllers.documented import EXPORT, EXPORT_BY_BODY, FILE, JSON, QUERY, documented, schema_of
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, Ref, converted, flag, parameters_of
 from backend.controllers.problems import failures
@@ -83,8 +83,8 @@ class ExportController(Controller):
         workspace, query = query_from_string(request.scope["query_string"], _ASKED, max_limit=None)
         options = string_members(request, _ASKED)
         if explain_asked(options):
-            await explanations.explain(request.user, ref, workspace, query, "export")
-            return Response(None, headers={"Content-Type": JSON})
+            told = await _explained(request, ref, workspace, query, explanations)
+            return Response(None, status_code=told.status_code, headers={"Content-Type": JSON, **told.headers})
         asked, prepare = _asked(ref, workspace, query, options)
         if prepare:
             await exports.plan(request.user, asked)
@@ -125,7 +125,8 @@ class ExportController(Controller):
 async def _explained(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, explanations: ExplanationService
 ) -> Response[Any]:
-    return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "export")))
+    explained = Explained(await explanations.explain(request.user, ref, workspace, query, "export"))
+    return tagged_by_content(request, explained)
 
 
 def _asked(ref: str, workspace: str | None, query: Query, options: dict[str, Any]) -> tuple[Asked, bool]:

@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 
-from backend.controllers.answers import attachment, success
-from backend.controllers.documented import documented
+from backend.controllers.answers import attachment, success, tagged_by_content
+from backend.controllers.documented import IF_NONE_MATCH, documented
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
 from backend.schemas.access import Action
@@ -29,7 +29,7 @@ class ImportStatusController(Controller):
     tags = ("imports",)
     opt = may(Action.READ_DATASETS)
 
-    @get("/", responses=failures(404))
+    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
         self,
         request: CallerRequest,
@@ -37,16 +37,17 @@ class ImportStatusController(Controller):
         workspace: Workspace = None,
         limit: Limit = 100,
         offset: Offset = 0,
-    ) -> ImportList:
+    ) -> Response[ImportList | None]:
         """The imports of one workspace, the newest first, without their reports."""
-        return await import_status.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+        found = await import_status.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+        return tagged_by_content(request, found)
 
-    @get("/{import_id:uuid}", responses=failures(404))
+    @get("/{import_id:uuid}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self, request: CallerRequest, import_id: FromPath[UUID], import_status: NamedDependency[ImportStatusService]
-    ) -> ImportStatus:
+    ) -> Response[ImportStatus | None]:
         """How far an import is, or how it ended."""
-        return await import_status.get(request.user, import_id)
+        return tagged_by_content(request, await import_status.get(request.user, import_id))
 
     @get("/{import_id:uuid}/events", responses=failures(404), operation_class=documented(files=EVENTS))
     async def events(
@@ -57,7 +58,9 @@ class ImportStatusController(Controller):
         `progress` at least once a second, then one of `done`, `failed`, `cancelled`; the data of each is the status.
         """
         status = await import_status.get(request.user, import_id)
-        return ServerSentEvent(_messages(import_status.events(request.user, status)))
+        return ServerSentEvent(
+            _messages(import_status.events(request.user, status)), headers={"Cache-Control": "private, no-cache"}
+        )
 
     @get("/{import_id:uuid}/rejected", responses=failures(404), operation_class=documented(files=["text/csv"]))
     async def rejected(

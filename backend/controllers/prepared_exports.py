@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from backend.controllers.answers import attachment, success
+from backend.controllers.answers import attachment, success, tagged_by_content
 from backend.controllers.documented import IF_NONE_MATCH, TEXT, documented, parameter
 from backend.controllers.parameters import CallerRequest, Limit, Offset, Workspace
 from backend.controllers.problems import failures
@@ -36,7 +36,7 @@ class PreparedExportController(Controller):
     tags = ("exports",)
     opt = may(Action.READ_DATASETS)
 
-    @get("/", responses=failures(404))
+    @get("/", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def list_page(
         self,
         request: CallerRequest,
@@ -44,16 +44,17 @@ class PreparedExportController(Controller):
         workspace: Workspace = None,
         limit: Limit = 100,
         offset: Offset = 0,
-    ) -> PreparedExportList:
+    ) -> Response[PreparedExportList | None]:
         """The prepared exports of one workspace, the newest first."""
-        return await prepared.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+        found = await prepared.list_page(request.user, workspace=workspace, limit=limit, offset=offset)
+        return tagged_by_content(request, found)
 
-    @get("/{export_id:uuid}", responses=failures(404))
+    @get("/{export_id:uuid}", responses=failures(304, 404), operation_class=documented(parameters=[IF_NONE_MATCH]))
     async def read(
         self, request: CallerRequest, export_id: FromPath[UUID], prepared: NamedDependency[PreparedExportService]
-    ) -> PreparedExport:
+    ) -> Response[PreparedExport | None]:
         """How far an export is, and where its file is once it is done."""
-        return await prepared.get(request.user, export_id)
+        return tagged_by_content(request, await prepared.get(request.user, export_id))
 
     @get(
         "/{export_id:uuid}/file",

@@ -139,11 +139,12 @@ class RecordController(Controller):
         ref: Ref,
         queries: NamedDependency[QueryService],
         explanations: NamedDependency[ExplanationService],
-    ) -> Response[RecordCount | None] | Response[Explained]:
+    ) -> Response[RecordCount | None] | Response[Explained | None]:
         """How many records match."""
         workspace, query = query_from_string(request.scope["query_string"], EXPLAIN)
         if _explains(request):
-            return Response(Explained(await explanations.explain(request.user, ref, workspace, query, "count")))
+            explained = Explained(await explanations.explain(request.user, ref, workspace, query, "count"))
+            return tagged_by_content(request, explained)
         answer, etag = await queries.count(request.user, ref, workspace, query)
         return tagged(request, answer, etag)
 
@@ -196,7 +197,7 @@ async def _explained(
     request: CallerRequest, ref: str, workspace: str | None, query: Query, explanations: ExplanationService
 ) -> ASGIApp:
     explained = Explained(await explanations.explain(request.user, ref, workspace, query))
-    return Response(explained).to_asgi_response(None, request)
+    return tagged_by_content(request, explained).to_asgi_response(None, request)
 
 
 async def _page(

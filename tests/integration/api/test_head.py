@@ -45,6 +45,20 @@ async def test_an_export_is_announced(orders: AsyncClient, asked: str) -> None:
         assert [(await orders.request(how, path, headers=known)).status_code for how in ("GET", "HEAD")] == [304, 304]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"datasets/orders/{read}?explain=true" for read in ("records", "records/count", "export")),
+        "exports",
+        "imports",
+    ],
+)
+async def test_what_has_no_version_has_a_tag_of_its_own(orders: AsyncClient, path: str) -> None:
+    tag = (await orders.get(path)).headers["etag"]
+    known = await orders.get(path, headers={"If-None-Match": tag})
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+
+
 async def test_nothing_is_prepared(orders: AsyncClient) -> None:
     head = await orders.head("datasets/orders/export?prepare=true&format=json")
     assert (head.status_code, head.content, head.headers["content-type"]) == (202, b"", "application/json")

@@ -34,7 +34,9 @@ async def ended(client: AsyncClient, answer: Response) -> Any:
     assert answer.status_code == 202, answer.text
     assert answer.headers["preference-applied"] == "respond-async"
     address = answer.headers["location"].removeprefix("/api/v1")
-    last = (await client.get(f"{address}/events")).text.replace("\r", "").strip().split("\n\n")[-1]
+    events = await client.get(f"{address}/events")
+    assert events.headers["cache-control"] == "private, no-cache"
+    last = events.text.replace("\r", "").strip().split("\n\n")[-1]
     name, data = (line.partition(": ")[2] for line in last.split("\n")[1:3])
     status = json.loads(data)
     assert name == status["state"]

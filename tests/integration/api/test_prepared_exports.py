@@ -101,6 +101,10 @@ class TestPreparing:
         first, second = await made(client), await made(client, limit=5)
         listed = (await client.get("/exports")).json()
         assert listed == {"data": [second, first], "total": 2, "has_more": False}
+        one = await client.get(f"/exports/{first['id']}")
+        known = {"If-None-Match": one.headers["etag"]}
+        again = [(await client.get(f"/exports/{each['id']}", headers=known)).status_code for each in (first, second)]
+        assert again == [304, 200]
         page = (await client.get("/exports", params={"limit": 1, "offset": 1})).json()
         assert page == {"data": [first], "total": 2, "has_more": False}
         assert (await client.get("/exports", params={"limit": 1})).json()["has_more"]
