@@ -15,7 +15,7 @@ from backend.controllers.bodies import named_in, raw_members
 from backend.controllers.documented import FILTERS, JSON, documented, parameter, schema_of
 from backend.controllers.parameters import READS_PARAMETERS, CallerRequest, IfMatch, Ref, flag
 from backend.controllers.queries import filter_member, query_from_string, string_members
-from backend.errors import BadRequest, InvalidParameter
+from backend.errors import BadRequest, InvalidParameter, LimitExceeded
 from backend.query.nodes import Query
 from backend.query.text import shown
 from backend.query.values import whole
@@ -45,7 +45,7 @@ class FilteredDelete(Struct, frozen=True, forbid_unknown_fields=True):
     """Records to delete, by a filter or by their ids."""
 
     where: Raw = field(default_factory=lambda: Raw(_NOT_GIVEN))
-    ids: Annotated[tuple[RecordId, ...], Meta(max_length=MOST_OPERATIONS)] | None = None
+    ids: Annotated[tuple[RecordId, ...], Meta(extra_json_schema={"maxItems": MOST_OPERATIONS})] | None = None
     max_affected: Most | None = None
 
 
@@ -93,6 +93,8 @@ class FilteredWriteController(Controller):
         if [query.given != set(), bytes(asked.where) != _NOT_GIVEN, asked.ids is not None].count(True) > 1:
             raise BadRequest("Say once which records: by filters in the address, `where` or `ids`.")
         if asked.ids is not None:
+            if len(asked.ids) > MOST_OPERATIONS:
+                raise LimitExceeded(f"{len(asked.ids):,} ids in one request; at most {MOST_OPERATIONS:,} are taken.")
             answer, etag = await filtered_writes.delete_ids(request.user, ref, workspace, asked.ids, terms)
         else:
             query = query if bytes(asked.where) == _NOT_GIVEN else filter_member(asked.where)

@@ -269,6 +269,12 @@ class TestDelete:
         assert await version(sales, "sales") == 1
 
     @pytest.mark.reads
+    async def test_more_ids_than_may_be(self, sales: AsyncClient) -> None:
+        answer = await delete(sales, {"ids": list(range(1, 10_002))})
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "LIMIT_EXCEEDED")
+        assert answer.json()["detail"] == "10,001 ids in one request; at most 10,000 are taken."
+
+    @pytest.mark.reads
     async def test_ids_that_there_are_not(self, sales: AsyncClient) -> None:
         assert pointers(await delete(sales, {"ids": [1, 9, 1, 2**63 - 1]})) == [
             ("/ids/1", "RECORD_NOT_FOUND"), ("/ids/2", "DUPLICATE_ID"), ("/ids/3", "RECORD_NOT_FOUND")
