@@ -24,7 +24,7 @@ from backend.controllers.fast_path import shortened
 from backend.controllers.head import Options, with_head
 from backend.controllers.problems import problem_details
 from backend.controllers.retries import Retries
-from backend.controllers.schema_page import SchemaPage
+from backend.controllers.schema_page import SchemaPage, told_as_elsewhere
 from backend.logs import configure_logging
 from backend.observing import observed, readable
 from backend.repositories import secrets
@@ -147,6 +147,8 @@ def _openapi() -> DocumentConfig:
         description="Spreadsheets in, versioned datasets, spreadsheets out.",
         components=Components(security_schemes={"key": key, "bearer": bearer}),
         security=[{"key": []}, {"bearer": []}],
-        openapi_router=Router(SCHEMA, route_handlers=[], include_in_schema=False, opt=PUBLIC),
+        openapi_router=Router(
+            SCHEMA, route_handlers=[], include_in_schema=False, opt=PUBLIC, after_request=told_as_elsewhere
+        ),
         render_plugins=[SchemaPage(SCHEMA), YamlRenderPlugin()],
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.datastructures import CacheControlHeader
+from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.response import File
+from litestar.status_codes import HTTP_404_NOT_FOUND
 from openapi_ui_bundles import swagger_ui
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ class SchemaPage(SwaggerRenderPlugin):
     def receive_router(self, router: Router) -> None:
         """Adds the scripts; there is no OAuth to return from."""
         router.register(_asset)
+
+
+def told_as_elsewhere(response: Response[Any]) -> Response[Any]:
+    """After each request below the page. Raises NotFoundException for what Litestar would answer with a page."""
+    if response.status_code == HTTP_404_NOT_FOUND:
+        raise NotFoundException
+    return response
 
 
 @get([f"/{name}" for name in ASSETS], include_in_schema=False, cache_control=CacheControlHeader(max_age=86400))

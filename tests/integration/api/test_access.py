@@ -94,6 +94,13 @@ def test_the_page_lists_what_needs_no_key() -> None:
     assert public == {"POST /users", "GET /health/live", "GET /health/ready"}
 
 
+@pytest.mark.parametrize("path", ["/schema/swagger", "/schema/none", "/schema/none.json", "/schema/a/b"])
+async def test_what_there_is_not_beside_the_document_is_told_as_elsewhere(world: World, path: str) -> None:
+    answer = await world.callers["nobody"].get(f"http://sheaf.test{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json()["error_code"] == "NOT_FOUND"
+
+
 async def test_what_is_not_in_the_document_needs_no_key(world: World) -> None:
     for path in ("/metrics", "/schema", "/schema/openapi.json", "/schema/openapi.yaml"):
         answer = await world.callers["nobody"].get(f"http://sheaf.test{path}")
