@@ -278,18 +278,22 @@ def resolve(name: str, names: Names, data: str = "r.data") -> Field:
     """
     if name == RECORD_ID:
         return _ROW_ID
-    column = names.get(name)
-    if column is not None:
+    if (column := _known(name, names)) is not None:
         return _field(column, data)
     return _path(name, names, data) or _field(column_named(name, names))
+
+
+def _known(name: str, names: Names) -> Column | None:
+    """The column of this name, which may be quoted."""
+    first, *more = steps(name) if name[:1] == '"' else [name]
+    return names.get(name) or (None if more else names.get(first))
 
 
 def _path(name: str, names: Names, data: str) -> Field | None:
     """Of several json columns whose name the path begins with, the longest."""
     position = len(name)
     while (position := name.rfind(".", 0, position)) > 0:
-        column = names.get(name[:position])
-        if column is not None and column.type == "json":
+        if (column := _known(name[:position], names)) is not None and column.type == "json":
             path = text_array([column.key, *steps(name[position + 1 :])])
             text, value = f"({data}#>>{path})", f'(({data}#>>{path}) COLLATE "C")'
             return Field(name, "json", value, text, value, f"({data}#>{path})")
