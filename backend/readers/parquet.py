@@ -180,6 +180,9 @@ class ParquetSource:
         if len(head.names) > limits.max_columns:
             many = f"{len(head.names):,} columns"
             raise LimitExceeded(f"The file has {many}, more than SHEAF_MAX_COLUMNS, {limits.max_columns:,}.")
+        for column, name in enumerate(head.names, start=1):
+            if "\0" in name:
+                raise UnreadableFile(f"Column {column} has the character \\u0000 in its name, which cannot be stored.")
 
     def _stop(self) -> None:
         if self._child is not None:

@@ -166,6 +166,8 @@ def test_names_follow_the_rules_for_headers(tmp_path: Path) -> None:
 def test_a_nul_is_refused_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"Record 2, column a holds the character \\u0000"):
         read(write(tmp_path, pl.DataFrame({"a": ["x", "\0"]})))
+    with pytest.raises(UnreadableFile, match=r"Column 2 has the character \\u0000 in its name"):
+        read(write(tmp_path, pl.DataFrame({"a": ["x"], "b\0": ["y"]})))
 
 
 @pytest.mark.parametrize(
