@@ -79,7 +79,7 @@ class TestOtherSites:
             ", "
         )
         sources = "".join(path.read_text() for path in (Path(backend.__file__).parent / "controllers").glob("*.py"))
-        own = set(re.findall(r'"((?:X-|Preference-|Content-Range|Accept-Ranges)[A-Za-z-]*)":', sources))
+        own = set(re.findall(r'"((?:X-|Preference-|Content-Range|Accept-Ranges)[A-Za-z-]*)"[:\]]', sources))
         assert {"X-Dataset-Version", "X-From-Version", "X-Row-Count"} <= own <= set(exposed)
 
     async def test_all_without_cookies(self) -> None:
