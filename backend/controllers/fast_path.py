@@ -10,6 +10,7 @@ from msgspec import Struct
 from backend.controllers.answers import page_answer
 from backend.controllers.codings import accepted
 from backend.controllers.queries import EXPLAIN, query_from_string
+from backend.controllers.wellformed import refuse_other_than_utf8
 from backend.errors import Unavailable
 from backend.observing import refuse
 from backend.repositories.remembered import Remembered
@@ -47,6 +48,7 @@ async def _answer(scope: HTTPScope, asked: Asked, users: UserService, queries: Q
         return None
     etags = headers.get(b"if-none-match")
     try:
+        refuse_other_than_utf8(scope["query_string"])
         workspace, query = query_from_string(scope["query_string"], EXPLAIN)
         found = await queries.page_at_once(
             await admitted(users, key_in(headers), asked.action),

@@ -16,8 +16,7 @@ from backend.query.text import shown
 async def only_well_formed(request: Request[Any, Any, Any]) -> None:
     """Before each handler. Raises InvalidParameter, NotFound, UnknownParameter."""
     scope = request.scope
-    if b"%" in scope["query_string"]:
-        _refuse_other_than_utf8(scope["query_string"])
+    refuse_other_than_utf8(scope["query_string"])
     values: Iterable[object] = scope["path_params"].values()
     for value in values:
         if isinstance(value, int) and str(value) not in scope["path"].split("/"):
@@ -25,8 +24,13 @@ async def only_well_formed(request: Request[Any, Any, Any]) -> None:
     await only_known_parameters(request)
 
 
-def _refuse_other_than_utf8(query_string: bytes) -> None:
-    """Those who decode a query string put a replacement character in place of broken bytes and say nothing."""
+def refuse_other_than_utf8(query_string: bytes) -> None:
+    """Those who decode a query string put a replacement character in place of broken bytes and say nothing.
+
+    Raises InvalidParameter.
+    """
+    if b"%" not in query_string:
+        return
     for part in query_string.split(b"&"):
         plain = unquote_to_bytes(part)
         try:

@@ -125,7 +125,7 @@ class TestKnownPaths:
             {"version": "99"}, {"workspace": "other"}, {"limit": ["1", "2"]}, {"explain": "true"},
             {"amount": "gt:900", "count": "none"},
         ]  # fmt: skip
-        for params in asking:
+        for params in (*asking, "name=%C0%AF", "%ED%A0%80=1", "limit=1%30&name=%FF"):
             warm, cold = [await client.get(PAGE, params=params) for client in pair]
             assert (warm.status_code, said(warm)) == (cold.status_code, said(cold))
 
