@@ -55,9 +55,6 @@ class ExportOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.delimiter is not None:
             _check_delimiter(self.separator(""))
-        if self.format == "tsv" and self.separator("\t") != "\t":
-            msg = "tsv has tabs between its cells; delimiter is for csv"
-            raise ValueError(msg)
         if any(unicodedata.category(character) in {"Cc", "Cs"} for character in self.null):
             msg = "null cannot contain control characters"
             raise ValueError(msg)

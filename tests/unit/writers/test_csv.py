@@ -78,14 +78,9 @@ class TestOptions:
             b"'@a,b\r\n'=1+1,-5\r\n''=x,-6\r\nit's,\r\n'\tx,1\r\n\"'-a \"\"b\"\", c\",\r\n'',\r\n"
         )
 
-    def test_tsv_has_tabs(self):
-        assert ExportOptions(format="tsv", delimiter="tab").separator("") == "\t"
-        with pytest.raises(ValueError, match="delimiter is for csv"):
-            ExportOptions(format="tsv", delimiter=";")
-
     def test_options_together(self):
         lines = [b'"a;b";1\n', b'"";\n']
-        made = written(lines, A, B, delimiter=";", null="-", escape_formulas=True, newline="lf", bom=True)
+        made = written(lines, A, B, format="tsv", delimiter=";", null="-", escape_formulas=True, newline="lf", bom=True)
         assert made == b'\xef\xbb\xbfa;b\n"a;b";1\n"";-\n'
 
 
