@@ -377,9 +377,12 @@ class TestFaults:
         await ready(sort="amount")
         body = '{"sku": "long", "amount": 1' + "".join(Random(7).choices("0123456789", k=10_000)) + "}"
         address, headers = f"/datasets/{dataset['id']}/records", {"Content-Type": "application/json"}
-        made = await user.client.post(address, content=body, headers=headers)
-        assert (made.status_code, made.headers["retry-after"]) == (503, "5"), made.text
-        told = await ready(state="refused", sort="amount")
+        for _ in range(5):  # until it is no service of another test, in this process, that hears of it
+            made = await user.client.post(address, content=body, headers=headers)
+            assert (made.status_code, made.headers["retry-after"]) == (503, "5"), made.text
+            told = await explained(user, dataset, sort="amount")
+            if told["indexes"][0]["state"] == "refused":
+                break
         assert told["indexes"][0]["why"] == "a value is too long for an index"
         assert ours(postgres_url, dataset) == {}
         assert (await user.client.post(address, content=body, headers=headers)).status_code == 201
