@@ -93,16 +93,21 @@ class Line:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def seconds(self, request: bytes) -> float:
-        """How long an answer with a Content-Length takes. Raises RuntimeError when it is not 200."""
+        """How long an answer with a Content-Length takes. Raises RuntimeError when it is not 200, or none comes."""
         started = perf_counter()
         self._socket.sendall(request)
-        received = self._socket.recv(_BUFFER)
+        received = self._some()
         while b"\r\n\r\n" not in received:
-            received += self._socket.recv(_BUFFER)
+            received += self._some()
         wanted = answer_size(received)
         while len(received) < wanted:
-            received += self._socket.recv(_BUFFER)
+            received += self._some()
         return perf_counter() - started
+
+    def _some(self) -> bytes:
+        if not (some := self._socket.recv(_BUFFER)):
+            raise RuntimeError("The server has ended the connection.")
+        return some
 
     def close(self) -> None:
         self._socket.close()

@@ -64,13 +64,16 @@ def indexes(bench: Bench) -> list[Figure]:
         line = Line(server.client.port)
         firsts = [_first(bench, line, what, ask, values) for what, ask in ASKS.items()]
     with service(folder / "indexes", postgres, cache_memory="0") as server:
-        return [*_measured(bench, bench.orders, Line(server.client.port), values), *firsts]
+        return [*_measured(bench, bench.orders, server.client.port, values), *firsts]
 
 
-def _measured(bench: Bench, dataset: Dataset, line: Line, values: random.Random) -> list[Figure]:
+def _measured(bench: Bench, dataset: Dataset, port: int, values: random.Random) -> list[Figure]:
+    asking = Line(port)
     for ask in (*ASKS.values(), *ASKS.values()):
-        line.seconds(_request(bench, dataset, ask(values)))
+        asking.seconds(_request(bench, dataset, ask(values)))
+    asking.close()
     _wait(bench, dataset)
+    line = Line(port)
     found = []
     for what, ask in ASKS.items():
         rounds = [_round(bench, dataset, line, ask, values) for _ in range(bench.sizes.rounds)]
