@@ -125,6 +125,7 @@ class EmbeddedPostgres:
             max_locks_per_transaction=str(max(64, self._locks // _CONNECTIONS + 1)),
             shared_buffers=f"{shared}MB",
             effective_cache_size=f"{memory // 2 // _MEBIBYTE}MB",
+            random_page_cost="1.1",  # disks that turn are rare, and most pages are in memory
             maintenance_work_mem=f"{shared // 2}MB",
             work_mem="16MB",
             wal_level="minimal",
