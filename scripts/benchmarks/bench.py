@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -90,7 +90,14 @@ class Bench:
         lies = f"SELECT store FROM {schema}.datasets WHERE id = %(id)s"
         lay = f"SELECT store FROM {schema}.retired_stores WHERE dataset_id = %(id)s"
         for (store,) in self.connection.execute(f"{lies} UNION {lay}", {"id": dataset.id}).fetchall():
-            self.connection.execute(f"DROP TABLE IF EXISTS {schema}.records_{store.hex}")
+            self._drop(f"{schema}.records_{store.hex}")
+
+    def _drop(self, table: str) -> None:
+        """Tries again where the service is building an index there: PostgreSQL ends one of the two."""
+        with suppress(psycopg.errors.DeadlockDetected):
+            self.connection.execute(f"DROP TABLE IF EXISTS {table}")
+            return
+        self._drop(table)
 
     def settle(self) -> None:
         """Let the database write out what is left to write, so that nobody pays for what somebody else did."""
