@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct, field, structs
 from psycopg import ClientCursor, sql
 
 from backend.errors import VersionPruned
@@ -31,16 +31,26 @@ class Selection(Struct, frozen=True):
 
     scope: WorkspaceScope
     snapshot: Snapshot
+    query: Query
     compiled: Compiled
     unfiltered: bool
-    page_size: int
-    first_page: bytes
-    newest_page: bytes
-    next_page: bytes
-    newest_next: bytes
     accesses: tuple[Access, ...]
     fingerprint: bytes
     matching: bytes
+    _made: dict[tuple[bool, bool], bytes] = field(default_factory=dict)
+
+    def page_statement(self, *, behind: bool, newest: bool) -> bytes:
+        """The statement of the first page, or of one behind a record; made when it is wanted, for few of them are."""
+        if (known := self._made.get((behind, newest))) is None:
+            known = self._made[behind, newest] = _page(self, behind=behind, newest=newest)
+        return known
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes with its statements, about: that of the newest page behind a record is the longest."""
+        where = len(self.compiled.where.as_string(None))
+        ranges = 8 * len(self.compiled.terms)
+        return self.query.weight + (where + 600) * (ranges + 4) + 100 * len(self.compiled.columns)
 
     @property
     def prepared(self) -> bool | None:
@@ -65,41 +75,41 @@ def selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str
     key = (scope, snapshot, query if query.cursor is None else structs.replace(query, cursor=None), fold)
     if (known := _selections.get(key)) is None:
         known = new_selection(*key)
-        statements = (known.first_page, known.newest_page, known.next_page, known.newest_next)
-        _selections.put(key, known, query.weight + sum(map(len, statements)))
+        _selections.put(key, known, known.weight)
     return known
 
 
 def new_selection(scope: WorkspaceScope, snapshot: Snapshot, query: Query, fold: str) -> Selection:
     """As `selection`, made anew and kept nowhere: for threads."""
     compiled = compile_query(query, snapshot.columns, fold=fold)
-    source = records(scope, snapshot.store)
-    as_of = _as_of(snapshot.version)
-    behind = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source))
-    first = pages.page(compiled, query, as_of, source=source, offset=query.offset)
-    unfiltered = query.where is None and query.q is None
-    if unfiltered and not query.sort and query.offset:
-        newest = pages.page_at(compiled, query, table(scope, "datasets"), snapshot.dataset_id, source=source)
-    else:
-        newest = pages.page(compiled, query, NEWEST, source=source, offset=query.offset)
-    following = pages.page(compiled, query, behind, source=source, offset=0)
-    newest_following = pages.page_behind(compiled, query, source=source)
-    kept = is_kept(scope, snapshot.dataset_id, snapshot.version, snapshot.token)
-    is_newest = sql.SQL("h.token = {}").format(snapshot.token)
     return Selection(
         scope,
         snapshot,
+        query,
         compiled,
-        unfiltered,
-        query.page_size,
-        _named(scope, snapshot, kept, first),
-        _named(scope, snapshot, is_newest, newest),
-        _named(scope, snapshot, kept, following),
-        _named(scope, snapshot, is_newest, newest_following),
+        query.where is None and query.q is None,
         accesses(query, snapshot.columns, fold),
         cursors.fingerprint(query),
         cursors.matching(query),
     )
+
+
+def _page(chosen: Selection, *, behind: bool, newest: bool) -> bytes:
+    scope, snapshot, query, compiled = chosen.scope, chosen.snapshot, chosen.query, chosen.compiled
+    source, heads, offset = records(scope, snapshot.store), table(scope, "datasets"), 0 if behind else query.offset
+    as_of = NEWEST if newest else _as_of(snapshot.version)
+    if newest:
+        check: sql.Composable = sql.SQL("h.token = {}").format(snapshot.token)
+    else:
+        check = is_kept(scope, snapshot.dataset_id, snapshot.version, snapshot.token)
+    if newest and behind:
+        page = pages.page_behind(compiled, query, source=source)
+    elif newest and offset and chosen.unfiltered and not query.sort:
+        page = pages.page_at(compiled, query, heads, snapshot.dataset_id, source=source)
+    else:
+        visible = sql.SQL("{} AND ({})").format(as_of, compiled.keyset(source)) if behind else as_of
+        page = pages.page(compiled, query, visible, source=source, offset=offset)
+    return _named(scope, snapshot, check, page)
 
 
 def _as_of(version: int) -> sql.Composed:
@@ -125,11 +135,8 @@ def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, pag
 
 def page_statement(chosen: Selection, ref: str, *, after: int | None, newest: bool) -> tuple[bytes, dict[str, Any]]:
     """The statement of `page`, and its values."""
-    if after is None:
-        statement = chosen.newest_page if newest else chosen.first_page
-    else:
-        statement = chosen.newest_next if newest else chosen.next_page
-    return statement, {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
+    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
+    return chosen.page_statement(behind=after is not None, newest=newest), params
 
 
 async def page(tx: Tx, chosen: Selection, ref: str, *, after: int | None, newest: bool) -> Page | None:
@@ -139,7 +146,7 @@ async def page(tx: Tx, chosen: Selection, ref: str, *, after: int | None, newest
     """
     statement, params = page_statement(chosen, ref, after=after, newest=newest)
     row = await (await tx.execute(statement, params, prepare=chosen.prepared)).fetchone()
-    return None if row is None else _to_page(row, chosen.page_size)
+    return None if row is None else _to_page(row, chosen.query.page_size)
 
 
 def _to_page(row: tuple[Any, ...], limit: int) -> Page:
