@@ -11,7 +11,7 @@ from backend.controllers.answers import page_answer
 from backend.controllers.codings import accepted
 from backend.controllers.queries import EXPLAIN, query_from_string
 from backend.controllers.wellformed import refuse_other_than_utf8
-from backend.errors import Unavailable
+from backend.errors import LimitExceeded, Unavailable
 from backend.observing import refuse
 from backend.repositories.remembered import Remembered
 from backend.schemas.access import Action
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _ASKED = "asked"
 _PAGES = "/records"
+_FINAL = Unavailable, LimitExceeded
+"""What nobody waits for twice."""
 _MOST, _EACH = 2**20, 500
 """Bytes of the paths that are remembered, and what each takes beside itself."""
 
@@ -42,7 +44,7 @@ def remember(scope: HTTPScope, ref: str) -> None:
 
 
 async def _answer(scope: HTTPScope, asked: Asked, users: UserService, queries: QueryService) -> ASGIApp | None:
-    """The answer; None where there is more to do for it, or nothing that this caller may have. Raises Unavailable."""
+    """The answer; None where there is more to do for it, or nothing that this caller may have. Raises _FINAL."""
     headers = dict(reversed([*scope["headers"]]))
     if b"explain" in scope["query_string"] or b"ndjson" in headers.get(b"accept", b""):
         return None
@@ -58,7 +60,7 @@ async def _answer(scope: HTTPScope, asked: Asked, users: UserService, queries: Q
             if_none_match=None if etags is None else etags.decode("latin-1"),
             coding=accepted(headers.get(b"accept-encoding", b"").decode("latin-1")),
         )
-    except Unavailable:
+    except _FINAL:
         raise
     except Exception:  # `app` tells what is wrong
         return None
@@ -80,7 +82,7 @@ def shortened(app: ASGIApp, users: UserService, queries: QueryService) -> ASGIAp
             scope["path_template"] = asked.template
             try:
                 answer = await _answer(scope, asked, users, queries)
-            except Unavailable as error:
+            except _FINAL as error:
                 await refuse(error, scope, send)
                 return
             if answer is not None:

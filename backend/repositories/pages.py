@@ -51,11 +51,12 @@ def page(
 def page_at(
     compiled: Compiled, query: Query, heads: sql.Composable, dataset_id: UUID, *, source: sql.Composable
 ) -> sql.Composed:
-    """The newest version's page at an offset, no filter and no order: where as many records live as ids were given,
-    the offset is an id."""
+    """The newest version's page at `%(offset)s`, no filter and no order: where as many records live as ids were given,
+    the offset is an id. One statement for all offsets: what the plan depends on is not known before it runs."""
     complete = sql.SQL("(SELECT CASE WHEN h.next_id = h.rows + 1 THEN {} ELSE {} END FROM {} h WHERE h.id = {})")
-    behind = complete.format(query.offset, 0, heads, dataset_id)
-    passed = complete.format(0, query.offset, heads, dataset_id)
+    offset = sql.SQL("%(offset)s::bigint")
+    behind = complete.format(offset, 0, heads, dataset_id)
+    passed = complete.format(0, offset, heads, dataset_id)
     live = sql.SQL("{} AND r.id > {}").format(NEWEST, behind)
     return page(compiled, query, live, source=source, offset=passed)
 

@@ -135,7 +135,8 @@ def _named(scope: WorkspaceScope, snapshot: Snapshot, check: sql.Composable, pag
 
 def page_statement(chosen: Selection, ref: str, *, after: int | None, newest: bool) -> tuple[bytes, dict[str, Any]]:
     """The statement of `page`, and its values."""
-    params = {**chosen.compiled.params, "version": chosen.snapshot.version, "after": after, "ref": ref}
+    place = {"version": chosen.snapshot.version, "after": after, "offset": chosen.query.offset, "ref": ref}
+    params = {**chosen.compiled.params, **place}
     return chosen.page_statement(behind=after is not None, newest=newest), params
 
 

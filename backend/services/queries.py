@@ -23,6 +23,7 @@ from backend.services import spool
 from backend.services.answers import Answer, Answers
 from backend.services.current import Current
 from backend.services.indexing import IndexService
+from backend.services.paces import Paces
 from backend.services.packing import Coding
 from backend.services.preconditions import matches
 from backend.services.readings import (
@@ -50,6 +51,7 @@ class QueryService:
         self._seal = seal
         self._answers = answers
         self._current = Current(database)
+        self._paces = Paces(indexing.limits.rows)
 
     async def page(
         self,
@@ -69,7 +71,7 @@ class QueryService:
         known = self._known(caller, ref, workspace, query, place)
         if known is not None:
             self._note(known)
-            found = await self._of_known(known, ref, if_none_match, coding, at_once=False)
+            found = await self._of_known(known, ref, if_none_match, coding, make=True)
             if found is not None:
                 return found
         async with self._database.snapshot(limited=True) as tx:
@@ -100,10 +102,11 @@ class QueryService:
         known = self._known(caller, ref, workspace, query, place)
         if known is None:
             return None
-        found = await self._of_known(known, ref, if_none_match, coding, at_once=True)
+        quick = self._paces.is_quick(known)
+        found = await self._of_known(known, ref, if_none_match, coding, make=quick)
         if found is not None:
             self._note(known)
-        elif known.light:
+        elif quick:
             lookup.forget(caller, ref, workspace, known.snapshot, at=place.token if place else query.version)
         return found
 
@@ -202,15 +205,15 @@ class QueryService:
         return Reading(query, chosen, place, newest)
 
     async def _of_known(
-        self, known: Reading, ref: str, if_none_match: str | None, coding: Coding, *, at_once: bool
+        self, known: Reading, ref: str, if_none_match: str | None, coding: Coding, *, make: bool
     ) -> tuple[Answer | None, str] | None:
-        """The page and its ETag; None where what is known no longer holds, or, `at_once`, making it takes longer."""
+        """The page and its ETag; None where what is known no longer holds, or it would have to be made."""
         answer = None
         if not matches(if_none_match, known.etag, weak=True):
-            if at_once and not known.light:
-                answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
-            else:
+            if make:
                 answer = await self._answer(known, ref, coding)
+            else:
+                answer = self._answers.at_hand(key(b"page", known, self._database.fold), coding)
             if answer is None:
                 return None
             if answer.own:
@@ -221,10 +224,14 @@ class QueryService:
         """The page, kept or made; None where the version is not there under this name, for those who make it."""
 
         async def make() -> bytes | None:
-            return await self._made(reading, ref)
+            began = perf_counter()
+            try:
+                return await self._made(reading, ref)
+            finally:
+                self._paces.took(reading, perf_counter() - began)
 
         named = key(b"page", reading, self._database.fold)
-        return await self._answers.get(named, make, coding=coding, light=reading.light)
+        return await self._answers.get(named, make, coding=coding, light=self._paces.is_quick(reading))
 
     async def _made(self, reading: Reading, ref: str) -> bytes | None:
         """The page by one statement that also checks that the version still is there, and the number of records."""
@@ -252,10 +259,8 @@ class QueryService:
         async with self._database.snapshot(limited=True) as tx:
             reading = await self._reading(tx, caller, ref, workspace, query, place)
             chosen, after = reading.chosen, place.last if place else None
-            page = await selections.page(
-                tx, chosen, str(reading.snapshot.dataset_id), after=after, newest=reading.newest
-            )
-            page = cast("Page", page)
+            named = str(reading.snapshot.dataset_id)
+            page = cast("Page", await selections.page(tx, chosen, named, after=after, newest=reading.newest))
             total = known_total(reading, page)
             if total is None:
                 most = None if query.count == "exact" else BOUNDED

@@ -13,6 +13,8 @@ from support.caches import Workers, counted, workers
 from support.service import MakeUser, Upload, User
 from support.waiting import eventually
 
+from backend.services import paces
+
 __all__ = ["workers"]
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +146,29 @@ class TestKnownPaths:
             found += [record["id"] for record in page["data"]]
             params = {"cursor": page["next"]} if page["has_more"] else {}
         assert found == list(range(1, ROWS + 1))
+
+
+class TestQuick:
+    """In datasets that get indexes, pages like one that was quickly made are not looked for in Valkey."""
+
+    @pytest.mark.parametrize(("seconds", "rows", "shared"), [(60.0, 1_000, 1), (60.0, ROWS + 1, 2), (0.0, 1_000, 2)])
+    async def test_what_is_quickly_made_stays_with_its_worker(
+        self,
+        workers: Workers,
+        user: User,
+        large: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        seconds: float,
+        rows: int,
+        shared: int,
+    ) -> None:
+        monkeypatch.setattr(paces, "_QUICK", seconds)
+        client = await workers.start(user.key, index_rows=rows)
+        for least in (990, 980, 980):
+            answer = await asked(client, PAGE, amount=f"gte:{least}", count="none", limit="200")
+            assert answer.json()["count"] == sum(n * 7919 % 1000 >= least for n in range(ROWS))
+        await until_kept(workers, shared)
+        assert len([name for name in workers.values() if b"making" not in name]) == shared
 
 
 class TestStampede:
