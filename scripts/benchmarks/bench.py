@@ -93,8 +93,8 @@ class Bench:
             self._drop(f"{schema}.records_{store.hex}")
 
     def _drop(self, table: str) -> None:
-        """Tries again where the service is building an index there: PostgreSQL ends one of the two."""
-        with suppress(psycopg.errors.DeadlockDetected):
+        """Tries again where the service builds an index or statistics there: PostgreSQL ends one of the two."""
+        with suppress(psycopg.errors.DeadlockDetected, psycopg.errors.InternalError_):
             self.connection.execute(f"DROP TABLE IF EXISTS {table}")
             return
         self._drop(table)

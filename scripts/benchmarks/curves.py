@@ -13,7 +13,7 @@ from msgspec import Struct
 from scripts.benchmarks import data
 from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import Client, Line
-from scripts.benchmarks.measure import Figure
+from scripts.benchmarks.measure import Figure, ratio
 from scripts.benchmarks.processes import forget_peak, peak
 from scripts.benchmarks.servers import Server, service
 
@@ -22,6 +22,7 @@ _CELLS = 6_000_000
 _WIDTHS = (300, 2_000)
 _COMPARED = 100_000
 """From so many rows on a row should cost the same."""
+_REPEATED = 3
 _ASKED = 5
 _READS = {
     "first page": "records?limit=50",
@@ -53,16 +54,19 @@ class Taken(Struct, frozen=True):
     grown: float
 
 
-Curve = Mapping[str, Sequence[Taken]]
+Curve = Mapping[str, Taken]
+"""By kind of work."""
 
 
 def curves(bench: Bench) -> list[Figure]:
     """Without indexes from use and without kept pages."""
     by_rows = [Shape(bench.orders_csv(rows), rows, len(data.ORDERS), "quantity") for rows in bench.sizes.curve]
     by_columns = [by_rows[1], *(_wide(bench, columns) for columns in _WIDTHS)]
-    with service(bench.folder / "curves", bench.postgres, cache_memory="0") as server:
-        figures = _figures("rows", by_rows, [_measured(bench, server, each) for each in by_rows])
-        return figures + _figures("columns", by_columns, [_measured(bench, server, each) for each in by_columns])
+    with service(bench.folder / "curves", bench.postgres, cache_memory="0", index_rows="1000000000") as server:
+        return [
+            *_figures("rows", by_rows, _rounds(bench, server, by_rows)),
+            *_figures("columns", by_columns, _rounds(bench, server, by_columns)),
+        ]
 
 
 def _wide(bench: Bench, columns: int) -> Shape:
@@ -71,15 +75,24 @@ def _wide(bench: Bench, columns: int) -> Shape:
     return Shape(data.write_csv(bench.folder / f"wide-{columns}-{rows}.csv", make, rows), rows, columns, "col_0")
 
 
+def _rounds(bench: Bench, server: Server, shapes: Sequence[Shape]) -> list[list[Curve]]:
+    """By round and shape, the shapes in turn."""
+    return [[_measured(bench, server, shape) for shape in shapes] for _ in range(bench.sizes.rounds)]
+
+
 def _measured(bench: Bench, server: Server, shape: Shape) -> Curve:
-    """Medians of the rounds, by kind of work."""
-    rounds = [_round(bench, server, shape) for _ in range(bench.sizes.rounds)]
+    """Of a small file, of which a moment's disturbance is a large part, what the median of a few took."""
+    times = _REPEATED if shape.rows <= _COMPARED else 1
+    return _median([_round(bench, server, shape) for _ in range(times)])
+
+
+def _median(curves: Sequence[Curve]) -> Curve:
     return {
         kind: Taken(
-            statistics.median(each[kind].seconds for each in rounds),
-            statistics.median(each[kind].grown for each in rounds),
+            statistics.median(each[kind].seconds for each in curves),
+            statistics.median(each[kind].grown for each in curves),
         )
-        for kind in rounds[0]
+        for kind in curves[0]
     }
 
 
@@ -108,22 +121,24 @@ def _taken(server: Server, work: Callable[[], object]) -> Taken:
     return Taken(perf_counter() - started, (peak(server.worker) - idle) / 1e6)
 
 
-def _figures(axis: str, shapes: Sequence[Shape], taken: Sequence[Curve]) -> list[Figure]:
-    return [_figure(axis, kind, shapes, [each[kind] for each in taken]) for kind in taken[0]]
+def _figures(axis: str, shapes: Sequence[Shape], rounds: Sequence[Sequence[Curve]]) -> list[Figure]:
+    return [
+        _figure(axis, kind, shapes, [[each[kind] for each in curves] for curves in rounds]) for kind in rounds[0][0]
+    ]
 
 
-def _figure(axis: str, kind: str, shapes: Sequence[Shape], taken: Sequence[Taken]) -> Figure:
+def _figure(axis: str, kind: str, shapes: Sequence[Shape], rounds: Sequence[Sequence[Taken]]) -> Figure:
     """Cost per row, or per cell, of each over that of the first that is compared."""
-    bulk = any(each.grown for each in taken)
     work = f"{kind} by {axis}: " + ", ".join(map(str, shapes))
-    absolute = ", ".join(_time(each.seconds) for each in taken)
-    if not bulk:
+    by_shape = list(zip(*rounds, strict=True))
+    absolute = ", ".join(_time(statistics.median(each.seconds for each in taken)) for taken in by_shape)
+    if not any(each.grown for taken in by_shape for each in taken):
         return Figure(work, "", "", absolute, "", "")
-    sizes = [each.rows if axis == "rows" else each.rows * each.columns for each in shapes]
-    costs = [each.seconds / size for each, size in zip(taken, sizes, strict=True)]
+    sizes = [shape.rows if axis == "rows" else shape.rows * shape.columns for shape in shapes]
+    costs = [[each.seconds / size for each in taken] for taken, size in zip(by_shape, sizes, strict=True)]
     compared = [cost for cost, size in zip(costs, sizes, strict=True) if size >= _COMPARED]
-    result = ", ".join(f"{cost / compared[0]:.2f} ×" for cost in compared)
-    memory = ", ".join(f"{each.grown:.0f}" for each in taken)
+    result = ", ".join(ratio(each, compared[0]) for each in compared[1:])
+    memory = ", ".join(f"{statistics.median(each.grown for each in taken):.0f}" for taken in by_shape)
     bar = f"0.8 to 1.2 × a row from {_COMPARED:,} on" if axis == "rows" else ""
     return Figure(work, bar, "", result, "", f"{absolute}; memory grew by {memory} MB")
 
