@@ -11,10 +11,11 @@ from msgspec import Raw, Struct
 
 from backend.errors import BadRequest, InvalidBody, InvalidRecord, LimitExceeded, TooLarge
 from backend.query.text import why
+from backend.readers.json_names import repeated
+from backend.readers.json_scan import most_members
 from backend.schemas.batches import Batch, Item, RecordChange, RecordId, RecordRemoval
 from backend.schemas.problems import ErrorItem
 from backend.services.batches import MOST_OPERATIONS
-from backend.services.json_names import most_members, repeated
 from backend.services.record_lines import why_no_json
 
 NDJSON = "application/x-ndjson"

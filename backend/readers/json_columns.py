@@ -16,7 +16,7 @@ from backend.readers.base import ReadLimits
 from backend.readers.headers import clean_names
 from backend.readers.json_errors import twice
 from backend.readers.json_pieces import Piece, Record
-from backend.readers.json_scan import colons, most_colons
+from backend.readers.json_scan import count_members, most_members
 from backend.readers.limits import refuse_long_values, zero_value
 from backend.schemas.imports import Warnings
 
@@ -46,7 +46,7 @@ class Columns:
     def batches(self, piece: Piece) -> Iterator[Batch]:
         """The records of a piece. Raises UnreadableFile for a name that stands twice in an object or a NUL."""
         self._learn(piece)
-        members, most = sum(map(len, piece.records)), most_colons(piece.text)
+        members, most = sum(map(len, piece.records)), most_members(piece.text)
         check = members != most
         size = max(64, CELLS // max(1, len(self._keys)))
         made = []
@@ -55,7 +55,7 @@ class Columns:
             batch, nested = self._batch(piece.records[start : start + size], rows, check=check)
             members += nested
             made.append(batch)
-        if check and members != most and members != colons(piece.text):
+        if check and members != most and members != count_members(piece.text):
             raise twice(piece.raws(), piece.rows.tolist(), self._what)
         yield from made
 

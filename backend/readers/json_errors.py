@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from backend.errors import LimitExceeded, UnreadableFile
+from backend.readers.json_names import repeated
 from backend.readers.json_scan import Structure
 from backend.schemas.problems import ErrorItem
 
@@ -100,20 +100,9 @@ def _no_value(word: re.Match[bytes], text: bytes, line: int, record: int) -> Unr
 def twice(raws: Iterable[Raw], rows: Iterable[int], what: str) -> UnreadableFile:
     """The error for the first of these objects that has a name twice."""
     for row, raw in zip(rows, raws, strict=False):
-        try:
-            json.loads(bytes(raw), object_pairs_hook=_refuse_repeated, parse_int=str)
-        except KeyError as error:
-            name = str(error.args[0])[:60]
-            return _at(f"{what.capitalize()} {row} has the name {name!r} twice", row, "DUPLICATE_NAME")
+        if (found := repeated(bytes(raw))) is not None:
+            return _at(f"{what.capitalize()} {row}: {found.message}", row, "DUPLICATE_NAME")
     return UnreadableFile("An object has a name twice.")
-
-
-def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise KeyError(name)
-        seen.add(name)
 
 
 def too_long(record: int, limit: int) -> LimitExceeded:

@@ -51,3 +51,9 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     def of(cls, status: int, detail: str, error_code: str) -> Problem:
         """One that needs no type of its own: its status says what it is."""
         return cls("about:blank", HTTPStatus(status).phrase, status, status, detail, error_code)
+
+
+def pointer(name: str, at: str) -> str:
+    """A JSON Pointer (RFC 6901) to a member of what `at` points to; "" is the whole body."""
+    token = name.replace("~", "~0").replace("/", "~1")
+    return f"{at}/{token}"

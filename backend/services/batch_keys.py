@@ -14,10 +14,10 @@ from backend.repositories.database import Tx
 from backend.repositories.record_images import Edit
 from backend.schemas.batches import Batch
 from backend.schemas.columns import Column
-from backend.schemas.problems import ErrorItem
+from backend.schemas.problems import ErrorItem, pointer
 from backend.services.batch_errors import DUPLICATE_KEY, Wrong
 from backend.services.record_keys import key_column
-from backend.services.record_values import Values, as_text, pointer
+from backend.services.record_values import Values, as_text
 from backend.services.writing import Writing
 
 

@@ -17,10 +17,10 @@ from backend.schemas.batches import Item
 from backend.schemas.callers import Caller, WorkspaceScope
 from backend.schemas.columns import Column
 from backend.schemas.datasets import Snapshot
-from backend.schemas.problems import ErrorItem
+from backend.schemas.problems import ErrorItem, pointer
 from backend.schemas.records import Changed, Record
 from backend.services.record_keys import key_column
-from backend.services.record_values import as_text, pointer, stored_value
+from backend.services.record_values import as_text, stored_value
 from backend.services.record_writes import RecordWriteService
 from backend.services.writing import Writers
 

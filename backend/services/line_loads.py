@@ -10,11 +10,11 @@ from msgspec import Raw
 
 from backend.errors import LimitExceeded
 from backend.readers.base import ReadLimits
+from backend.readers.json_scan import most_members
 from backend.schemas.batches import Item
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
 from backend.services import record_values
-from backend.services.json_names import most_members
 from backend.services.quotas import Room
 from backend.services.record_codec import RecordCodec
 from backend.services.record_lines import Faults, Piece, item_of, pieces, twice

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from backend.errors import BadRequest, InvalidRecord, LimitExceeded
 from backend.readers.base import ReadLimits
+from backend.readers.json_names import repeated
 from backend.schemas.batches import Item
 from backend.schemas.problems import ErrorItem
-from backend.services.json_names import repeated
 from backend.services.record_values import MOST_ERRORS, refuse_lengths
 
 _PIECE = 1 << 20

@@ -17,7 +17,7 @@ from backend.errors import InvalidRecord, LimitExceeded
 from backend.query.text import shown
 from backend.query.values import shaped
 from backend.schemas.columns import Column
-from backend.schemas.problems import ErrorItem
+from backend.schemas.problems import ErrorItem, pointer
 
 Values = dict[str, Raw]
 """Column key → JSON text; null is an absent key."""
@@ -139,12 +139,6 @@ def merged_item(
     """The patch with its objects merged into those that are stored by column key."""
     keys = {name: by_name[name].key for name in patch if name in by_name}
     return {name: merged(stored.get(keys.get(name, "")), raw) for name, raw in patch.items()}
-
-
-def pointer(name: str, at: str) -> str:
-    """A JSON Pointer (RFC 6901) to a member of what `at` points to; "" is the whole body."""
-    token = name.replace("~", "~0").replace("/", "~1")
-    return f"{at}/{token}"
 
 
 def stored_value(column: Column, raw: bytes) -> bytes | str:

@@ -10,8 +10,7 @@ from backend.repositories import datasets, records
 from backend.repositories.database import Tx
 from backend.schemas.batches import Item
 from backend.schemas.columns import Column, ColumnType
-from backend.schemas.problems import ErrorItem
-from backend.services import record_values
+from backend.schemas.problems import ErrorItem, pointer
 from backend.services.column_keys import keys_for
 from backend.services.columns import UNNAMEABLE, check_columns, is_column_name
 from backend.services.record_keys import follow
@@ -45,7 +44,7 @@ async def grow(tx: Tx, writing: Writing, items: Sequence[Item], *, max_columns: 
 def unnameable(item: Item, at: str) -> list[ErrorItem]:
     """The names that no column can have; `at` points to the item."""
     return [
-        ErrorItem(UNNAMEABLE, record_values.pointer(name, at), column=name, code="INVALID_NAME")
+        ErrorItem(UNNAMEABLE, pointer(name, at), column=name, code="INVALID_NAME")
         for name in item
         if not is_column_name(name)
     ]

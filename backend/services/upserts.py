@@ -15,12 +15,12 @@ from backend.repositories.database import Tx
 from backend.schemas.batches import Batch, Item, Places, RecordChange
 from backend.schemas.callers import Caller
 from backend.schemas.columns import Column
-from backend.schemas.problems import ErrorItem
+from backend.schemas.problems import ErrorItem, pointer
 from backend.schemas.records import Changed
 from backend.services.batch_errors import DUPLICATE_KEY
 from backend.services.batches import apply
 from backend.services.preconditions import require_match
-from backend.services.record_values import MOST_ERRORS, NULL, pointer, refuse_values, stored_value
+from backend.services.record_values import MOST_ERRORS, NULL, refuse_values, stored_value
 from backend.services.schema_growth import grow, unnameable
 from backend.services.writing import Writers, Writing
 

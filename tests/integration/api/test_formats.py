@@ -123,7 +123,7 @@ async def test_a_disagreement_is_a_warning_and_a_told_format_must_fit(client: As
     ("body", "row", "says"),
     [
         (b'{"a": 1}\n{"a": }\n', 2, "Line 2, character 7 (record 2)"),
-        (b'[{"a": 1}, {"a": 1, "a": 2}]', 2, "Record 2 has the name 'a' twice"),
+        (b'[{"a": 1}, {"a": 1, "a": 2}]', 2, "Record 2: 'a' stands twice in one object (/a)"),
         (b'{"a": "x"}\n{"a": "\\u0000"}\n', 2, "Line 2, column a holds the character \\u0000"),
         (b'{"a": [1]}\n{"a": ["\\u0000"]}\n', 2, "Line 2, column a holds the character \\u0000"),
         (b'[{"a": 1}, 2]', 2, "Record 2 is a number"),

@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
-
 from backend.query.text import shown
-from backend.schemas.problems import ErrorItem
-from backend.services.record_values import pointer
-
-_COLON, _QUOTE, _SPACE = b':" '
+from backend.schemas.problems import ErrorItem, pointer
 
 
 class _Twice(Exception):
@@ -36,16 +31,6 @@ def repeated(text: bytes, at: str = "") -> ErrorItem | None:
     except RecursionError:
         return ErrorItem("It is nested too deep to be read", at, code="INVALID_JSON")
     return None
-
-
-def most_members(text: bytes) -> int:
-    """How many members JSON text has at most: so many colons stand behind a quote or white space.
-
-    They may stand in values, too; so where decoding finds fewer members, nothing is said.
-    """
-    signs = np.frombuffer(text, np.uint8)
-    before = signs[np.flatnonzero(signs == _COLON) - 1]
-    return int(np.count_nonzero((before == _QUOTE) | (before <= _SPACE)))
 
 
 def _refuse(members: list[tuple[str, Any]]) -> None:

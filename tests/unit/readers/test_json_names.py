@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.json_names import most_members, repeated
+from backend.readers.json_names import repeated
+from backend.readers.json_scan import most_members
 
 NAMES = st.sampled_from(["a", "b", "", "x:", '":', "a/b~"])
 VALUES = st.recursive(
