@@ -125,8 +125,8 @@ class EmbeddedPostgres:
             max_locks_per_transaction=str(max(64, self._locks // _CONNECTIONS + 1)),
             shared_buffers=f"{shared}MB",
             effective_cache_size=f"{memory // 2 // _MEBIBYTE}MB",
-            random_page_cost="1.1",  # disks that turn are rare, and most pages are in memory
-            cpu_operator_cost="0.005",  # to take a value out of JSON costs more than what it reckons with
+            seq_page_cost="0.5",  # most pages are in memory
+            random_page_cost="0.55",  # and disks that turn are rare
             maintenance_work_mem=f"{shared // 2}MB",
             work_mem="16MB",
             wal_level="minimal",

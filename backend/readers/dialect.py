@@ -46,6 +46,8 @@ def detect_dialect(
     damaged: set[str] = set()
     sound: set[tuple[str, str | None]] = set()
     for dialect, weight in _candidates(sample, best, told=(delimiter, quote, escape)):
+        if weight * (_SOUND if dialect.delimiter in sample else _SINGLE) <= best_score:
+            continue  # it cannot become the best one
         if dialect.quote is None and quote is None and dialect.delimiter not in damaged:
             continue
         if dialect.escape and not escape and (dialect.delimiter, dialect.quote) in sound:

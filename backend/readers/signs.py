@@ -150,7 +150,7 @@ def _quoted(sample: str, delimiter: str, mark: str) -> list[str]:
 
 def escapes(sample: str, delimiter: str, quote: str | None) -> list[str | None]:
     """The escapes that a text may have besides the doubled quote, which None stands for."""
-    if quote is None:
+    if quote is None or quote not in sample:
         return [None]
     found: list[str | None] = [None]
     if "\\" + quote in sample:
