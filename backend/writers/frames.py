@@ -10,6 +10,7 @@ import polars as pl
 from backend.writers.base import Rows, Table
 
 _BYTES = 1 << 18
+_WIDE_BYTES = 1 << 20
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -17,8 +18,8 @@ Made = TypeVar("Made")
 
 
 def frames(rows: Rows, table: Table, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time."""
-    for raw in joined(rows, _BYTES):
+    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time, 1 MB in wide tables."""
+    for raw in joined(rows, _WIDE_BYTES if table.wide else _BYTES):
         yield parsed(raw, table, delimiter)
 
 
