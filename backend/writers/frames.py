@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 
 def frames(rows: Rows, table: Table, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time, 1 MB in wide tables."""
+    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time, or 1 MB."""
     for raw in joined(rows, _WIDE_BYTES if table.wide else _BYTES):
         yield parsed(raw, table, delimiter)
 
