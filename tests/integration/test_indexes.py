@@ -148,7 +148,7 @@ def ready(user: User, dataset: dict[str, Any], builder: IndexService) -> Ready:
             if all(index["state"] != "building" for index in told["indexes"]):
                 break
             await asyncio.sleep(0.05)  # the service's own worker, which looks once, was quicker
-        assert all(index["state"] == state for index in told["indexes"]), told
+        assert {index["state"] for index in told["indexes"]} == {state}, told
         return told
 
     return ask

@@ -133,10 +133,8 @@ class TestQueries:
         assert (await client.post("/datasets/nested/records", json=nested)).status_code == 201
         for text in HARM:
             path = f"a.{in_sort(text)}"
-            (found,) = (
-                await records(client, "nested", **{f"filter[{path}]": f"eq:{text}"}) if "]" not in text else [nested]
-            )
-            assert found == nested
+            if "]" not in text:
+                assert await records(client, "nested", **{f"filter[{path}]": f"eq:{text}"}) == [nested]
             answer = await client.post("/datasets/nested/query", json={"filters": {path: {"eq": text}}, "sort": path})
             assert answer.json()["count"] == 1
 

@@ -35,7 +35,10 @@ async def test_a_cancellation_that_was_lost_ends_the_pause() -> None:
 
 
 async def test_it_sleeps_where_nobody_cancels() -> None:
+    others_turn = asyncio.Event()
+    asyncio.get_running_loop().call_soon(others_turn.set)
     await pause(0)
+    assert others_turn.is_set()
 
 
 @pytest.mark.parametrize("wake", [None, asyncio.Event()])

@@ -239,6 +239,7 @@ class TestStreams:
         streams = Streams(tmp_path, concurrency=1, wait=600)
         for _ in range(6):
             await (await streams.start(putting(chunks_of(*[100_000] * 200)))).aclose()
+        assert [chunk async for chunk in await streams.start(putting([b"a"]))] == [b"a"]
 
     async def test_without_a_thread_no_place_is_taken(self, tmp_path: Path) -> None:
         streams = Streams(tmp_path, concurrency=1, wait=600)
