@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from psycopg.pq import TransactionStatus
 from support.service import ADDRESS, Upload, User, running
+from support.waiting import eventually
 
 from backend.app import create_app
 from backend.errors import LimitExceeded, Unavailable
@@ -97,6 +99,38 @@ async def test_a_call_is_told_the_limit_and_the_next_is_answered(
 ) -> None:
     limit = "SHEAF_STATEMENT_SECONDS, 1 seconds"
     await check_that_it_is_told(limit, lambda: hasty.get(f"/datasets/orders/{path}"), table, postgres_url)
+
+
+async def refused_once(client: AsyncClient, path: str, table: str, url: str) -> Response:
+    """The answer to a call that waits for the table until the limit; a second statement of its would get it."""
+    with psycopg.connect(url) as holder:
+
+        async def waiting() -> list[tuple[str]]:
+            query = "SELECT virtualtransaction FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+            return holder.execute(query, [table]).fetchall()
+
+        async def ended() -> bool:
+            return await waiting() != first
+
+        holder.execute(f"LOCK TABLE {table}")
+        call = asyncio.create_task(client.get(path))
+        first = await eventually(waiting)
+        await eventually(ended)
+    return await call
+
+
+async def test_a_page_at_a_known_path_is_refused_as_ever_and_made_once(
+    hasty: AsyncClient, table: str, postgres_url: str
+) -> None:
+    answers = []
+    for name in ("Ann", "Bob"):  # by Litestar, then ahead of it
+        path = f"/datasets/orders/records?name={name}"
+        refused = await refused_once(hasty, path, table, postgres_url)
+        told = {each: told for each, told in refused.headers.items() if each not in {"x-request-id", "server-timing"}}
+        answers.append((refused.status_code, told, {**refused.json(), "request_id": ""}))
+        assert (await hasty.get(path)).json()["count"] == 1
+    assert answers[0][0] == 422
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("path", ["records/stream?", "export?", "export?format=json&"])
