@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scripts.benchmarks import data
 from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import Client, Line
 from scripts.benchmarks.measure import Figure, ratio
-from scripts.benchmarks.processes import forget_peak, peak
+from scripts.benchmarks.processes import cpu_of, forget_peak, peak
 from scripts.benchmarks.servers import Server, service
 
 _CELLS = 6_000_000
@@ -48,10 +48,11 @@ class Shape(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """Seconds, and by how many MB the worker grew at its peak."""
+    """Seconds, by how many MB the worker grew at its peak, and the processor time of service and database."""
 
     seconds: float
-    grown: float
+    grown: float = 0
+    cpu: float = 0
 
 
 Curve = Mapping[str, Taken]
@@ -88,10 +89,7 @@ def _measured(bench: Bench, server: Server, shape: Shape) -> Curve:
 
 def _median(curves: Sequence[Curve]) -> Curve:
     return {
-        kind: Taken(
-            statistics.median(each[kind].seconds for each in curves),
-            statistics.median(each[kind].grown for each in curves),
-        )
+        kind: Taken(*map(statistics.median, zip(*(structs.astuple(each[kind]) for each in curves), strict=True)))
         for kind in curves[0]
     }
 
@@ -100,25 +98,27 @@ def _round(bench: Bench, server: Server, shape: Shape) -> dict[str, Taken]:
     client = Client(server.client.port, bench.service.client.key)
     made: list[Dataset] = []
     bench.settle()
-    found = {"CSV import": _taken(server, lambda: made.append(bench.upload(shape.path, client)))}
+    found = {"CSV import": _taken(bench, server, lambda: made.append(bench.upload(shape.path, client)))}
     at = f"/datasets/{made[0].id}"
     far = client.call("GET", f"{at}/records?limit=50&offset={shape.rows * 9 // 10 - 50}")["next"]
     line = Line(server.client.port)
     for kind, path in _READS.items():
         paths = [path.format(number=shape.number, far=far, turn=turn) for turn in range(10, 10 + _ASKED)]
         seconds = [line.seconds(client.request(f"{at}/{each}")) for each in paths]
-        found[kind] = Taken(statistics.median(seconds), 0)
+        found[kind] = Taken(statistics.median(seconds))
     line.close()
     for kind, path in _EXPORTS.items():
-        found[kind] = _taken(server, lambda path=path: client.download(f"{at}/{path}"))
+        found[kind] = _taken(bench, server, lambda path=path: client.download(f"{at}/{path}"))
     bench.forget(made[0])
     return found
 
 
-def _taken(server: Server, work: Callable[[], object]) -> Taken:
-    idle, started = forget_peak(server.worker), perf_counter()
+def _taken(bench: Bench, server: Server, work: Callable[[], object]) -> Taken:
+    processes = server.pid, bench.postgres.pid
+    idle, before, started = forget_peak(server.worker), cpu_of(*processes), perf_counter()
     work()
-    return Taken(perf_counter() - started, (peak(server.worker) - idle) / 1e6)
+    seconds = perf_counter() - started
+    return Taken(seconds, (peak(server.worker) - idle) / 1e6, cpu_of(*processes) - before)
 
 
 def _figures(axis: str, shapes: Sequence[Shape], rounds: Sequence[Sequence[Curve]]) -> list[Figure]:
@@ -135,12 +135,16 @@ def _figure(axis: str, kind: str, shapes: Sequence[Shape], rounds: Sequence[Sequ
     if not any(each.grown for taken in by_shape for each in taken):
         return Figure(work, "", "", absolute, "", "")
     sizes = [shape.rows if axis == "rows" else shape.rows * shape.columns for shape in shapes]
-    costs = [[each.seconds / size for each in taken] for taken, size in zip(by_shape, sizes, strict=True)]
-    compared = [cost for cost, size in zip(costs, sizes, strict=True) if size >= _COMPARED]
-    result = ", ".join(ratio(each, compared[0]) for each in compared[1:])
+    compared = [(taken, size) for taken, size in zip(by_shape, sizes, strict=True) if size >= _COMPARED]
+    result = _ratios([[each.seconds / size for each in taken] for taken, size in compared])
+    cpu = _ratios([[each.cpu / size for each in taken] for taken, size in compared])
     memory = ", ".join(f"{statistics.median(each.grown for each in taken):.0f}" for taken in by_shape)
     bar = f"0.8 to 1.2 × a row from {_COMPARED:,} on" if axis == "rows" else ""
-    return Figure(work, bar, "", result, "", f"{absolute}; memory grew by {memory} MB")
+    return Figure(work, bar, "", result, cpu, f"{absolute}; memory grew by {memory} MB")
+
+
+def _ratios(costs: Sequence[Sequence[float]]) -> str:
+    return ", ".join(ratio(each, costs[0]) for each in costs[1:])
 
 
 def _time(seconds: float) -> str:
