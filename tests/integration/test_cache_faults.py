@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
-from support.caches import Workers, counted, workers
+from support.caches import Workers, counted, until_kept, workers
 from support.client import Client
 from support.server import Server
 from support.service import Upload, User
@@ -105,6 +105,7 @@ class TestRedis:
         client = await workers.start(user.key, memory=0)
         for least in range(4):
             await check(client, least)
+        await until_kept(workers, 8)
         with workers.redis() as cache:
             cache.mset(FOREIGN)
             names = workers.values()
@@ -119,6 +120,7 @@ class TestRedis:
     async def test_other_types_under_our_names(self, workers: Workers, user: User) -> None:
         client = await workers.start(user.key, memory=0)
         await check(client)
+        await until_kept(workers, 2)
         with workers.redis() as cache:
             for name in workers.values():
                 cache.delete(name)
@@ -131,13 +133,21 @@ class TestRedis:
         with workers.redis() as cache:
             cache.config_set("maxmemory-policy", "noeviction")
             cache.config_set("maxmemory", 1)
+        before = await counted(client)
         for least in range(4):
             await check(client, least)
+        assert (await counted(client))["error"] == before["error"] + 8
+        assert workers.values() == []
 
     async def test_what_is_kept_in_the_process_stays_within_its_bound(self, workers: Workers, user: User) -> None:
+        workers.valkey.stop()
         client = await workers.start(user.key, memory=10_000)
         for least in range(30):
             await check(client, least)
+        before = await counted(client)
+        for least in (29, 0):
+            await check(client, least)
+        assert (await counted(client))["hit"] == before["hit"] + 1
 
 
 @pytest.mark.anyio

@@ -21,6 +21,7 @@ from backend.embedded.runtime import Runtime
 from backend.embedded.valkey import EmbeddedValkey
 from backend.settings import Settings
 from support.service import ADDRESS, running
+from support.waiting import eventually
 
 OURS = "sheaf:*"
 
@@ -69,6 +70,15 @@ async def counted(client: AsyncClient) -> Counter[str]:
     text = (await client.get("http://sheaf.test/metrics")).text
     found = re.findall(r'sheaf_cache_requests_total\{result="(\w+)"\} (\d+)', text)
     return Counter({result: int(number) for result, number in found})
+
+
+async def until_kept(workers: Workers, count: int) -> None:
+    """Until so many values are in Valkey: workers send them in the background."""
+
+    async def kept() -> bool:
+        return len([name for name in workers.values() if b"making" not in name]) >= count
+
+    await eventually(kept)
 
 
 @pytest.fixture

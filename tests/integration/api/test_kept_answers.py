@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from backports import zstd
 from httpx import AsyncClient, Response
-from support.caches import Workers, counted, workers
+from support.caches import Workers, counted, until_kept, workers
 from support.service import MakeUser, Upload, User
-from support.waiting import eventually
 
 from backend.services import paces
 
@@ -53,15 +52,6 @@ async def added(client: AsyncClient, calls: Any) -> tuple[Any, dict[str, int]]:
 def said(answer: Response) -> dict[str, Any]:
     """What does not differ from call to call."""
     return {name: told for name, told in answer.json().items() if name not in {"request_id", "execution_time_ms"}}
-
-
-async def until_kept(workers: Workers, count: int) -> None:
-    """Until so many values are in Valkey."""
-
-    async def kept() -> bool:
-        return len([name for name in workers.values() if b"making" not in name]) >= count
-
-    await eventually(kept)
 
 
 class TestHits:
