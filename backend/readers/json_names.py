@@ -8,6 +8,9 @@ from typing import Any
 from backend.query.text import shown
 from backend.schemas.problems import ErrorItem, pointer
 
+_SHOWN = 200
+"""Characters of a place that a message repeats."""
+
 
 class _Twice(Exception):
     """Ends the decoding."""
@@ -50,12 +53,14 @@ def _place(top: Any, start: str) -> ErrorItem | None:
             names: set[str] = set()
             for name, _ in value:
                 if name in names:
-                    place = pointer(name, at)
-                    return ErrorItem(
-                        f"{shown(name)} stands twice in one object ({place})", place, code="DUPLICATE_NAME"
-                    )
+                    return _fault(name, pointer(name, at))
                 names.add(name)
             waiting += [(pointer(name, at), each) for name, each in reversed(value)]
         elif isinstance(value, list):
             waiting += [(f"{at}/{number}", each) for number, each in reversed(list(enumerate(value)))]
     return None
+
+
+def _fault(name: str, place: str) -> ErrorItem:
+    where = place if len(place) <= _SHOWN else place[:_SHOWN] + "…"
+    return ErrorItem(f"{shown(name)} stands twice in one object ({where})", place, code="DUPLICATE_NAME")

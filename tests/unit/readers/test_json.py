@@ -222,6 +222,12 @@ class TestRefusals:
             cells(opened(text, limits))
         assert says in str(caught.value)
 
+    @pytest.mark.parametrize("text", ['{"?": 1, "?": 2}', '{"?": {"x": 1, "x": 2}}'])
+    def test_no_message_is_as_long_as_a_name_of_the_file(self, text: str) -> None:
+        with pytest.raises(UnreadableFile, match="stands twice") as caught:
+            cells(opened(text.replace("?", "n" * 10_000)))
+        assert len(str(caught.value)) < 500
+
     def test_an_error_far_behind_names_its_line(self) -> None:
         with pytest.raises(AppError, match=r"Line 200001, character 9 \(record 200001\)"):
             cells(opened('{"a": 1}\n' * 200_000 + '{"a": 1,}\n'))
