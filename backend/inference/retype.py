@@ -20,7 +20,7 @@ SHOWN_CELLS = 20
 Texts = Sequence[str | None]
 
 
-class Told(Struct, frozen=True):
+class TypeChange(Struct, frozen=True):
     """What becomes of a column: as it is (`before`), its new type, and how its values are to be read."""
 
     before: Column
@@ -47,7 +47,7 @@ class Told(Struct, frozen=True):
 class _Column:
     """One column on its way, and what was met in it. `nulls`: records that have no value afterwards, the first few."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: TypeChange) -> None:
         self.told = told
         self.warnings = Warnings(SHOWN_CELLS)
         self.nulls: list[int] = []
@@ -89,7 +89,7 @@ class _Column:
 class Retyping:
     """The values of some columns, brought to what is told of them chunk by chunk; `changed` counts records."""
 
-    def __init__(self, told: Sequence[Told], version: int) -> None:
+    def __init__(self, told: Sequence[TypeChange], version: int) -> None:
         """`version`: the one in which the new images begin."""
         self._columns = [_Column(each) for each in told]
         self._keys = [each.before.key for each in told]

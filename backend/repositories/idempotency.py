@@ -54,7 +54,7 @@ class Call(Struct, frozen=True):
         return (self.user_id, self.method, self.path, self.key)
 
 
-class Told(Struct, frozen=True):
+class KeptAnswer(Struct, frozen=True):
     """What was answered; `headers` as name and value, `fingerprint`: what tells the request from others.
 
     `workspace_id`: the workspace that was written to, if it was one.
@@ -72,13 +72,13 @@ async def reserve(tx: Tx, call: Call, attempt: UUID, *, lease: timedelta, keep: 
     return (await tx.execute(_RESERVE, (*call.values, attempt, lease, keep))).rowcount == 1
 
 
-async def find(tx: Tx, call: Call) -> Told | None:
+async def find(tx: Tx, call: Call) -> KeptAnswer | None:
     """What was answered to a call; None while it runs."""
     row = await (await tx.execute(_FIND, call.values, binary=True)).fetchone()
     if row is None:
         return None
     status, headers, *rest = row
-    return Told(status, msgspec.json.decode(headers, type=list[tuple[str, str]]), *rest)
+    return KeptAnswer(status, msgspec.json.decode(headers, type=list[tuple[str, str]]), *rest)
 
 
 async def renew(tx: Tx, call: Call, attempt: UUID, lease: timedelta) -> None:
@@ -86,7 +86,7 @@ async def renew(tx: Tx, call: Call, attempt: UUID, lease: timedelta) -> None:
     await tx.execute(_RENEW, (lease, *call.values, attempt))
 
 
-async def finish(tx: Tx, call: Call, attempt: UUID, told: Told) -> bool:
+async def finish(tx: Tx, call: Call, attempt: UUID, told: KeptAnswer) -> bool:
     """Keeps the answer; false where the call is no longer this attempt's."""
     headers = Json(told.headers, dumps=msgspec.json.encode)
     values = (told.status, headers, told.body, told.fingerprint, told.workspace_id)

@@ -13,7 +13,7 @@ from litestar.utils.scope.state import ScopeState
 
 from backend.errors import IdempotencyKeyReused, IncompleteBody, InvalidParameter
 from backend.metrics import REPLAYS
-from backend.repositories.idempotency import Told
+from backend.repositories.idempotency import KeptAnswer
 from backend.security.auth import action_of, is_public
 from backend.services.idempotency import Attempt, Fingerprint, IdempotencyService
 
@@ -64,7 +64,7 @@ class Idempotency(ASGIMiddleware):
         await _tell(begun, send, (b"idempotency-replayed", b"true"))
 
 
-async def _run(attempt: Attempt, body: _Body, scope: Scope, app: ASGIApp) -> Told:
+async def _run(attempt: Attempt, body: _Body, scope: Scope, app: ASGIApp) -> KeptAnswer:
     """What the handler answers; what it wrote is committed if that is no failure."""
     answer = _Answer()
     async with attempt.running():
@@ -127,11 +127,11 @@ class _Answer:
         elif message["type"] == "http.response.body":
             self._body += message["body"]
 
-    def kept(self, fingerprint: bytes) -> Told:
-        return Told(self.status, self._headers, bytes(self._body), fingerprint)
+    def kept(self, fingerprint: bytes) -> KeptAnswer:
+        return KeptAnswer(self.status, self._headers, bytes(self._body), fingerprint)
 
 
-async def _tell(told: Told, send: Send, *more: tuple[bytes, bytes]) -> None:
+async def _tell(told: KeptAnswer, send: Send, *more: tuple[bytes, bytes]) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.headers]
     await send({"type": "http.response.start", "status": told.status, "headers": [*headers, *more]})
     await send({"type": "http.response.body", "body": told.body, "more_body": False})

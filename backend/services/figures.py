@@ -42,7 +42,7 @@ class Place(Struct, frozen=True):
     worker: str
 
 
-class Told(Struct):
+class WorkerNumbers(Struct):
     """What one worker has counted; `at`, in seconds since 1970."""
 
     at: float
@@ -103,10 +103,10 @@ class FigureService:
         registry.register(_Collected(workers, queues))
         return generate_latest(registry)
 
-    def _write(self) -> Told:
+    def _write(self) -> WorkerNumbers:
         """This worker's numbers, written down; not where the disk is full: then others tell older ones."""
         with self._writing:
-            counted = Told(time(), metrics.total([self._before, metrics.numbers()]))
+            counted = WorkerNumbers(time(), metrics.total([self._before, metrics.numbers()]))
             if self._place is not None:
                 path = self._place.folder / f"{self._worker}.json"
                 try:
@@ -148,7 +148,7 @@ class FigureService:
 class _Collected(Collector):
     """Everything that is told, as the library writes it."""
 
-    def __init__(self, workers: dict[str, Told], queues: list[Queued] | None) -> None:
+    def __init__(self, workers: dict[str, WorkerNumbers], queues: list[Queued] | None) -> None:
         self._workers = workers
         self._queues = queues
 
@@ -192,9 +192,9 @@ def _queued(queues: list[Queued]) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"sheaf_{queue}_oldest_waiting_seconds", waited, value=oldest.oldest if oldest else 0)
 
 
-def _read(path: Path) -> Told | None:
+def _read(path: Path) -> WorkerNumbers | None:
     """What a worker has written; None where it has not, or not what we can read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Told)
+        return msgspec.json.decode(path.read_bytes(), type=WorkerNumbers)
     except (OSError, msgspec.DecodeError):
         return None

@@ -14,7 +14,7 @@ from backend.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from backend.repositories import idempotency
 from backend.repositories.database import Database
 from backend.repositories.holding import Held, held
-from backend.repositories.idempotency import Call, Told
+from backend.repositories.idempotency import Call, KeptAnswer
 from backend.schemas.callers import Caller
 from backend.services.leases import noted
 from backend.services.pauses import beside
@@ -94,7 +94,7 @@ class Attempt:
                 await self._held.roll_back()
                 await noted(self._database, lambda tx: idempotency.forget(tx, self.call, self.id))
 
-    async def answer(self, told: Told) -> None:
+    async def answer(self, told: KeptAnswer) -> None:
         """Commits what is held with what is told of it.
 
         Raises IdempotencyKeyInUse when another took the call over, IdempotencyKeyReused for one that is spent.
@@ -122,7 +122,7 @@ class IdempotencyService:
         self._database = database
         self._lease = lease
 
-    async def begin(self, caller: Caller, method: str, path: str, key: str) -> Attempt | Told:
+    async def begin(self, caller: Caller, method: str, path: str, key: str) -> Attempt | KeptAnswer:
         """The right to run a call, or what was answered to it. Raises IdempotencyKeyInUse while it runs."""
         call = Call(caller.user_id, method, path, key)
         attempt = Attempt(self._database, call, lease=self._lease)

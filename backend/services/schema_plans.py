@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, structs
 
 from backend.errors import Invalid, InvalidSchema
 from backend.inference.dates import strptime_pattern
-from backend.inference.retype import Told
+from backend.inference.retype import TypeChange
 from backend.query.text import nearest, shown
 from backend.schemas.columns import Column, ColumnType
 from backend.schemas.problems import ErrorItem
@@ -26,7 +26,7 @@ class Retyped(Struct, frozen=True):
     """A column whose values are converted; `place`: where the change names it."""
 
     place: int
-    told: Told
+    told: TypeChange
 
 
 class SchemaPlan(Struct, frozen=True):
@@ -106,7 +106,7 @@ def _changed(column: Column, change: ColumnChange) -> Column:
 
 def _retyping(
     column: Column, kind: ColumnType, change: ColumnChange, pointer: str, errors: list[ErrorItem]
-) -> Told | None:
+) -> TypeChange | None:
     """How the column's values are converted; None where they stay as they are."""
     wrong = _wrong_option(column, kind, change)
     if wrong is not None:
@@ -116,7 +116,7 @@ def _retyping(
     if not change.null_values and (kind == column.type or _verbatim(column.type, kind)):
         return None
     stored_text = column.type in {"text", "json"}
-    return Told(
+    return TypeChange(
         column,
         kind,
         change.null_values,

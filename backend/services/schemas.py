@@ -32,7 +32,7 @@ _MOST_ROWS = 20_000
 _SHOWN = 20
 """Bad cells named."""
 
-Told = Mapping[str, bytes | None]
+EvidenceTexts = Mapping[str, bytes | None]
 """Column key → its evidence as JSON."""
 
 
@@ -40,7 +40,7 @@ class _Outcome(Struct):
     """The columns as they will be, their evidence, the number of records that change, the keys of converted columns."""
 
     columns: tuple[Column, ...]
-    evidence: Told
+    evidence: EvidenceTexts
     changed: int
     fresh: frozenset[str]
 
@@ -180,7 +180,7 @@ async def _nulls(tx: Tx, writing: Writing, plan: SchemaPlan, retyping: Retyping)
     return errors[:_SHOWN], total
 
 
-def _outcome(before: Sequence[Column], plan: SchemaPlan, retyping: Retyping, known: Told) -> _Outcome:
+def _outcome(before: Sequence[Column], plan: SchemaPlan, retyping: Retyping, known: EvidenceTexts) -> _Outcome:
     """Evidence stays with its column and names its new type; where values were converted it is new."""
     types: dict[str, str] = {column.key: column.type for column in before}
     formats = dict[str, str | None]()
@@ -223,7 +223,7 @@ async def _store(tx: Tx, writing: Writing, plan: SchemaPlan, outcome: _Outcome) 
     return await publish(tx, writing, Change("schema", changed=outcome.changed), next_id=writing.head.next_id)
 
 
-def column_infos(columns: Sequence[Column], evidence: Told) -> tuple[ColumnInfo, ...]:
+def column_infos(columns: Sequence[Column], evidence: EvidenceTexts) -> tuple[ColumnInfo, ...]:
     """The columns as they are answered."""
     return tuple(_info(column, evidence.get(column.key)) for column in columns)
 

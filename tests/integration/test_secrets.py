@@ -36,7 +36,7 @@ def program(data: Path) -> Iterator[Program]:
         yield running
 
 
-class Told:
+class Calls:
     """What was called: each answer, and each key that there was."""
 
     def __init__(self, owner: Client, stranger: Client) -> None:
@@ -54,9 +54,9 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(program: Program) -> Iterator[Told]:
+def told(program: Program) -> Iterator[Calls]:
     with Client.register(program.address) as owner, Client.register(program.address) as stranger:
-        told = Told(owner, stranger)
+        told = Calls(owner, stranger)
         for client in (owner, stranger):
             _read_and_write(told, client)
             _upload(told, client)
@@ -64,7 +64,7 @@ def told(program: Program) -> Iterator[Told]:
         yield told
 
 
-def _read_and_write(told: Told, client: Client) -> None:
+def _read_and_write(told: Calls, client: Client) -> None:
     """The main calls, right and wrong; to the stranger all of it is 404."""
     if client is told.owner:
         made = told.call(client, "POST", "/datasets?name=shared", content=ROWS, headers=CSV).json()["dataset"]
@@ -105,7 +105,7 @@ def _read_and_write(told: Told, client: Client) -> None:
     told.call(client, "GET", f"/no/such/path/{CELL}")
 
 
-def _try_keys(told: Told) -> None:
+def _try_keys(told: Calls) -> None:
     for body in ({"name": "more"}, {"name": "reads", "scope": "read"}):
         told.keys.append(told.call(told.owner, "POST", "/users/me/keys", json=body).json()["api_key"])
     told.keys.append(told.call(told.stranger, "POST", "/users/me/keys/rotate").json()["api_key"])
@@ -116,7 +116,7 @@ def _try_keys(told: Told) -> None:
     told.call(told.owner, "POST", "/users", content=f'{{"name": "{told.owner.key}')
 
 
-def _upload(told: Told, client: Client) -> None:
+def _upload(told: Calls, client: Client) -> None:
     """Files that cannot be read, and cells that do not fit."""
     types = {"types": json.dumps({"name": "integer"})}
     for content, media_type in (
@@ -135,13 +135,13 @@ def _upload(told: Told, client: Client) -> None:
     told.call(client, "POST", "/datasets?name=later", params=types, content=ROWS, headers=waiting)
 
 
-def test_the_calls_were_answered_well_and_badly(told: Told) -> None:
+def test_the_calls_were_answered_well_and_badly(told: Calls) -> None:
     statuses = {answer.status_code for answer in told.answers}
     assert {200, 201, 202, 204, 400, 401, 404, 409, 422} <= statuses
     assert not {status for status in statuses if status >= 500}
 
 
-def test_the_log_holds_no_key_and_no_cell(told: Told, program: Program) -> None:
+def test_the_log_holds_no_key_and_no_cell(told: Calls, program: Program) -> None:
     until(lambda: not _waiting(told.owner), "the imports end")
     assert program.output.count('"event":"request"') >= len(told.answers)
     for secret in (CELL, *told.keys):
@@ -152,7 +152,7 @@ def _waiting(client: Client) -> bool:
     return any(each["state"] in {"queued", "running"} for each in client.http.get("/imports").json()["data"])
 
 
-def test_the_databases_log_holds_none_either(told: Told, program: Program, data: Path) -> None:
+def test_the_databases_log_holds_none_either(told: Calls, program: Program, data: Path) -> None:
     logs = [path.read_text(errors="replace") for path in data.rglob("*.log")]
     assert logs
     assert told.answers
@@ -160,14 +160,14 @@ def test_the_databases_log_holds_none_either(told: Told, program: Program, data:
         assert not any(secret in log for log in logs)
 
 
-def test_no_error_holds_a_key(told: Told) -> None:
+def test_no_error_holds_a_key(told: Calls) -> None:
     for answer in told.errors:
         asked = answer.request.url.query.decode() + answer.request.content.decode(errors="replace")
         for key in told.keys:
             assert key not in answer.text or key in asked, answer.text
 
 
-def test_no_error_holds_a_cell_that_its_caller_did_not_send(told: Told) -> None:
+def test_no_error_holds_a_cell_that_its_caller_did_not_send(told: Calls) -> None:
     refused = [answer for answer in told.errors if answer.request.headers["x-api-key"] == told.stranger.key]
     assert refused
     for answer in refused:
