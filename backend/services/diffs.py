@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal
 from uuid import UUID
 
@@ -118,8 +117,11 @@ class DiffService:
                 for lines in copy_out(tx, diffs.stream_statement(tx, pair)):
                     out.put(b"".join([encode(compare(diffs.read_line(line))) + b"\n" for line in lines]))
 
+        async def begin() -> AsyncIterator[bytes]:
+            async with self._streams.in_time("compare versions that are nearer to each other."):
+                return await self._streams.start(produce, caller.user_id)
+
         etag = f'W/"{pair.before.token}.{pair.after.token}.lines"'
-        begin = partial(self._streams.start, produce, caller.user_id)
         return spool.Lines(pair.after.version, etag, begin, pair.before.version)
 
 

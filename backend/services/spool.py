@@ -21,6 +21,7 @@ PATIENCE = 10
 _OPEN = 8
 """Streams that may be open for each that may be made."""
 _FULL = "As many files and streams are on their way as this server sends at a time; try again in a moment."
+_SIMPLER = "filter or sort by fewer or simpler conditions, or let an export be prepared: prepare=true."
 _YOURS = (
     "{} files and streams are on their way to you, as many as this server sends to one user at a time; read one of them"
     " to its end, or try again in a moment."
@@ -64,10 +65,10 @@ class Streams:
         self._shares: dict[UUID | None, _Share] = {}
 
     @asynccontextmanager
-    async def in_time(self) -> AsyncIterator[None]:
+    async def in_time(self, advice: str = _SIMPLER) -> AsyncIterator[None]:
         """Around all that is done until a first byte is there: what then still runs is cancelled.
 
-        Raises LimitExceeded.
+        Raises LimitExceeded, with the `advice`.
         """
         try:
             async with asyncio.timeout(PATIENCE * self._page) as timer:
@@ -77,7 +78,7 @@ class Streams:
                 raise
             raise LimitExceeded(
                 f"Nothing was found to send within {PATIENCE} times SHEAF_STATEMENT_SECONDS, {PATIENCE * self._page:g}"
-                " seconds; filter or sort by fewer or simpler conditions, or let an export be prepared: prepare=true."
+                f" seconds; {advice}"
             ) from error
 
     async def start(self, produce: Callable[["Spool"], None], user: UUID | None = None) -> AsyncGenerator[bytes]:

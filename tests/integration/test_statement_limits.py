@@ -133,14 +133,16 @@ async def test_a_page_at_a_known_path_is_refused_as_ever_and_made_once(
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize("path", ["records/stream?", "export?", "export?format=json&"])
+@pytest.mark.parametrize(
+    "path", ["records/stream?name=regex:x", "export?name=regex:x", "export?format=json&name=regex:x", "diff"]
+)
 async def test_a_stream_without_a_first_byte_gives_its_place_back(
     hasty: AsyncClient, table: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.setattr(spool, "PATIENCE", 2)
     limit = "2 times SHEAF_STATEMENT_SECONDS, 2 seconds"
-    asked = f"/datasets/orders/{path}name=regex:x"
-    await check_that_it_is_told(limit, lambda: hasty.get(asked), table, postgres_url)
+    asked, headers = f"/datasets/orders/{path}", {"Accept": "application/x-ndjson"}
+    await check_that_it_is_told(limit, lambda: hasty.get(asked, headers=headers), table, postgres_url)
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
