@@ -74,7 +74,7 @@ class Cache:
         """Whether it answers within a second."""
         try:
             return bool(await self._probe.ping())
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:
             self._tell("cache_unreachable", error)
             return False
 

@@ -41,14 +41,12 @@ class HealthService:
         return await asyncio.shield(self._checking)
 
     async def _check(self) -> Readiness:
-        migration, cache = await asyncio.gather(self._probe.migration(), self._cached(), return_exceptions=True)
-        if isinstance(migration, BaseException):
-            raise migration
+        migration, cache = await asyncio.gather(self._probe.migration(), self._cached())
         if migration < self._newest:
             text = f"The database is at migration {migration}, and {self._newest} is needed; run `sheaf migrate`."
             raise Unavailable(text, headers={"Retry-After": "5"})
         ahead = migration > self._newest
-        return Readiness("ok", "ok", cache if isinstance(cache, str) else "unreachable", "ahead" if ahead else "ok")
+        return Readiness("ok", "ok", cache, "ahead" if ahead else "ok")
 
     async def _cached(self) -> str:
         if self._cache is None:

@@ -176,6 +176,20 @@ class TestCalls:
             while await failure(cache.count([(b"calls", 60)])) is CacheFailed:
                 pass
 
+    @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b":no number\r\n", b""])
+    async def test_what_is_no_redis_is_not_reachable(self, answer: bytes) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.write(answer)
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            host, port = server.sockets[0].getsockname()
+            cache = Cache(f"redis://{host}:{port}", Seal(), keep=timedelta(hours=1), patience=1)
+            assert not await cache.reachable()
+            assert await failure(cache.get(b"page")) is CacheFailed
+            await cache.close()
+
     @pytest.mark.parametrize("size", [0, 999, 1_000, 256 * 2**10 + 1, MOST])
     async def test_values_of_any_size_come_back(self, cache: Cache, size: int) -> None:
         value = (Random(size).randbytes(size // 4 + 1) * 4)[:size]
