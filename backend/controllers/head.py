@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
+from backend.controllers.bodies import NDJSON
 from backend.schemas.addresses import API_PATH
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ _STREAMS = re.compile(
 )
 """Where GET reads a whole dataset, or waits: HEAD is no GET there, but what the handler says.
 
-How long the answer to GET would be nobody knows, but of a file that is there.
+How long the answer to GET would be nobody knows, but of a file that is there; nor of lines that `Accept` asked for.
 """
+_LINES = NDJSON.encode()
 _ASKED = "sheaf.asked"
 
 
@@ -38,7 +40,9 @@ def with_head(app: ASGIApp) -> ASGIApp:
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message["body"] = b""
-            elif message["type"] == "http.response.start" and stream and not stream["file"]:
+            elif message["type"] == "http.response.start" and (
+                not stream["file"] if stream else (b"content-type", _LINES) in message["headers"]
+            ):
                 message["headers"] = [each for each in message["headers"] if each[0] != b"content-length"]
             await send(message)
 

@@ -104,6 +104,7 @@ class TestStream:
                 head = await client.head(address, headers=headers)
                 told = ("content-type", "etag", "x-dataset-version")
                 assert [head.headers[name] for name in told] == [answer.headers[name] for name in told]
+                assert "content-length" not in head.headers, "nobody knows it"
         assert (await client.get("/datasets/people/records?limit=5000")).status_code == 400
 
     async def test_head_begins_none(self, client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
