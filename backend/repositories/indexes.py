@@ -39,11 +39,13 @@ AND (SELECT count(*) FROM sheaf.indexes o WHERE o.store = %(store)s AND o.digest
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses, used_at = excluded.used_at
 """
 _MOVE = """
-WITH gone AS (DELETE FROM sheaf.indexes WHERE store = %(before)s RETURNING *)
+WITH held AS MATERIALIZED (SELECT digest FROM sheaf.indexes WHERE store = %(before)s ORDER BY digest FOR UPDATE),
+gone AS (DELETE FROM sheaf.indexes WHERE store = %(before)s AND digest IN (SELECT digest FROM held) RETURNING *)
 INSERT INTO sheaf.indexes AS i
     (store, digest, workspace_id, form, expression, whole, following, uses, used_at, state, problem)
 SELECT %(after)s, digest, workspace_id, form, expression, whole, following, uses, used_at,
     CASE state WHEN 'refused' THEN state ELSE 'noted' END, CASE state WHEN 'refused' THEN problem END FROM gone
+ORDER BY digest
 ON CONFLICT (store, digest) DO UPDATE SET uses = i.uses + excluded.uses,
     state = CASE i.state WHEN 'noted' THEN excluded.state ELSE i.state END,
     problem = CASE i.state WHEN 'noted' THEN excluded.problem ELSE i.problem END
@@ -113,8 +115,8 @@ class Index(Struct, frozen=True):
 
 
 async def note(tx: Tx, uses: Iterable[Use], at: datetime) -> None:
-    """Adds up what was asked for."""
-    for use in uses:
+    """Adds up what was asked for. All take these rows in one order, since other workers write down the same."""
+    for use in sorted(uses, key=lambda use: (use.store, use.access.digest)):
         access = use.access
         params = {
             "store": use.store, "workspace": use.workspace_id, "digest": access.digest, "form": access.form,

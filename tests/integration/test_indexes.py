@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,12 +17,15 @@ import pytest
 from httpx import ASGITransport
 from support.databases import own_database
 from support.service import Upload, User, running
+from support.waiting import eventually
 
 from backend.app import create_app
+from backend.query.indexing import Access
 from backend.query.spec import parse_params
 from backend.readers.base import ReadLimits
 from backend.repositories import indexes, lookup, plans, selections
 from backend.repositories.database import Database, Tx
+from backend.repositories.indexes import Use
 from backend.repositories.migrate import upgrade
 from backend.schemas.datasets import Store
 from backend.schemas.versions import Restore
@@ -566,3 +571,47 @@ async def test_what_readers_noted_on_the_new_table_first_is_moved_there_too(
         old[0].digest: ("refused", "why", old[0].uses + 1),
         old[1].digest: ("noted", None, old[1].uses),
     }
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_rows_are_taken_in_one_order_whatever_was_asked_for_first(
+    user: User, dataset: dict[str, Any], database: Database, postgres_url: str, *, moves: bool
+) -> None:
+    """Otherwise two workers that write down the same two queries wait for one another."""
+    store, workspace = Store(uuid4()), UUID(dataset["workspace"])
+    made = (Access("sku", "asc", f"sku{n}") for n in range(2))
+    last, first = (
+        Use(workspace, store, access, 0) for access in sorted(made, key=lambda access: access.digest, reverse=True)
+    )
+    async with database.transaction() as tx:
+        await indexes.note(tx, [last], datetime.now(UTC))
+    async with database.transaction() as tx:
+        await indexes.note(tx, [first], datetime.now(UTC))
+    after = Store(uuid4())
+
+    async def follow() -> None:
+        async with database.transaction() as tx:
+            if moves:
+                await indexes.move(tx, store, after)
+            else:
+                await indexes.note(tx, [last, first], datetime.now(UTC))
+
+    with psycopg.connect(postgres_url) as holding:
+        holding.execute("ANALYZE sheaf.indexes")  # so few rows are then read as they lie
+        holding.commit()
+        take = "SELECT FROM sheaf.indexes WHERE store = %s AND digest = %s FOR UPDATE NOWAIT"
+        holding.execute(take, (store, first.access.digest))
+        following = asyncio.create_task(follow())
+        await eventually(partial(_waits_for, holding.info.backend_pid, postgres_url))
+        holding.execute(take, (store, last.access.digest))
+        holding.execute("UPDATE sheaf.indexes SET uses = 7 WHERE store = %s", (store,))
+        holding.commit()
+        await following
+    async with database.read() as tx:
+        assert [each.uses for each in await indexes.list_of(tx, after if moves else store)] == [7, 7]
+
+
+async def _waits_for(process: int, url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        query = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+        return connection.execute(query, (process,)).fetchone() is not None
