@@ -188,19 +188,28 @@ class TestWrites:
 
 
 class TestNumbers:
-    @pytest.mark.parametrize("number", ["1e400", "-1e99999", "9" * 100_000, "1e-99999", "NaN", "Infinity", "-Infinity"])
-    async def test_in_a_body(self, typed: dict[str, str], client: AsyncClient, number: str) -> None:
-        for path, body in (
+    @pytest.mark.parametrize(
+        ("number", "statuses"),
+        [
+            ("1e400", [201, 201, 200, 400]),
+            *((number, [422, 422, 400, 400]) for number in ("-1e99999", "9" * 100_000, "1e-99999")),
+            *((number, [400, 400, 400, 400]) for number in ("NaN", "Infinity", "-Infinity")),
+        ],
+    )
+    async def test_in_a_body(
+        self, typed: dict[str, str], client: AsyncClient, number: str, statuses: list[int]
+    ) -> None:
+        asked = (
             ("typed/records", f'{{"sku": "x", "price": {number}}}'),
             ("typed/records", f'{{"sku": "x", "more": {{"deep": [{number}]}}}}'),
             ("typed/query", f'{{"filters": {{"price": {{"gt": {number}}}}}}}'),
             ("typed/query", f'{{"limit": {number}}}'),
-        ):
-            answer = await send(client, "POST", path, body)
-            assert answer.status_code in {200, 201, 400, 413, 422}, (path, answer.text[:500])
-            if answer.status_code == 201:
-                kept = answer.json(parse_float=str, parse_int=str, parse_constant=pytest.fail)
-                assert kept is not None
+        )
+        answers = [await send(client, "POST", path, body) for path, body in asked]
+        assert [answer.status_code for answer in answers] == statuses
+        kept = [exact(answer)["data"] for answer in answers if answer.status_code == 201]
+        found = [each["price"] or each["more"]["deep"][0] for each in kept]
+        assert found == ["1" + "0" * 400] * statuses.count(201)
 
     @pytest.mark.reads
     @pytest.mark.parametrize("depth", [1000, 100_000])

@@ -79,8 +79,8 @@ class TestWithoutASchema:
     )
     async def test_odd_names(self, client: AsyncClient, name: str) -> None:
         answer = await client.post("/datasets/free/records", json={name: 1})
-        if answer.status_code == 422:
-            assert name.strip() in {"", "__id"}
+        if name.strip() in {"", "__id"}:
+            assert answer.status_code == 422, answer.text
             return
         assert answer.status_code == 201, answer.text
         assert (await client.get("/datasets/free/records/1")).json()["data"] == {name: 1}
