@@ -28,11 +28,12 @@ class Paces:
         """Whether it does not pay to look for a page elsewhere before it is made."""
         return reading.light or self._slow.get(_shape(reading)) is False
 
-    def took(self, reading: Reading, seconds: float) -> None:
-        """Learns from a page that was made."""
-        if not reading.light and reading.snapshot.rows >= self._rows:
+    def took(self, reading: Reading, seconds: float, *, made: bool) -> None:
+        """Learns from a page that was made; from one that was given up, only that it is slow."""
+        slow = seconds > _QUICK
+        if (made or slow) and not reading.light and reading.snapshot.rows >= self._rows:
             shape = _shape(reading)
-            self._slow.put(shape, seconds > _QUICK, _EACH + len(shape[3]) + len(shape[4]))
+            self._slow.put(shape, slow, _EACH + len(shape[3]) + len(shape[4]))
 
 
 def _shape(reading: Reading) -> Shape:

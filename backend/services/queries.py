@@ -224,11 +224,12 @@ class QueryService:
         """The page, kept or made; None where the version is not there under this name, for those who make it."""
 
         async def make() -> bytes | None:
-            began = perf_counter()
+            began, body = perf_counter(), None
             try:
-                return await self._made(reading, ref)
+                body = await self._made(reading, ref)
+                return body
             finally:
-                self._paces.took(reading, perf_counter() - began)
+                self._paces.took(reading, perf_counter() - began, made=body is not None)
 
         named = key(b"page", reading, self._database.fold)
         return await self._answers.get(named, make, coding=coding, light=self._paces.is_quick(reading))

@@ -160,6 +160,19 @@ class TestQuick:
         await until_kept(workers, shared)
         assert len([name for name in workers.values() if b"making" not in name]) == shared
 
+    async def test_finding_another_version_there_tells_nothing_of_how_long_a_page_takes(
+        self, workers: Workers, user: User, large: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = await workers.start(user.key, index_rows=1_000)
+        monkeypatch.setattr(paces, "_QUICK", 0.0)
+        await asked(client, **SEARCH, count="none")
+        await until_kept(workers, 1)
+        monkeypatch.setattr(paces, "_QUICK", 60.0)
+        changes = {"where": {"amount": 3}, "set": {"amount": 4}}
+        assert (await user.client.patch(PAGE, json=changes)).status_code == 200
+        await asked(client, **{**SEARCH, "amount": "gt:4"}, count="none")
+        await until_kept(workers, 2)
+
 
 class TestStampede:
     async def test_equal_calls_make_an_answer_once(self, pair: tuple[AsyncClient, AsyncClient]) -> None:
