@@ -113,7 +113,7 @@ class ExplanationService:
                 "none",
                 f"datasets of fewer than {rows:,} rows get none" if small else f"{ENOUGH} such queries make one",
             )
-        match index.state:
+        match "ready" if used else index.state:
             case "ready":
                 why = None if used else "not used: for these values going without it is expected to be faster"
                 return "ready", why

@@ -362,6 +362,9 @@ class TestFaults:
         told = await ready(sort="amount")
         assert told["access"] == "index"
         assert ours(postgres_url, dataset) == {name: True}
+        change(postgres_url, dataset, "state = 'building', wait_until = now() + interval '1 hour'")
+        told = await explained(user, dataset, sort="amount")
+        assert told["indexes"][0]["state"] == "ready", "it is used, though nobody has written down yet that it may be"
 
     async def test_a_number_that_is_too_long_refuses_it(
         self, user: User, dataset: dict[str, Any], ready: Ready, postgres_url: str
