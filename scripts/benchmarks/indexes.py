@@ -14,6 +14,7 @@ from scripts.benchmarks.bench import Bench, Dataset
 from scripts.benchmarks.client import Line
 from scripts.benchmarks.measure import Figure, ratio
 from scripts.benchmarks.servers import service
+from scripts.trials.waiting import until
 
 PAGE = 50
 _ASKED = 40
@@ -72,7 +73,7 @@ def _measured(bench: Bench, dataset: Dataset, port: int, values: random.Random) 
     for ask in (*ASKS.values(), *ASKS.values()):
         asking.seconds(_request(bench, dataset, ask(values)))
     asking.close()
-    _wait(bench, dataset)
+    _wait(bench)
     line = Line(port)
     found = []
     for what, ask in ASKS.items():
@@ -111,17 +112,18 @@ def _request(bench: Bench, dataset: Dataset, asked: str) -> bytes:
     return bench.service.client.request(f"{path}&{asked}" if asked else path)
 
 
-def _wait(bench: Bench, dataset: Dataset) -> None:
+def _wait(bench: Bench) -> None:
     """Until everything that was asked for is built."""
-    deadline = time.monotonic() + _PATIENCE
     query = (
         "SELECT count(*) FILTER (WHERE state IN ('noted', 'building') AND problem IS NULL), count(*) FROM sheaf.indexes"
     )
     with psycopg.connect(bench.postgres.url, autocommit=True) as connection:
-        while (row := connection.execute(query).fetchone()) is None or row[0] or not row[1]:
-            if time.monotonic() > deadline:
-                raise TimeoutError("the indexes are not built in time")
-            time.sleep(0.5)
+
+        def built() -> bool:
+            left, asked_for = connection.execute(query).fetchone() or (0, 0)
+            return not left and asked_for > 0
+
+        until(built, "the indexes are built", seconds=_PATIENCE)
 
 
 def _offset(bench: Bench, dataset: Dataset, line: Line) -> Figure:
