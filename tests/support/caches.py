@@ -54,6 +54,10 @@ class Workers:
         with self.redis() as client:
             return sorted(client.scan_iter(OURS))
 
+    def kept(self) -> list[bytes]:
+        """The names of their answers, without the claims to what is being made."""
+        return [name for name in self.values() if b"making" not in name]
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Valkey takes connections and answers nothing."""
@@ -76,7 +80,7 @@ async def until_kept(workers: Workers, count: int) -> None:
     """Until so many values are in Valkey: workers send them in the background."""
 
     async def kept() -> bool:
-        return len([name for name in workers.values() if b"making" not in name]) >= count
+        return len(workers.kept()) >= count
 
     await eventually(kept)
 

@@ -158,7 +158,7 @@ class TestQuick:
             answer = await asked(client, PAGE, amount=f"gte:{least}", count="none", limit="200")
             assert answer.json()["count"] == sum(n * 7919 % 1000 >= least for n in range(ROWS))
         await until_kept(workers, shared)
-        assert len([name for name in workers.values() if b"making" not in name]) == shared
+        assert len(workers.kept()) == shared
 
     async def test_finding_another_version_there_tells_nothing_of_how_long_a_page_takes(
         self, workers: Workers, user: User, large: Any, monkeypatch: pytest.MonkeyPatch
