@@ -9,8 +9,8 @@ import polars as pl
 
 from backend.writers.base import Rows, Table
 
-_BYTES = 1 << 18
-_WIDE_BYTES = 1 << 20
+_BYTES, _WIDE_BYTES = 1 << 18, 1 << 20
+"""Of source for each frame; more in wide tables, for a frame costs by its columns."""
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 
 def frames(rows: Rows, table: Table, delimiter: str) -> Iterator[pl.DataFrame]:
-    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some 0.25 MB of source at a time, or 1 MB."""
+    """Consecutive records as `String` columns named `"0"`, `"1"`, …, some of them at a time."""
     for raw in joined(rows, _WIDE_BYTES if table.wide else _BYTES):
         yield parsed(raw, table, delimiter)
 
